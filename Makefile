@@ -1,0 +1,75 @@
+# The only entry to the project: `make` lists the targets. Each target does its own set-up.
+
+PYTHON ?= python3.11
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+LOCK_ARGS ?=
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+LOCK := requirements-dev.lock
+# Named after the checkout: a copied or moved .venv still points to the old place and is made anew.
+STAMP := $(VENV)/installed$(subst /,-,$(CURDIR))
+UV := .venv-lock/bin/uv
+APART := slow or fault or browser
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(STAMP) ## Create .venv with the locked tools and an editable runcast (PYTHON=python3.13)
+	@:
+
+# A missing stamp means a first, moved or interrupted install, which starts from nothing.
+$(STAMP): pyproject.toml $(LOCK)
+	@echo "Installing into $(VENV)"
+	@test -e $@ || $(PYTHON) -m venv --clear $(VENV)
+	@$(RUN) pip install -qq --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(RUN) pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: test
+test: $(STAMP) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
+	@$(RUN) pytest -q -m "not ($(APART))" $(PYTEST_ARGS) || test $$? -eq 5 # 5: none selected
+	@$(RUN) pytest -q -m "$(APART)" $(PYTEST_ARGS) || test $$? -eq 5
+
+.PHONY: lint
+lint: $(STAMP) ## Check style, format, types and spelling
+	@$(RUN) ruff check --quiet
+	@$(RUN) ruff format --check
+	@$(RUN) mypy
+	@$(RUN) codespell_lib
+
+.PHONY: format
+format: $(STAMP) ## Format the code and fix what can be fixed
+	@$(RUN) ruff check --quiet --fix-only
+	@$(RUN) ruff format
+
+.PHONY: bench
+bench: $(STAMP) ## Run all benchmarks
+	@$(RUN) bench $(BENCH_ARGS)
+
+.PHONY: bench-quick
+bench-quick: $(STAMP) ## Run the benchmarks in their short form
+	@$(RUN) bench --quick $(BENCH_ARGS)
+
+.PHONY: lock
+lock: $(UV) ## Recompile the lock after a change in pyproject.toml (LOCK_ARGS=--upgrade)
+	@$(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--extra dev --output-file $(LOCK) $(LOCK_ARGS) pyproject.toml
+
+$(UV):
+	@$(PYTHON) -m venv --clear $(@D:/bin=)
+	@$(@D)/python -m pip install -qq --disable-pip-version-check uv
+
+.PHONY: clean
+clean: ## Remove everything that make, the tests and the build made
+	@rm -rf .venv .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@rm -f .coverage .coverage.*
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

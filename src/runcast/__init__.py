@@ -1,0 +1,67 @@
+"""runcast: run anything, watch it live from anywhere.
+
+A run's output is one append-only log, and every reader is an offset into it.
+
+    import runcast
+
+    run = runcast.start(["make", "-j4"])
+    for line in run.lines():
+        print(line)
+    print(run.wait())
+
+Names are loaded when they are first used: importing this costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runcast._version import __version__
+
+if TYPE_CHECKING:
+    from runcast.aio import AsyncRun
+    from runcast.api import follow, get, start
+    from runcast.errors import RuncastError
+    from runcast.model import Channel, Chunk, Outcome, Reason, State
+    from runcast.run import Run
+    from runcast.store import Store
+
+__all__ = [
+    "AsyncRun",
+    "Channel",
+    "Chunk",
+    "Outcome",
+    "Reason",
+    "Run",
+    "RuncastError",
+    "State",
+    "Store",
+    "__version__",
+    "follow",
+    "get",
+    "start",
+]
+
+_HOMES = {
+    "aio": ("AsyncRun",),
+    "api": ("follow", "get", "start"),
+    "errors": ("RuncastError",),
+    "model": ("Channel", "Chunk", "Outcome", "Reason", "State"),
+    "run": ("Run",),
+    "store": ("Store",),
+}
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    for home, names in _HOMES.items():
+        if name in names:
+            value: object = getattr(importlib.import_module(f"runcast.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'runcast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

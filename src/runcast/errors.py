@@ -1,0 +1,163 @@
+"""Every error that runcast raises on purpose, as one tree.
+
+    RuncastError
+    ├── UsageError                 the caller's input is not what was expected (400)
+    │   ├── CommandRefused         a command string that only a shell would understand
+    │   └── BadOffset              an offset that is no offset
+    ├── RunNotFound                no run has this id (404)
+    ├── RunExists                  the key already names another request (409)
+    ├── RunActive                  the run goes on, so this cannot be done to it (409)
+    ├── RunFinished                the run has ended, so this cannot be done to it (409)
+    ├── RunFailed                  `check=True` and the outcome was not ok
+    │   └── StartFailed            … because the command could not be started
+    ├── SupervisorLost             the run's supervisor does not answer (503)
+    ├── LogClosed                  an append to a log that takes no more bytes (409)
+    ├── OffsetBeyondTail           an offset past the last byte (416)
+    ├── OffsetGone                 an offset whose bytes were dropped (410)
+    ├── StoreUnusable              the store cannot be used as it is (500)
+    │   └── FormatTooNew           … because a newer runcast wrote it
+    └── WaitTimeout                the deadline of a wait passed; nothing else happened (504)
+
+A message is one sentence that says what was expected, what came, and what to do about it.
+`http_status` is a hint for whoever answers over HTTP; `exit_code` one for the command line.
+This module imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadOffset",
+    "CommandRefused",
+    "FormatTooNew",
+    "LogClosed",
+    "OffsetBeyondTail",
+    "OffsetGone",
+    "RunActive",
+    "RunExists",
+    "RunFailed",
+    "RunFinished",
+    "RunNotFound",
+    "RuncastError",
+    "StartFailed",
+    "StoreUnusable",
+    "SupervisorLost",
+    "UsageError",
+    "WaitTimeout",
+]
+
+
+class RuncastError(Exception):
+    """The root: catch this to catch everything that runcast raises on purpose."""
+
+    http_status: int = 500
+    exit_code: int = 2
+
+
+class UsageError(RuncastError, ValueError):
+    """The caller's input is not what was expected."""
+
+    http_status = 400
+
+
+class CommandRefused(UsageError):
+    """A command that would silently do something else than it says, such as `"a && b"` with no shell."""
+
+
+class BadOffset(UsageError):
+    """A text that is no offset."""
+
+
+class RunNotFound(RuncastError, LookupError):
+    """No run of the store has this id; `near` holds ids that look alike."""
+
+    http_status = 404
+
+    def __init__(self, run_id: str, where: str, near: tuple[str, ...] = ()) -> None:
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; `runcast ls` lists the runs"
+        super().__init__(f"no run {run_id!r} in {where}{hint}")
+        self.run_id = run_id
+        self.near = near
+
+
+class RunExists(RuncastError):
+    """The key already names a run that was asked for differently."""
+
+    http_status = 409
+
+
+class RunActive(RuncastError):
+    """The run still goes on, so it cannot be removed."""
+
+    http_status = 409
+
+
+class RunFinished(RuncastError):
+    """The run has ended, so it can no longer be stopped, signalled or sent anything."""
+
+    http_status = 409
+
+
+class RunFailed(RuncastError):
+    """`check=True` was asked for and the outcome is not ok; `outcome` tells why."""
+
+    def __init__(self, run_id: str, outcome: object) -> None:
+        super().__init__(f"run {run_id} was not ok: {outcome}")
+        self.run_id = run_id
+        self.outcome = outcome
+
+
+class StartFailed(RunFailed):
+    """The run's command could not be started at all."""
+
+
+class SupervisorLost(RuncastError):
+    """The supervisor of a run, or the server that starts them, does not answer."""
+
+    http_status = 503
+
+
+class LogClosed(RuncastError):
+    """An append to a log that is closed, or that another writer holds."""
+
+    http_status = 409
+
+
+class OffsetBeyondTail(RuncastError):
+    """An offset past the last byte; `tail` is the furthest that can be asked for now."""
+
+    http_status = 416
+
+    def __init__(self, offset: int, tail: int) -> None:
+        super().__init__(
+            f"expected an offset up to the tail, which is {tail} now, got {offset}: "
+            f"use {tail} (or `now`) to wait for what comes next"
+        )
+        self.offset = offset
+        self.tail = tail
+
+
+class OffsetGone(RuncastError):
+    """The bytes at an offset were dropped; `next` is the first offset that can be read."""
+
+    http_status = 410
+
+    def __init__(self, offset: int, next_offset: int) -> None:
+        super().__init__(
+            f"the bytes from offset {offset} to {next_offset} are no longer kept: read on from {next_offset}"
+        )
+        self.offset = offset
+        self.next = next_offset
+
+
+class StoreUnusable(RuncastError):
+    """The store cannot be used: not a directory, not writable, or somebody else's."""
+
+
+class FormatTooNew(StoreUnusable):
+    """A newer version of runcast wrote this, in a format that this one does not know."""
+
+
+class WaitTimeout(RuncastError, TimeoutError):
+    """The deadline of a wait passed. The run goes on: a wait only looks."""
+
+    http_status = 504

@@ -1,0 +1,170 @@
+"""A run's folder: the names in it, who holds its lock, and the small files beside the log.
+
+    run.json      what was asked; written once, before the folder gets its name
+    lock          held by whoever writes the log; holds the state, as one line of JSON
+    log/          the segments
+    outcome.json  written once, durably; its presence and a free lock mean: closed
+    control       the supervisor's socket
+
+The lock is `flock`: the kernel frees it at once when its holder dies, however it dies, so
+nobody needs heartbeats (PROMISES: liveness without clocks). Must not know what runs are for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from typing import Any
+
+from runcast.model import Outcome
+
+__all__ = ["RunDirectory", "write_durably"]
+
+DIR_MODE, FILE_MODE = 0o700, 0o600  # output may hold secrets: nobody else's business
+STATE_BYTES = 512  # one write, padded: a reader sees the old line or the new one
+OUTCOME_RESERVE = 4096  # kept free from the start, so that a full disk cannot swallow the outcome
+
+
+class RunDirectory:
+    """The folder of one run, by path. Opens nothing until asked; holds only the lock."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.log_path = f"{path}/log"
+        self._lock_fd: int | None = None
+
+    @property
+    def control_path(self) -> str:
+        """Where the supervisor listens."""
+        return f"{self.path}/control"
+
+    @property
+    def _draft_path(self) -> str:
+        """Where the outcome is written before it gets its name: outside, so that no follower is woken for it."""
+        folder, name = os.path.split(self.path)
+        return f"{folder}/.outcome-{name}"
+
+    @classmethod
+    def create(cls, path: str, request: dict[str, Any]) -> RunDirectory:
+        """Make the folder, with `run.json` and nothing else; the caller gives it its name at the end."""
+        os.mkdir(path, DIR_MODE)
+        directory = cls(path)
+        os.mkdir(directory.log_path, DIR_MODE)
+        _write(f"{path}/run.json", json.dumps(request).encode())
+        return directory
+
+    def moved(self, path: str) -> RunDirectory:
+        """Return this folder under its new name, the lock still held."""
+        directory = RunDirectory(path)
+        directory._lock_fd, self._lock_fd = self._lock_fd, None
+        return directory
+
+    def request(self) -> dict[str, Any]:
+        """Return what was asked, as `run.json` has it.
+
+        Raises:
+            FileNotFoundError: there is no such run.
+        """
+        with open(f"{self.path}/run.json", "rb") as file:
+            value: dict[str, Any] = json.loads(file.read())
+            return value
+
+    def acquire(self) -> bool:
+        """Take the lock without waiting; return whether it was free."""
+        fd = os.open(f"{self.path}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            return False
+        self._lock_fd = fd
+        return True
+
+    def release(self) -> None:
+        """Free the lock, if held here. With an outcome in place this is what closes the log."""
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)  # closing is what inotify tells readers
+            self._lock_fd = None
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody, here or elsewhere, holds the lock."""
+        try:
+            fd = os.open(f"{self.path}/lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        else:
+            return False
+        finally:
+            os.close(fd)
+
+    def write_state(self, state: dict[str, Any]) -> None:
+        """Tell how the run stands. Only the holder of the lock may."""
+        assert self._lock_fd is not None, "the state belongs to the holder of the lock"
+        os.pwrite(self._lock_fd, json.dumps(state).encode().ljust(STATE_BYTES - 1) + b"\n", 0)
+
+    def state(self) -> dict[str, Any]:
+        """Return what the holder last told; empty if nothing yet."""
+        for _ in range(3):  # a line caught in the middle of being replaced is whole a moment later
+            with (
+                contextlib.suppress(FileNotFoundError, ValueError),
+                open(f"{self.path}/lock", "rb") as file,
+            ):
+                value: dict[str, Any] = json.loads(file.read(STATE_BYTES) or b"{}")
+                return value
+        return {}
+
+    def reserve_outcome(self) -> None:
+        """Set room aside for the outcome, where the file system can."""
+        with contextlib.suppress(OSError):
+            fd = os.open(self._draft_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+            try:
+                os.posix_fallocate(fd, 0, OUTCOME_RESERVE)
+            finally:
+                os.close(fd)
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Write the outcome so that it survives a power loss; it appears whole or not at all."""
+        text = json.dumps(outcome.to_json()).encode()
+        write_durably(self._draft_path, f"{self.path}/outcome.json", text)
+
+    def outcome(self) -> Outcome | None:
+        """Return how the run ended; None while nobody has said."""
+        try:
+            with open(f"{self.path}/outcome.json", "rb") as file:
+                return Outcome.from_json(json.loads(file.read()))
+        except FileNotFoundError:
+            return None
+
+
+def _write(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def write_durably(temporary: str, path: str, data: bytes) -> None:
+    """Write, fsync, rename, fsync the folder. Room that `temporary` already has is used in place."""
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.ftruncate(fd, len(data))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

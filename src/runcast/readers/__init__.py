@@ -1,0 +1,21 @@
+"""Readers: cursors into logs, the hub that wakes them, and following until closed."""
+
+from runcast.readers.cursor import Cursor, begin
+from runcast.readers.follow import Followed, Steps, Wait, drive, drive_async, follow, until
+from runcast.readers.hub import hub
+from runcast.readers.lines import LINE_BYTES, Lines
+
+__all__ = [
+    "LINE_BYTES",
+    "Cursor",
+    "Followed",
+    "Lines",
+    "Steps",
+    "Wait",
+    "begin",
+    "drive",
+    "drive_async",
+    "follow",
+    "hub",
+    "until",
+]

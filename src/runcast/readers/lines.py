@@ -1,0 +1,72 @@
+"""Bytes into lines: LF and CRLF end one, nothing else does; UTF-8 is decoded line by line.
+
+Owns the rest of each channel that has no line end yet. `str.splitlines` is not used: it also
+splits at U+2028 and others that are part of the text. Pure: chunks in, lines out.
+"""
+
+from __future__ import annotations
+
+from runcast.model import Channel, Chunk
+
+__all__ = ["LINE_BYTES", "Lines"]
+
+LINE_BYTES = (
+    1024 * 1024
+)  # a longer line is given out in parts: a program that never ends one must not fill memory
+
+
+class Lines:
+    """Collects the lines of a log, the channels apart.
+
+    Args:
+        most: bytes after which a line without an end is given out as it is.
+    """
+
+    def __init__(self, most: int = LINE_BYTES) -> None:
+        self._most = most
+        self._rest: dict[Channel, list[bytes]] = {}
+        self._size: dict[Channel, int] = {}
+
+    def feed(self, chunk: Chunk) -> list[tuple[Channel, str]]:
+        """Return the lines that the chunk ends, without their LF or CRLF."""
+        first, *others = chunk.data.split(b"\n")
+        if not others:
+            return self._keep(chunk.channel, first)
+        *whole, last = others
+        lines = [_text(b"".join([*self._rest.pop(chunk.channel, []), first]))]
+        lines += map(_text, whole)
+        self._size[chunk.channel] = 0
+        said = [(chunk.channel, line) for line in lines]
+        return said + self._keep(chunk.channel, last) if last else said
+
+    def _keep(self, channel: Channel, rest: bytes) -> list[tuple[Channel, str]]:
+        self._rest.setdefault(channel, []).append(rest)
+        self._size[channel] = self._size.get(channel, 0) + len(rest)
+        if self._size[channel] < self._most:
+            return []
+        data = b"".join(self._rest.pop(channel))
+        cut = utf8_cut(data)
+        self._rest[channel], self._size[channel] = [data[cut:]], len(data) - cut
+        return [(channel, data[:cut].decode(errors="replace"))]
+
+    def flush(self) -> list[tuple[Channel, str]]:
+        """Return the last lines, which had no end."""
+        rests = [(channel, b"".join(parts)) for channel, parts in self._rest.items()]
+        self._rest.clear()
+        self._size.clear()
+        return [(channel, _text(rest)) for channel, rest in rests if rest]
+
+
+def _text(line: bytes) -> str:
+    return line.removesuffix(b"\r").decode(errors="replace")
+
+
+def utf8_cut(data: bytes) -> int:
+    """Return how many bytes to keep so that no UTF-8 sequence is cut: all of them, or up to 3 fewer."""
+    for back in range(1, min(4, len(data) + 1)):
+        byte = data[-back]
+        if byte < 0x80:
+            break
+        if byte >= 0xC0:
+            return len(data) - back if back < (2 if byte < 0xE0 else 3 if byte < 0xF0 else 4) else len(data)
+    return len(data)

@@ -1,0 +1,1 @@
+"""Sources: what produces output. Meets readers in the log and nowhere else."""

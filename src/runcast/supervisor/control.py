@@ -1,0 +1,134 @@
+"""The control socket of a run: stop, signal, stdin.
+
+Owns the protocol, both ends of it. A request is one line of JSON, `{"op": "stop", "signal": 15,
+"grace": 5}`, for `stdin` followed by as many bytes as its `"bytes"` says; the answer is one line,
+`{"ok": true}` or `{"error": "…"}`. Requests of one connection are answered in order, and stdin
+only when the program has taken it: so whoever sends is slowed to the program's speed. The
+protocol is part of the format of a store: supervisors of an older version keep working.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from typing import Any
+
+__all__ = ["Connection", "ask", "connect_path", "listen_path"]
+
+_LINE_BYTES = 64 * 1024
+_STDIN_BYTES = 64 * 1024  # of one request; a sender splits
+_PATH_BYTES = 100  # sun_path holds 108 with its end (unix(7)); longer paths go through /proc
+
+
+def _short(path: str) -> tuple[str, int | None]:
+    """Return a name for a path that fits into a socket address, and the descriptor it may need."""
+    if len(os.fsencode(path)) <= _PATH_BYTES:
+        return path, None
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return f"/proc/self/fd/{folder}/{os.path.basename(path)}", folder
+
+
+def listen_path(path: str, backlog: int = 16) -> socket.socket:
+    """Return a socket that listens at a path, which may be of any length."""
+    name, folder = _short(path)
+    try:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(name)
+        listener.listen(backlog)
+        listener.setblocking(False)
+        return listener
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
+def connect_path(path: str, timeout: float) -> socket.socket:
+    """Return a connection to what listens at a path.
+
+    Raises:
+        OSError: nobody does.
+    """
+    name, folder = _short(path)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(name)
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        if folder is not None:
+            os.close(folder)
+    return connection
+
+
+def ask(
+    path: str, request: dict[str, Any], data: bytes = b"", *, timeout: float | None = 10.0
+) -> dict[str, Any]:
+    """Send one request (`data` in parts, if it is long) and return the last answer.
+
+    Raises:
+        OSError: the supervisor is gone, or did not answer in time (seconds).
+    """
+    with connect_path(path, 10.0) as connection, connection.makefile("rb") as answers:
+        connection.settimeout(timeout)
+        parts = [data[at : at + _STDIN_BYTES] for at in range(0, len(data), _STDIN_BYTES)] or [b""]
+        answer: dict[str, Any] = {}
+        for number, part in enumerate(parts):
+            sent = dict(request)
+            if request["op"] == "stdin":
+                sent |= {
+                    "bytes": len(part),
+                    "eof": bool(request.get("eof")) and number == len(parts) - 1,
+                }
+            connection.sendall(json.dumps(sent).encode() + b"\n" + part)
+            line = answers.readline()
+            if not line:
+                raise ConnectionResetError("the supervisor hung up")
+            answer = json.loads(line)
+            if "error" in answer:
+                break
+        return answer
+
+
+class Connection:
+    """The supervisor's side of one connection, fed with what comes. Not blocking."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.socket = connection
+        self._buffer = b""
+
+    def receive(self) -> list[tuple[dict[str, Any], bytes]] | None:
+        """Return the requests that have come whole, with their data; None when the other side left."""
+        try:
+            data = self.socket.recv(_STDIN_BYTES)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        if not data:
+            return None
+        self._buffer += data
+        requests = []
+        while b"\n" in self._buffer:
+            line, _, rest = self._buffer.partition(b"\n")
+            try:
+                request = json.loads(line)
+                count = int(request.get("bytes", 0))
+            except (ValueError, AttributeError, TypeError):
+                return None
+            if not 0 <= count <= _STDIN_BYTES:
+                return None
+            if len(rest) < count:
+                break
+            requests.append((request, rest[:count]))
+            self._buffer = rest[count:]
+        return None if len(self._buffer) > _LINE_BYTES + _STDIN_BYTES else requests
+
+    def answer(self, **values: Any) -> None:
+        """Send one answer; somebody who does not read it is no concern of ours."""
+        with contextlib.suppress(OSError):
+            self.socket.send(json.dumps(values or {"ok": True}).encode() + b"\n")

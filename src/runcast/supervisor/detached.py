@@ -1,0 +1,172 @@
+"""A detached supervisor: takes requests to start runs, one after the other, and supervises each.
+
+Owns what only a process of its own can do: being a subreaper, taking SIGCHLD, holding the lock.
+When a run is over and nothing of it is left, the process is as good as new and takes the next
+one: forking another would cost more than the rest of a short run. Ends when the forkserver says
+so or is gone. Also runs once, without a forkserver, where there can be none (`main`).
+"""
+
+from __future__ import annotations
+
+import _thread
+import array
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from runcast.log import CAP_BYTES, FileLogWriter, RunDirectory
+from runcast.supervisor.control import listen_path
+from runcast.supervisor.supervise import Supervision
+from runcast.supervisor.tree import become_subreaper
+
+__all__ = ["main", "pack_request", "serve"]
+
+_LENGTH = struct.Struct("<I")
+IDLE = "idle"
+_REQUEST_BYTES = 32 * 1024  # most requests at once: an environment is some KiB
+_ERRORS_BYTES = 256 * 1024
+_FDS = 2  # a request brings at most its stdin and a lifeline
+
+
+def pack_request(request: dict[str, Any]) -> bytes:
+    """Return a request as a supervisor reads it: its length, then JSON."""
+    body = json.dumps(request).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return a request and the descriptors that came with it, by the names it gives them.
+
+    Raises:
+        EOFError: the other side left in the middle.
+    """
+    space = socket.CMSG_LEN(_FDS * array.array("i").itemsize)
+    data, ancillary, _flags, _address = connection.recvmsg(_REQUEST_BYTES, space)
+    fds = array.array("i")
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+    for fd in fds:
+        os.set_inheritable(fd, False)
+    while len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack_from(data)[0]:
+        more = connection.recv(1024 * 1024)
+        if not more:
+            for fd in fds:
+                os.close(fd)
+            raise EOFError("the request is not whole")
+        data += more
+    value: dict[str, Any] = json.loads(data[_LENGTH.size :])
+    return value, dict(zip(value.get("fds", ()), fds, strict=True))
+
+
+def _supervise(connection: socket.socket, exits: int, taken: Callable[[str], object]) -> None:
+    """Start the run that a connection asks for, answer, and stay with it until it is over."""
+    request, fds = _receive(connection)
+    taken(request["path"])
+    directory = RunDirectory(request["new"])
+    if not directory.acquire():
+        connection.sendall(b'{"error": "its lock is held by another process"}\n')
+        return
+    os.rename(request["new"], request["path"])  # from here on it is there for everybody
+    directory = directory.moved(request["path"])
+    log = FileLogWriter(directory, cap_bytes=request.get("cap", CAP_BYTES))
+
+    def sync() -> None:
+        _thread.start_new_thread(log.sync, ())  # the disk may take its time, the pipes may not
+
+    run = Supervision(request, log, directory.write_state, exits, sync)
+    pid = run.start(fds.get("stdin"))
+    if pid is not None:
+        with contextlib.suppress(OSError):  # a file system without sockets: the run cannot be stopped by us
+            run.listen(listen_path(directory.control_path))
+    with contextlib.suppress(OSError):  # who asked may be dead by now; the run is not
+        connection.sendall(b'{"ok": true}\n')
+        connection.close()
+    if pid is not None:
+        if "lifeline" in fds:
+            run.depend_on(fds["lifeline"])
+        directory.reserve_outcome()
+        run.run()
+        with contextlib.suppress(OSError):
+            os.unlink(directory.control_path)
+
+
+def prepare() -> int:
+    """Make this process a supervisor; return a descriptor that is readable when a child may have ended."""
+    os.setsid()
+    become_subreaper()
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # it ends with its run; nothing less than SIGKILL ends it before
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    return reading
+
+
+def _fresh() -> bool:
+    """Whether nothing of the last run is left and another may be taken."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+        return False
+    return resource.getrlimit(resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY
+
+
+def serve(listener: socket.socket, parent: socket.socket, log_path: str) -> None:
+    """Take runs from a listening socket, as other supervisors do, until the parent has enough of us."""
+    exits = prepare()
+    poll = select.epoll()
+    poll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)  # one connection wakes one of us
+    poll.register(parent, select.EPOLLIN)
+    while True:
+        ready = {fd for fd, _ in poll.poll()}
+        if parent.fileno() in ready:
+            return
+        try:
+            connection = listener.accept()[0]
+        except OSError:  # another one was faster, or who asked is gone
+            continue
+        with connection:
+            connection.setblocking(True)
+            connection.settimeout(10.0)
+            with _noting_errors(log_path), contextlib.suppress(EOFError, TimeoutError):
+                _supervise(connection, exits, lambda path: parent.send(path.encode()))
+        if not _fresh():
+            return
+        try:
+            parent.send(IDLE.encode())
+        except OSError:
+            return
+
+
+@contextlib.contextmanager
+def _noting_errors(path: str) -> Iterator[None]:
+    """Write down what went wrong with a supervisor, which has no terminal to say it on."""
+    try:
+        yield
+    except Exception:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with open(fd, "w") as file:
+            if file.tell() < _ERRORS_BYTES:
+                traceback.print_exc(file=file)
+        raise
+
+
+def main(fd: int) -> None:
+    """Supervise the one run that is asked for on a connected socket, and end."""
+    if os.fork():
+        os._exit(0)  # who started us waits for this, and never has a zombie of us
+    with socket.socket(fileno=fd) as connection:
+        connection.settimeout(10.0)
+        _supervise(connection, prepare(), lambda path: None)
+    sys.exit(0)

@@ -1,0 +1,141 @@
+"""The forkserver: keeps a few supervisors ready, so that a run starts in milliseconds.
+
+Owns their number and their end. They all wait at one socket: whoever wants a run connects and
+talks to a supervisor at once, with nobody in between. One forkserver serves one store, one user,
+one version and one context (limits, umask, cgroup, …: `launch.py`). Single-threaded, detached,
+gone a minute after the last run. When a supervisor dies in mid-run its parent, this, is the
+first to know, and settles the run that was lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import os
+import select
+import signal
+import socket
+import time
+
+from runcast.supervisor.control import listen_path
+from runcast.supervisor.detached import IDLE, serve
+from runcast.supervisor.recover import recover
+
+__all__ = ["main"]
+
+READY = 2  # supervisors that wait; one more is forked when one of them is taken
+SPARE = 4  # beyond so many, one that comes back is sent home
+IDLE_SECONDS = 60.0
+MOST_STILLBORN = 5
+
+
+class _Supervisor:
+    def __init__(self, pid: int, link: socket.socket) -> None:
+        self.pid = pid
+        self.link = link
+        self.run: str | None = None  # the folder of the run that it supervises
+        self.used = False
+        self.leaving = False
+
+
+class _Forkserver:
+    def __init__(self, store: str, listener: socket.socket, lock: int) -> None:
+        self._store = store
+        self._listener = listener
+        self._lock = lock
+        self._supervisors: dict[int, _Supervisor] = {}
+        self._stillborn = 0  # supervisors in a row that died before their first run
+        self._poll = select.poll()
+
+    def _fork(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                ours.close()
+                os.close(self._lock)
+                for other in self._supervisors.values():
+                    other.link.close()  # so that each hears when the forkserver is gone
+                serve(self._listener, theirs, f"{self._store}/.supervisors/errors.log")
+            finally:
+                os._exit(0)
+        theirs.close()
+        ours.setblocking(False)
+        self._supervisors[ours.fileno()] = _Supervisor(pid, ours)
+        self._poll.register(ours, select.POLLIN)
+
+    def _hear(self, fd: int) -> None:
+        """Take what a supervisor says: the run it has taken, that it is idle, or nothing ever more."""
+        supervisor = self._supervisors[fd]
+        try:
+            said = supervisor.link.recv(4096).decode()
+        except BlockingIOError:
+            return
+        except OSError:
+            said = ""
+        if said:
+            supervisor.used = True
+            supervisor.run = None if said == IDLE else said
+            if said == IDLE and len(self._idle()) > SPARE:
+                supervisor.leaving = True
+                with contextlib.suppress(OSError):
+                    supervisor.link.send(b"go")
+            return
+        del self._supervisors[fd]
+        self._poll.unregister(fd)
+        supervisor.link.close()
+        os.waitpid(supervisor.pid, 0)
+        if supervisor.run is not None:  # settled already if it ended by itself: then this does nothing
+            recover(supervisor.run)
+        self._stillborn = 0 if supervisor.used else self._stillborn + 1
+
+    def _idle(self) -> list[_Supervisor]:
+        return [one for one in self._supervisors.values() if one.run is None and not one.leaving]
+
+    def run(self) -> None:
+        """Serve until nobody has wanted anything for a while."""
+        used = time.monotonic()
+        while True:
+            while len(self._idle()) < READY and self._stillborn < MOST_STILLBORN:
+                self._fork()
+            if not self._supervisors:
+                return
+            for fd, _event in self._poll.poll(IDLE_SECONDS * 1000):
+                self._hear(fd)
+                used = time.monotonic()
+            if time.monotonic() - used >= IDLE_SECONDS and len(self._idle()) == len(self._supervisors):
+                return
+
+
+def main(store: str, name: str) -> None:
+    """Become the forkserver of a store, unless there is one; return at once either way.
+
+    The process that was started ends when the socket listens; the forkserver is its child.
+    """
+    path = f"{store}/{name}"
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    lock = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)  # of one that was killed
+    listener = listen_path(path, backlog=512)
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()  # pages that the collector never touches stay shared
+    try:
+        _Forkserver(store, listener, lock).run()
+    finally:
+        os.unlink(path)
+    os._exit(0)

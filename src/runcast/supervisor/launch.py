@@ -1,0 +1,149 @@
+"""Have a run started: find or start the forkserver that fits, and hand the request over.
+
+Owns the side of whoever starts. A forkserver gives its children what it has itself: limits,
+umask, niceness, processors, cgroup, groups. So its socket's name is made of them, and a caller
+in another context finds another forkserver. Where none can be had (a file system without
+sockets), a fresh interpreter supervises this one run: the same code, 10 to 40 ms later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import socket
+import sys
+import time
+from typing import Any
+from zlib import crc32
+
+from runcast._version import __version__
+from runcast.errors import SupervisorLost
+from runcast.supervisor.control import connect_path
+from runcast.supervisor.detached import pack_request
+
+__all__ = ["launch"]
+
+_ANSWER_SECONDS = 30.0
+_START_SECONDS = 20.0
+_LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+
+
+def _read(path: str) -> bytes:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read()
+    return b""
+
+
+def _context() -> str:
+    """Return a name for everything that a child of a forkserver inherits from it."""
+    status = _read("/proc/self/status")
+    at = status.find(b"Umask:")
+    context = (
+        __version__,
+        sys.executable,
+        os.getresuid(),
+        os.getresgid(),
+        os.getgroups(),
+        os.getpriority(os.PRIO_PROCESS, 0),
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        [resource.getrlimit(limit) for limit in _LIMITS],
+        status[at : at + 12],
+        _read("/proc/self/cgroup"),
+        os.environ.get("RUNCAST_RUN_ID"),  # a run inside a run belongs to it, and dies with it
+    )
+    text = repr(context).encode()
+    return f"{crc32(text):08x}{crc32(text[::-1]):08x}"
+
+
+def _python() -> str:
+    """Return the interpreter: an application server that embeds it has another `sys.executable`."""
+    if "python" in os.path.basename(sys.executable or ""):
+        return sys.executable
+    return f"{sys.exec_prefix}/bin/python3"
+
+
+def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
+    """Run a few lines of ours in a fresh, minimal interpreter; return its exit code at its end."""
+    import subprocess
+
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = f"import sys; sys.path.insert(0, {root!r}); {code}"
+    null = subprocess.DEVNULL
+    child = subprocess.Popen(
+        [_python(), "-I", "-S", "-X", "utf8", "-c", code],
+        stdin=null,
+        stdout=null,
+        stderr=null,
+        cwd="/",
+        env={"PATH": os.environ.get("PATH", os.defpath)} | _inherited(),
+        pass_fds=keep,
+        start_new_session=True,
+    )
+    return child.wait()
+
+
+def _inherited() -> dict[str, str]:
+    run_id = os.environ.get("RUNCAST_RUN_ID")
+    return {"RUNCAST_RUN_ID": run_id} if run_id else {}
+
+
+def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
+    """Have the run in the folder `request["new"]` started; it is at `request["path"]` afterwards.
+
+    Args:
+        store: path of the store.
+        request: see `Supervision`; besides `new` and `path`, and `cap` in bytes.
+        fds: descriptors that go with it: `stdin`, which the command gets, and `lifeline`, a pipe
+            whose end ends the run.
+
+    Raises:
+        SupervisorLost: nobody could be made to supervise it; nothing was started.
+    """
+    message = pack_request(request | {"fds": list(fds)})
+    name = f".supervisors/{_context()}"
+    path = f"{store}/{name}"
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            connection = connect_path(path, _ANSWER_SECONDS)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if _run_python(f"from runcast.supervisor.forkserver import main; main({store!r}, {name!r})"):
+                break
+            continue
+        except OSError:
+            break
+        with connection:
+            if _hand_over(connection, message, list(fds.values())):
+                return
+        if not os.path.isdir(request["new"]):  # taken; its supervisor died since, which the run itself tells
+            return
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        _run_python(
+            f"from runcast.supervisor.detached import main; main({theirs.fileno()})",
+            (theirs.fileno(),),
+        )
+        theirs.close()
+        ours.settimeout(_ANSWER_SECONDS)
+        if _hand_over(ours, message, list(fds.values())) or not os.path.isdir(request["new"]):
+            return
+    raise SupervisorLost(
+        f"expected a supervisor for run {request['id']}, none could be started with {_python()!r}: "
+        f"{path}/../errors.log may say why"
+    )
+
+
+def _hand_over(connection: socket.socket, message: bytes, fds: list[int]) -> bool:
+    """Send the request; return whether it was acted upon."""
+    try:
+        sent = socket.send_fds(connection, [message], fds) if fds else 0
+        connection.sendall(message[sent:])
+        answer = connection.recv(4096)
+    except TimeoutError:
+        raise SupervisorLost(
+            f"expected an answer within {_ANSWER_SECONDS:.0f} s, the supervisor gave none"
+        ) from None
+    except OSError:
+        return False
+    return answer.startswith(b'{"ok"')

@@ -1,0 +1,54 @@
+"""Settle runs whose writer is gone: kill or name what it left behind, and write that it is lost.
+
+A run is lost when its lock is free and nobody wrote an outcome. Whoever finds that and takes the
+free lock settles it: a follower, the list, the forkserver. Owns what may be killed: processes
+whose environment carries the run's id, which only the run's own processes have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from runcast.log import RunDirectory
+from runcast.model import Outcome, Reason
+from runcast.supervisor.tree import kill_marked, processes_of
+
+__all__ = ["recover"]
+
+_KILL_SECONDS = 5.0
+
+
+def recover(path: str) -> bool:
+    """Settle the run in this folder if it is lost; return whether it was, and this call did it."""
+    directory = RunDirectory(path)
+    if os.path.exists(f"{path}/outcome.json") or directory.held:
+        return False
+    with contextlib.suppress(OSError):
+        if not directory.acquire():
+            return False
+        try:
+            if os.path.exists(f"{path}/outcome.json"):
+                return False
+            left = _kill_leftovers(os.path.basename(path))
+            message = "its supervisor died before the run ended"
+            if left:
+                message += f"; still alive: {', '.join(f'process {pid}' for pid in left)}"
+            directory.write_outcome(Outcome(Reason.LOST, message=message, ended_at=time.time()))
+            with contextlib.suppress(OSError):
+                os.unlink(directory.control_path)
+            return True
+        finally:
+            directory.release()
+    return False
+
+
+def _kill_leftovers(run_id: str) -> list[int]:
+    """Kill the processes of a run until there are none; return those that will not die."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while kill_marked(run_id):
+        if time.monotonic() > deadline:
+            return processes_of(run_id)
+        time.sleep(0.002)
+    return []

@@ -1,0 +1,356 @@
+"""Supervise one run: from its start to its outcome.
+
+Owns the loop, the deadlines and the order of the end: the exit is seen, the pipes are read
+empty, the outcome is written durably, and only then is anybody told (by the lock that is freed).
+Where a grandchild still holds a pipe, the outcome is told at once and the log stays open for a
+grace. One thread, one poll; all times on the monotonic clock. Does not know who reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from runcast.log import LogWriter
+from runcast.model import Channel, Outcome, Reason, State
+from runcast.supervisor.control import Connection
+from runcast.supervisor.pump import Pipe, Pump
+from runcast.supervisor.spawn import CannotStart, spawn
+from runcast.supervisor.tree import Tree
+
+__all__ = ["Supervision"]
+
+DRAIN_SECONDS = 5.0  # how long the log stays open for grandchildren that hold a pipe
+STOP_GRACE = 5.0  # between a timeout's SIGTERM and its SIGKILL
+KILL_SECONDS = 10.0  # a process in uninterruptible sleep (state D) may not die; it is named then
+
+
+class Supervision:
+    """One run under supervision.
+
+    Args:
+        request: `id`, `argv`, `env`, `cwd`; `stdin` (null, pipe or given), `timeout`,
+            `idle_timeout`, `drain` in seconds.
+        log: where the output goes; closed at the end.
+        tell: called with the state whenever it changes.
+        exits: a descriptor that becomes readable when a child may have ended.
+        sync: has the log survive a power loss so far; called at most once a second.
+    """
+
+    def __init__(
+        self,
+        request: dict[str, Any],
+        log: LogWriter,
+        tell: Callable[[dict[str, Any]], None],
+        exits: int,
+        sync: Callable[[], None],
+    ) -> None:
+        self._request = request
+        self._log = log
+        self._tell = tell
+        self._exits = exits
+        self._sync = sync
+        self._poll = select.poll()
+        self._connections: dict[int, Connection] = {}
+        self._listener: socket.socket | None = None
+        self._lifeline: int | None = None
+        self._stdin: int | None = None
+        self._stdin_queue: list[tuple[Connection, memoryview, bool]] = []
+        self._reason: Reason | None = None
+        self._kill_at: float | None = None
+        self._drain_until: float | None = None
+        self._outcome: Outcome | None = None
+        self._state: dict[str, Any] = {}
+        self._tree: Tree
+        self._pump: Pump
+
+    def start(self, stdin: int | None = None) -> int | None:
+        """Start the command; return its pid, or None if it cannot be started: the run is over then."""
+        out_read, out_write = os.pipe2(os.O_CLOEXEC)
+        err_read, err_write = os.pipe2(os.O_CLOEXEC)
+        theirs = [out_write, err_write]
+        try:
+            given = self._open_stdin(stdin, theirs)
+            argv, env, cwd = self._request["argv"], self._request["env"], self._request["cwd"]
+            pid = spawn(argv, env, cwd, given, out_write, err_write)
+        except CannotStart as error:
+            os.close(out_read)
+            os.close(err_read)
+            self._log.close(
+                Outcome(Reason.FAILED_TO_START, error.code, message=str(error), ended_at=time.time())
+            )
+            return None
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        for fd in (out_read, err_read):
+            os.set_blocking(fd, False)
+            self._poll.register(fd, select.POLLIN)
+        self._tree = Tree(pid)
+        pipes = [Pipe(out_read, Channel.STDOUT), Pipe(err_read, Channel.STDERR)]
+        self._pump = Pump(self._log, pipes, self._poll.unregister)
+        self._state = {
+            "state": State.RUNNING.value,
+            "pid": pid,
+            "supervisor": os.getpid(),
+            "started_at": time.time(),
+        }
+        self._tell(self._state)
+        return pid
+
+    def _open_stdin(self, given: int | None, theirs: list[int]) -> int:
+        if given is not None:
+            theirs.append(given)
+            return given
+        if self._request.get("stdin") == "pipe":
+            reading, self._stdin = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(self._stdin, False)
+            theirs.append(reading)
+            return reading
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        theirs.append(null)
+        return null
+
+    def depend_on(self, lifeline: int) -> None:
+        """Kill the run when the other end of a pipe is closed: its owner, and every reader, is gone."""
+        self._lifeline = lifeline
+        self._poll.register(lifeline, select.POLLIN)
+
+    def listen(self, listener: socket.socket) -> None:
+        """Take requests from a control socket."""
+        self._listener = listener
+        self._poll.register(listener, select.POLLIN)
+
+    def run(self) -> Outcome:
+        """Supervise until the log is closed; return how the run ended."""
+        self._poll.register(self._exits, select.POLLIN)
+        now = time.monotonic()
+        timeout, idle = self._request.get("timeout"), self._request.get("idle_timeout")
+        self._timeout_at = None if timeout is None else now + timeout
+        self._idle, self._heard, self._heard_bytes = idle, now, 0
+        self._sync_at, self._synced = now + 1.0, 0
+        try:
+            while not self._ended(now):
+                ready = self._poll.poll(self._wait_ms(now))
+                now = time.monotonic()
+                for fd, event in ready:
+                    pipe = self._pump.pipes.get(fd)
+                    if pipe is not None:
+                        self._pump.move(pipe, now)
+                    elif fd == self._exits:
+                        self._reap(now)
+                    elif self._listener is not None and fd == self._listener.fileno():
+                        self._accept()
+                    elif fd == self._lifeline:
+                        self._poll.unregister(fd)
+                        self._stop(Reason.STOPPED, signal.SIGKILL, 0, now)
+                    elif fd == self._stdin:
+                        self._feed_stdin(event)
+                    else:
+                        self._serve(fd, now)
+                self._pump.expire(now)
+                self._expire(now)
+        finally:
+            self._close()
+        assert self._outcome is not None
+        return self._outcome
+
+    def _wait_ms(self, now: float) -> float | None:
+        deadlines = [self._pump.due(), self._timeout_at, self._kill_at, self._drain_until]
+        if self._idle is not None:
+            deadlines.append(self._heard + self._idle)
+        if self._pump.bytes != self._synced:
+            deadlines.append(self._sync_at)
+        soonest = min((deadline for deadline in deadlines if deadline is not None), default=None)
+        if soonest is None:
+            return None
+        return max((soonest - now) * 1000, 0) + 0.5  # never a little too early
+
+    def _expire(self, now: float) -> None:
+        """Do what the time has come for."""
+        if self._pump.bytes != self._heard_bytes:
+            self._heard, self._heard_bytes = now, self._pump.bytes
+        if now >= self._sync_at and self._pump.bytes != self._synced:
+            self._sync_at, self._synced = now + 1.0, self._pump.bytes
+            self._sync()
+        if self._reason is None and self._outcome is None:
+            if self._timeout_at is not None and now >= self._timeout_at:
+                self._stop(Reason.TIMED_OUT, signal.SIGTERM, STOP_GRACE, now)
+            elif self._idle is not None and now >= self._heard + self._idle:
+                self._stop(Reason.IDLE_TIMED_OUT, signal.SIGTERM, STOP_GRACE, now)
+        self._timeout_at = None if self._reason is not None else self._timeout_at
+        self._idle = None if self._reason is not None else self._idle
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            if not self._tree.kill(KILL_SECONDS):
+                self._log.append(Channel.STDERR, b"runcast: some processes of this run cannot be killed\n")
+            self._exited(now)
+
+    def _stop(self, reason: Reason, number: int, grace: float, now: float) -> None:
+        """Signal the run, and kill whatever is left of it when the grace (seconds) is over."""
+        self._reason = self._reason or reason
+        if self._outcome is None:
+            self._tell_state(State.STOPPING)
+            if grace > 0:
+                self._tree.signal(number)
+        self._kill_at = now + grace if self._kill_at is None else min(self._kill_at, now + grace)
+
+    def _tell_state(self, state: State) -> None:
+        self._state["state"] = state.value
+        self._tell(self._state)
+
+    def _reap(self, now: float) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._exits, 4096)
+        had_status = self._tree.status is not None
+        nothing_left = self._tree.collect()
+        if self._tree.status is None:
+            return
+        if self._kill_at is not None and not nothing_left:
+            if not had_status:  # being stopped: what the first one left behind gets its signal, too
+                self._tree.signal_rest(signal.SIGTERM)
+            return
+        self._exited(now)
+
+    def _exited(self, now: float) -> None:
+        """The first process has ended: read what it wrote, and say how it ended."""
+        if self._outcome is not None:
+            return
+        self._pump.drain(now)
+        self._kill_at = None if self._tree.status is not None else self._kill_at
+        self._outcome = self._judge()
+        if self._pump.pipes:  # somebody else holds them
+            for pipe in self._pump.pipes.values():
+                self._pump.flush(pipe)
+            self._log.tell(self._outcome)
+            self._drain_until = now + float(self._request.get("drain", DRAIN_SECONDS))
+
+    def _judge(self) -> Outcome:
+        status = self._tree.status
+        code = number = None
+        message = ""
+        if status is None:
+            message = f"process {self._tree.pid} cannot be killed"
+        elif os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+        else:
+            code = os.WEXITSTATUS(status)
+        reason = self._reason or (Reason.EXITED if number is None else Reason.SIGNALED)
+        return Outcome(
+            reason,
+            code,
+            number,
+            message,
+            dropped=self._log.dropped,
+            truncated=self._log.truncated,
+            ended_at=time.time(),
+        )
+
+    def _ended(self, now: float) -> bool:
+        if self._outcome is None:
+            return False
+        return not self._pump.pipes or (self._drain_until is not None and now >= self._drain_until)
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        with contextlib.suppress(BlockingIOError):
+            connection = Connection(self._listener.accept()[0])
+            self._connections[connection.socket.fileno()] = connection
+            self._poll.register(connection.socket, select.POLLIN)
+
+    def _serve(self, fd: int, now: float) -> None:
+        connection = self._connections[fd]
+        requests = connection.receive()
+        if requests is None:
+            del self._connections[fd]
+            self._poll.unregister(fd)
+            self._stdin_queue = [item for item in self._stdin_queue if item[0] is not connection]
+            connection.socket.close()
+            return
+        for request, data in requests:
+            try:
+                self._do(connection, request, data, now)
+            except (KeyError, TypeError, ValueError, OSError) as error:
+                connection.answer(error=f"cannot do {request!r}: {error!r}")
+
+    def _do(self, connection: Connection, request: dict[str, Any], data: bytes, now: float) -> None:
+        operation = request["op"]
+        if operation == "stdin":
+            self._take_stdin(connection, data, bool(request.get("eof")))
+            return
+        if operation == "stop":
+            grace = float(request.get("grace", STOP_GRACE))
+            self._stop(Reason.STOPPED, int(request.get("signal", signal.SIGTERM)), grace, now)
+        elif operation == "signal":
+            self._tree.signal(int(request["signal"]))
+        else:
+            connection.answer(error=f"expected op stop, signal or stdin, got {operation!r}")
+            return
+        connection.answer()
+
+    def _take_stdin(self, connection: Connection, data: bytes, eof: bool) -> None:
+        if self._stdin is None:
+            connection.answer(error="this run reads no stdin: it was not asked for, or is closed")
+            return
+        if not self._stdin_queue:
+            self._poll.register(self._stdin, select.POLLOUT)
+        self._stdin_queue.append((connection, memoryview(data), eof))
+
+    def _feed_stdin(self, event: int) -> None:
+        """Give the program what it takes; answer who sent it when all was taken."""
+        assert self._stdin is not None
+        connection, data, eof = self._stdin_queue[0]
+        try:
+            if event & select.POLLERR:
+                raise BrokenPipeError
+            data = data[os.write(self._stdin, data) :] if data else data
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._close_stdin()
+            for other, _data, _eof in self._stdin_queue:
+                other.answer(error="the program has closed its stdin")
+            self._stdin_queue.clear()
+            return
+        if data:
+            self._stdin_queue[0] = connection, data, eof
+            return
+        self._stdin_queue.pop(0)
+        connection.answer()
+        if eof:
+            self._close_stdin()
+            for other, _data, _eof in self._stdin_queue:
+                other.answer(error="stdin was closed by another sender")
+            self._stdin_queue.clear()
+        elif not self._stdin_queue:
+            self._poll.unregister(self._stdin)
+
+    def _close_stdin(self) -> None:
+        if self._stdin is not None:
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(self._stdin)
+            os.close(self._stdin)
+            self._stdin = None
+
+    def _close(self) -> None:
+        """Close the log, which tells everybody, and then whatever else is open."""
+        for pipe in list(self._pump.pipes.values()):
+            self._pump.flush(pipe)
+            self._pump.close(pipe)
+        try:
+            if self._outcome is not None:
+                self._log.close(self._outcome)
+        finally:
+            self._close_stdin()
+            for connection in self._connections.values():
+                connection.socket.close()
+            if self._listener is not None:
+                self._listener.close()
+            if self._lifeline is not None:
+                os.close(self._lifeline)

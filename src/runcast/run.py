@@ -1,0 +1,392 @@
+"""A run, as its users see it: look at it, follow it, wait for it, stop it.
+
+Owns what can be asked of one run in the folder of a store, in two faces: `Run` blocks,
+`runcast.aio.AsyncRun` awaits, and everything but the wait is shared. Starting is the store's.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from signal import SIGKILL, SIGTERM
+from types import TracebackType
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+
+from runcast.errors import (
+    RunFailed,
+    RunFinished,
+    StartFailed,
+    SupervisorLost,
+    UsageError,
+    WaitTimeout,
+)
+from runcast.log import FileLog, RunDirectory
+from runcast.model import Channel, Chunk, Outcome, Reason, State, format_offset
+from runcast.readers import (
+    Cursor,
+    Followed,
+    Lines,
+    Steps,
+    Wait,
+    begin,
+    drive,
+    follow,
+    until,
+)
+from runcast.supervisor.control import ask
+from runcast.supervisor.recover import recover
+
+__all__ = ["Channels", "Place", "Run", "RunBase", "follow_runs"]
+
+Channels = Channel | str | Collection[Channel | str] | None
+_CONTROL_SECONDS = 5.0  # a run that just started may not listen yet
+
+
+class Place(TypedDict, total=False):
+    """Where to begin to read; at most one of them.
+
+    Attributes:
+        offset: at this offset (bytes).
+        tail: so many lines before the end.
+        tail_bytes: so many bytes before the end.
+        line: at this line, counted from 1.
+        since: with what came at this time (seconds since the epoch) or later.
+    """
+
+    offset: int | None
+    tail: int | None
+    tail_bytes: int | None
+    line: int | None
+    since: float | None
+
+
+def _channels(asked: Channels) -> frozenset[Channel] | None:
+    if asked is None:
+        return None
+    names = [asked] if isinstance(asked, str) else list(asked)
+    try:
+        return frozenset(Channel(name) for name in names)
+    except ValueError:
+        raise UsageError(f"expected channels among stdout, stderr and data, got {asked!r}") from None
+
+
+def _rfc3339(seconds: float | None) -> str | None:
+    if not seconds:
+        return None
+    whole, milliseconds = divmod(int(seconds * 1000), 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03d}Z"
+
+
+class RunBase:
+    """What can be known of a run without waiting. Use `Run` or `runcast.aio.AsyncRun`."""
+
+    def __init__(self, path: str, *, check: bool = False) -> None:
+        self.directory = RunDirectory(path)
+        self._check = check
+
+    @property
+    def id(self) -> str:
+        """The id: sortable by time, unguessable."""
+        return os.path.basename(self.directory.path)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.outcome or self.state}>"
+
+    @cached_property
+    def request(self) -> dict[str, Any]:
+        """What was asked, as `run.json` has it."""
+        return self.directory.request()
+
+    @property
+    def name(self) -> str:
+        """The name it was given; else that of its program."""
+        return str(self.request["name"])
+
+    @property
+    def command(self) -> list[str]:
+        """The arguments, program first."""
+        return list(self.request["command"])
+
+    @property
+    def created_at(self) -> float:
+        """When it was asked for, in seconds since the epoch."""
+        return float(self.request["created_at"])
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the command; None before it started."""
+        return self.directory.state().get("pid")
+
+    @property
+    def started_at(self) -> float | None:
+        """When the command started, in seconds since the epoch."""
+        return self.directory.state().get("started_at")
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while it goes on."""
+        return self.directory.outcome()
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life."""
+        outcome = self.outcome
+        if outcome is None and recover(self.directory.path):
+            outcome = self.outcome
+        if outcome is None:
+            return State(self.directory.state().get("state", State.STARTING))
+        return State.LOST if outcome.reason is Reason.LOST else State.EXITED
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more output will ever come."""
+        return self.open_log().closed
+
+    @property
+    def tail_offset(self) -> int:
+        """How many bytes of output there are: the offset just past the last."""
+        return self.open_log().tail_offset
+
+    def open_log(self) -> FileLog:
+        """Return the log, for reading at offsets."""
+        return FileLog(self.directory.path)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what there is to know, as JSON values; times are RFC 3339, in UTC."""
+        log, state, outcome = self.open_log(), self.state, self.outcome
+        ended = outcome and outcome.to_json() | {"ended_at": _rfc3339(outcome.ended_at)}
+        return {
+            "id": self.id,
+            "name": self.name,
+            "source": self.request["source"],
+            "command": self.command,
+            "state": state.value,
+            "pid": self.pid,
+            "outcome": ended,
+            "created_at": _rfc3339(self.created_at),
+            "started_at": _rfc3339(self.started_at),
+            "ended_at": ended and ended["ended_at"],
+            "tail_offset": format_offset(log.tail_offset),
+            "lines": log.lines,
+            "closed": log.closed,
+        }
+
+    def _look(self) -> None:
+        recover(self.directory.path)
+
+    def _follow_steps(
+        self, timeout: float | None, channel: Channels, **place: Unpack[Place]
+    ) -> Steps[Chunk | None]:
+        """Find the place now, so that a wrong one is told at once, and return the steps from there."""
+        log, channels = self.open_log(), _channels(channel)
+        cursor = Cursor(log, begin(log, channels=channels, **place), channels)
+        return self._chunks(Followed(self, cursor, self._look), timeout)
+
+    @staticmethod
+    def _chunks(followed: Followed[RunBase], timeout: float | None) -> Steps[Chunk | None]:
+        for step in follow([followed], timeout):
+            yield step if step is None or isinstance(step, Wait) else step[1]
+
+    @staticmethod
+    def _line_steps(steps: Steps[Chunk | None]) -> Steps[str | None]:
+        lines = Lines()
+        for step in steps:
+            if isinstance(step, Chunk):
+                for _channel, line in lines.feed(step):
+                    yield line
+            else:
+                yield step
+        for _channel, line in lines.flush():
+            yield line
+
+    def _ended(self) -> Outcome | None:
+        outcome = self.outcome
+        if outcome is None and recover(self.directory.path):
+            outcome = self.outcome
+        return outcome
+
+    def _wait_steps(self, timeout: float | None) -> Steps[Outcome | None]:
+        return until(self.open_log(), self._ended, timeout)
+
+    def _judge(self, outcome: Outcome | None, timeout: float | None, check: bool | None) -> Outcome:
+        if outcome is None:
+            raise WaitTimeout(f"run {self.id} is still {self.state} after {timeout:g} s; it goes on")
+        if (self._check if check is None else check) and not outcome.ok:
+            raise (StartFailed if outcome.reason is Reason.FAILED_TO_START else RunFailed)(self.id, outcome)
+        return outcome
+
+    def _control(self, request: dict[str, Any], data: bytes = b"") -> None:
+        deadline = time.monotonic() + _CONTROL_SECONDS
+        timeout = None if request["op"] == "stdin" else _CONTROL_SECONDS
+        while True:
+            if (outcome := self._ended()) is not None and self.closed:
+                raise RunFinished(f"run {self.id} has ended ({outcome}): expected one that still goes on")
+            try:
+                answer = ask(self.directory.control_path, request, data, timeout=timeout)
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise SupervisorLost(
+                        f"the supervisor of run {self.id} does not answer: {error}"
+                    ) from None
+                time.sleep(0.01)
+                continue
+            if "error" in answer:
+                raise RunFinished(f"run {self.id}: {answer['error']}")
+            return
+
+    def _stop_request(self, grace: float, number: int) -> dict[str, Any]:
+        if grace < 0:
+            raise UsageError(f"expected a grace of 0 seconds or more, got {grace}")
+        return {"op": "stop", "signal": int(number), "grace": grace}
+
+
+Any_Run = TypeVar("Any_Run", bound=RunBase)
+
+
+def follow_runs(
+    runs: Collection[Any_Run], timeout: float | None, channel: Channels
+) -> Steps[tuple[Any_Run, str] | None]:
+    """Give (run, line) of several runs as they come, until all are closed; None after silence."""
+    channels = _channels(channel)
+    lines = {id(run): Lines() for run in runs}
+    followed = [Followed(run, Cursor(run.open_log(), 0, channels), run._look) for run in runs]
+    for step in follow(followed, timeout):
+        if step is None or isinstance(step, Wait):
+            yield step
+        else:
+            run, chunk = step
+            for _channel, line in lines[id(run)].feed(chunk):
+                yield run, line
+    for run in runs:
+        for _channel, line in lines[id(run)].flush():
+            yield run, line
+
+
+class Run(RunBase):
+    """A run. Waiting blocks the calling thread."""
+
+    def follow(
+        self, *, channel: Channels = None, timeout: float | None = None, **place: Unpack[Place]
+    ) -> Iterator[Chunk | None]:
+        """Yield chunks as they come, from the beginning or another place, until the log is closed.
+
+        Args:
+            channel: only this channel, or these.
+            timeout: yield None whenever nothing came for so many seconds.
+            place: where to begin, one of `offset`, `tail`, `tail_bytes`, `line`, `since`; see `Place`.
+
+        Raises:
+            OffsetBeyondTail, OffsetGone: `offset` cannot be read.
+        """
+        return drive(self._follow_steps(timeout, channel, **place))
+
+    def lines(
+        self, *, channel: Channels = None, timeout: float | None = None, **place: Unpack[Place]
+    ) -> Iterator[str | None]:
+        """Yield lines as they come, without their LF or CRLF; see `follow` for where to begin.
+
+        With `timeout`, None is yielded whenever nothing came for so many seconds.
+        """
+        return drive(self._line_steps(self._follow_steps(timeout, channel, **place)))
+
+    @overload
+    def output(
+        self,
+        *,
+        channel: Channels = None,
+        encoding: str = "utf-8",
+        timeout: float | None = None,
+        check: bool | None = None,
+    ) -> str: ...
+
+    @overload
+    def output(
+        self,
+        *,
+        channel: Channels = None,
+        encoding: None,
+        timeout: float | None = None,
+        check: bool | None = None,
+    ) -> bytes: ...
+
+    def output(
+        self,
+        *,
+        channel: Channels = None,
+        encoding: str | None = "utf-8",
+        timeout: float | None = None,
+        check: bool | None = None,
+    ) -> str | bytes:
+        """Wait for the end and return all output, stdout and stderr as they came, or one `channel`.
+
+        Args:
+            channel: only this channel, or these.
+            encoding: None returns bytes; what is invalid is replaced.
+            timeout: seconds to wait at most.
+            check: raise `RunFailed` unless the outcome is ok.
+
+        Raises:
+            WaitTimeout: the log was not closed in time; the run goes on.
+        """
+        self.wait(timeout=timeout, check=check)
+        data = b"".join(chunk.data for chunk in self.follow(channel=channel) if chunk)
+        return data if encoding is None else data.decode(encoding, "replace")
+
+    def wait(self, *, timeout: float | None = None, check: bool | None = None) -> Outcome:
+        """Wait for the end and return the outcome.
+
+        Args:
+            timeout: seconds to wait at most.
+            check: raise `RunFailed` unless the outcome is ok; by default what `start` was told.
+
+        Raises:
+            WaitTimeout: it did not end in time; the run goes on.
+            RunFailed: `check`, and it was not ok.
+        """
+        return self._judge(next(drive(self._wait_steps(timeout)), None), timeout, check)
+
+    def stop(self, *, grace: float = 5.0, signal: int = SIGTERM) -> None:
+        """Ask the run to end; kill all of it if it has not within `grace` seconds. Does not wait.
+
+        Raises:
+            RunFinished: it has ended already.
+        """
+        self._control(self._stop_request(grace, signal))
+
+    def kill(self) -> None:
+        """Kill the run and everything it started, at once. Does not wait."""
+        self._control(self._stop_request(0, SIGKILL))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the run's process group."""
+        self._control({"op": "signal", "signal": int(number)})
+
+    def send(self, data: bytes | str, *, eof: bool = False) -> None:
+        """Write to the run's stdin (`start(stdin="pipe")`); returns when the program has taken it.
+
+        With `eof`, the program sees the end of its input behind `data`.
+        """
+        self._control({"op": "stdin", "eof": eof}, data.encode() if isinstance(data, str) else data)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Literal[False]:
+        """Wait for the end; stop the run first if the block was left by an error."""
+        if kind is not None and not self.closed:
+            try:
+                self.stop()
+            except RunFinished:
+                return False
+        if kind is None:
+            self.wait()
+        else:
+            self.wait(check=False)
+        return False

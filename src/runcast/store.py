@@ -1,0 +1,349 @@
+"""A store: a folder of runs. Start them, list them, find them, remove them.
+
+Owns the folder: who may use it, which format it has, how a run gets into it (made under a hidden
+name, renamed when its supervisor holds its lock) and out of it (the other way round).
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import difflib
+import fcntl
+import getpass
+import heapq
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+from runcast.errors import FormatTooNew, RunActive, RunNotFound, StoreUnusable, UsageError
+from runcast.ids import is_run_id, new_run_id
+from runcast.log import CAP_BYTES, RunDirectory
+from runcast.run import Run
+from runcast.sources.command import Command, to_argv
+from runcast.supervisor.launch import launch
+
+__all__ = ["FORMAT", "Store"]
+
+FORMAT = 1  # of a store's folder, in its store.json
+_NEAR = 2000  # newest runs among which a mistyped id is looked for
+_ABANDONED = 3600.0  # seconds after which a run that never got its name is swept away
+
+
+class Store:
+    """A set of runs in a folder. Cheap to make; nothing is touched before the first start."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lifeline: int | None = None  # held open while this process lives, if the runs depend on it
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path}>"
+
+    @classmethod
+    def open(cls, where: str | os.PathLike[str] | None = None) -> Store:
+        """Return a store.
+
+        Args:
+            where: a folder (also as `file:…`), or `memory:` for a store of this process alone, kept
+                in memory and gone, its runs with it, when the process ends. By default
+                `$RUNCAST_STORE`, else the user's state folder.
+
+        Raises:
+            StoreUnusable: it is not a folder, somebody else's, or of a newer format.
+        """
+        if where is None:
+            where = os.environ.get("RUNCAST_STORE") or _default_path()
+        text = os.fspath(where)
+        if text == "memory:":
+            return _memory_store()
+        scheme, colon, rest = text.partition(":")
+        if colon and scheme == "file":
+            text = rest.removeprefix("//")
+        elif colon and "/" not in scheme and scheme.isalpha() and len(scheme) > 1:
+            raise StoreUnusable(f"expected a folder, file:FOLDER or memory: as the store, got {text!r}")
+        store = cls(os.path.abspath(os.path.expanduser(text)))
+        store._check()
+        return store
+
+    def _check(self) -> None:
+        """Refuse a folder that is none of ours. Touches nothing."""
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreUnusable(
+                f"cannot look into the store {self.path}: {(error.strerror or '').lower()}"
+            ) from None
+        if not os.path.isdir(self.path):
+            raise StoreUnusable(f"expected a folder as the store, {self.path} is a file: name a folder")
+        if status.st_uid != os.geteuid():
+            raise StoreUnusable(
+                f"the store {self.path} belongs to {_user_name(status.st_uid)}, "
+                f"this is {_user_name(os.geteuid())}: use a store of your own (--store, RUNCAST_STORE)"
+            )
+        try:
+            with open(f"{self.path}/store.json", "rb") as file:
+                version = json.loads(file.read())["format"]
+        except FileNotFoundError:
+            if any(is_run_id(name) for name in os.listdir(self.path)):
+                return
+            if any(not name.startswith(".") for name in os.listdir(self.path)):
+                raise StoreUnusable(
+                    f"expected a store or an empty folder, {self.path} holds other files: name another folder"
+                ) from None
+            return
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreUnusable(f"cannot read {self.path}/store.json: {error}: is this a store?") from None
+        if not isinstance(version, int) or version > FORMAT:
+            raise FormatTooNew(
+                f"the store {self.path} has format {version}, this runcast knows up to {FORMAT}: "
+                "upgrade runcast, or use another store"
+            )
+
+    def _make(self) -> None:
+        """Make the folder and its mark, if they are not there."""
+        try:
+            if not os.path.exists(f"{self.path}/store.json"):
+                os.makedirs(self.path, 0o700, exist_ok=True)
+                temporary = f"{self.path}/.store-{os.getpid()}"
+                with open(temporary, "w") as file:
+                    json.dump({"format": FORMAT}, file)
+                os.rename(temporary, f"{self.path}/store.json")
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> StoreUnusable:
+        return StoreUnusable(
+            f"cannot write to the store {self.path}: {(error.strerror or str(error)).lower()}: "
+            "make it writable, or use another (--store, RUNCAST_STORE)"
+        )
+
+    def start(
+        self,
+        command: Command,
+        *,
+        shell: bool = False,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: int | IO[Any] | str | None = None,
+        input: bytes | str | None = None,
+        name: str | None = None,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+        cap: int | None = CAP_BYTES,
+        check: bool = False,
+    ) -> Run:
+        """Start a command under a supervisor of its own and return its run.
+
+        It goes on when this process ends. A command that cannot be started is a run, too: its
+        outcome says why.
+
+        Args:
+            command: a list of arguments, or a string that is split as a shell splits words.
+            shell: have `/bin/sh` execute the string.
+            cwd: folder to run in; by default this process's.
+            env: variables to set on top of this process's environment.
+            stdin: `"pipe"` to write with `Run.send`; a file or descriptor; by default /dev/null.
+            input: what the command reads from its stdin, whole.
+            name: for people; by default the program's.
+            timeout: seconds after which the run is stopped.
+            idle_timeout: seconds without output after which the run is stopped.
+            cap: bytes of output to keep, head and tail; None for all.
+            check: have `wait` and `output` raise `RunFailed` unless the outcome is ok.
+
+        Raises:
+            CommandRefused: a string with shell syntax, and `shell` is false.
+            UsageError: anything else about the arguments.
+            StoreUnusable: the store cannot be written to.
+            SupervisorLost: no supervisor could be started.
+        """
+        argv = to_argv(command, shell=shell)
+        for option, value in (("timeout", timeout), ("idle_timeout", idle_timeout), ("cap", cap)):
+            if value is not None and not value > 0:
+                raise UsageError(f"expected {option} to be more than 0, got {value!r}: leave it out for none")
+        if stdin is not None and input is not None:
+            raise UsageError("expected stdin or input, got both: choose one of them")
+        run_id = new_run_id()
+        path, new = f"{self.path}/{run_id}", f"{self.path}/.new-{run_id}"
+        asked = {
+            "format": FORMAT,
+            "id": run_id,
+            "name": name or os.path.basename(argv[0]),
+            "source": "command",
+            "command": argv,
+            "cwd": os.path.abspath(cwd) if cwd is not None else os.getcwd(),
+            "env": dict(env or {}),
+            "timeout": timeout,
+            "idle_timeout": idle_timeout,
+            "cap": cap,
+            "created_at": time.time(),
+            "host": socket.gethostname(),
+        }
+        kind = {"stdin": "pipe"} if stdin == "pipe" else {}
+        request = {key: asked[key] for key in ("id", "cwd", "timeout", "idle_timeout", "cap")}
+        request |= {
+            "argv": argv,
+            "env": _environment(env, run_id),
+            "new": new,
+            "path": path,
+            **kind,
+        }
+        self._make()
+        fds: dict[str, int] = {}
+        opened: list[int] = []
+        try:
+            RunDirectory.create(new, asked)
+            if input is not None:
+                fds["stdin"] = _input_file(f"{new}/input", input)
+                opened.append(fds["stdin"])
+            elif stdin is not None and stdin != "pipe":
+                fds["stdin"] = _descriptor(stdin)
+            if self._lifeline is not None:
+                fds["lifeline"] = self._lifeline
+            launch(self.path, request, fds)
+        except BaseException as error:
+            shutil.rmtree(new, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise self._unwritable(error) from None
+            raise
+        finally:
+            for fd in opened:
+                os.close(fd)
+        return Run(path, check=check)
+
+    def _names(self) -> Iterator[str]:
+        try:
+            with os.scandir(self.path) as entries:
+                for entry in entries:
+                    if is_run_id(entry.name):
+                        yield entry.name
+                    elif entry.name.startswith((".new-", ".gone-", ".outcome-")):
+                        self._sweep(entry)
+        except FileNotFoundError:
+            return
+
+    @staticmethod
+    def _sweep(entry: os.DirEntry[str]) -> None:
+        with contextlib.suppress(OSError):
+            if time.time() - entry.stat().st_mtime < _ABANDONED:
+                return
+            if entry.is_dir():
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif not os.path.exists(f"{os.path.dirname(entry.path)}/{entry.name.removeprefix('.outcome-')}"):
+                os.unlink(entry.path)
+
+    def list(self, limit: int | None = None) -> Iterator[Run]:
+        """Yield the runs, newest first; reads nothing of a run before it is looked at."""
+        names = self._names()
+        chosen = sorted(names, reverse=True) if limit is None else heapq.nlargest(limit, names)
+        return (Run(f"{self.path}/{name}") for name in chosen)
+
+    def get(self, run_id: str) -> Run:
+        """Return the run with this id, or whose id begins or ends so and no other's does.
+
+        Raises:
+            RunNotFound: there is none, or more than one; `near` has ids that look alike.
+        """
+        wanted = run_id.lower()
+        if is_run_id(wanted) and os.path.isdir(f"{self.path}/{wanted}"):
+            return Run(f"{self.path}/{wanted}")
+        names = list(self._names())
+        matches = [
+            name for name in names if len(wanted) >= 4 and (name.startswith(wanted) or name.endswith(wanted))
+        ]
+        if len(matches) == 1:
+            return Run(f"{self.path}/{matches[0]}")
+        near = sorted(matches)[:3] or difflib.get_close_matches(wanted, heapq.nlargest(_NEAR, names), 3, 0.7)
+        raise RunNotFound(run_id, f"the store {self.path}", tuple(near))
+
+    def remove(self, run: Run | str) -> None:
+        """Remove a finished run and its log.
+
+        Raises:
+            RunNotFound: there is no such run.
+            RunActive: it still goes on.
+        """
+        found = self.get(run if isinstance(run, str) else run.id)
+        if not found.closed and not (found.state and found.closed):  # asking for the state settles a lost one
+            raise RunActive(f"run {found.id} is {found.state}: stop it first, then remove it")
+        gone = f"{self.path}/.gone-{found.id}"
+        os.rename(found.directory.path, gone)  # whole or not at all, for whoever lists
+        shutil.rmtree(gone)
+
+
+def _environment(env: Mapping[str, str] | None, run_id: str) -> dict[str, str]:
+    """Return a command's environment: a pipe makes Python programs buffer, so they are told not to."""
+    merged = {"PYTHONUNBUFFERED": "1", **os.environ, **(env or {}), "RUNCAST_RUN_ID": run_id}
+    for name, value in merged.items():
+        if not isinstance(name, str) or not isinstance(value, str) or "=" in name[1:] or "\0" in name + value:
+            raise UsageError(
+                f"expected variables as strings without `=` in the name or NUL, got {name!r}={value!r:.80}"
+            )
+    return merged
+
+
+def _input_file(path: str, data: bytes | str) -> int:
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _descriptor(stdin: int | IO[Any] | str) -> int:
+    if isinstance(stdin, int):
+        return stdin
+    try:
+        return stdin.fileno()  # type: ignore[union-attr]
+    except (AttributeError, OSError):
+        raise UsageError(f'expected stdin to be "pipe", a file or a descriptor, got {stdin!r}') from None
+
+
+def _default_path() -> str:
+    import platformdirs
+
+    return platformdirs.user_state_dir("runcast", appauthor=False)
+
+
+def _user_name(uid: int) -> str:
+    if uid == os.geteuid():
+        with contextlib.suppress(Exception):
+            return getpass.getuser()
+    return f"user {uid}"
+
+
+def _memory_store() -> Store:
+    """Return a store in a private folder of a memory file system, which ends with this process."""
+    parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
+    prefix = f"runcast-{os.geteuid()}-"
+    for name in os.listdir(parent):
+        if name.startswith(prefix):
+            _sweep_memory(f"{parent}/{name}")
+    folder = tempfile.mkdtemp(prefix=prefix, dir=parent)
+    lock = os.open(f"{folder}/.owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    store = Store(folder)
+    store._lifeline, _kept_open = os.pipe2(os.O_CLOEXEC)  # its writing end closes when this process ends
+    atexit.register(_remove_memory, folder, os.getpid())
+    return store
+
+
+def _remove_memory(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # not in a forked child
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep_memory(folder: str) -> None:
+    """Remove what the store of a process that was killed left behind."""
+    with contextlib.suppress(OSError):
+        fd = os.open(f"{folder}/.owner", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(fd)

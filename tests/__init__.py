@@ -1,0 +1,1 @@
+"""The tests of runcast. CONTRIBUTING.md says which folder is for what."""

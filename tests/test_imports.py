@@ -1,0 +1,204 @@
+"""The house of runcast: which room may import which.
+
+`check()` reads the imports with `ast`, so nothing is run. Imports inside functions count, those
+under `if TYPE_CHECKING:` do not. A room is the first name below `runcast`; the package's own
+`__init__.py` is the room `__init__`.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "runcast"
+
+# From the bottom. A module imports from its own room and from lower layers only.
+LAYERS = (
+    {"errors", "ids", "_version"},
+    {"model"},
+    {"log", "wire"},
+    {"supervisor", "readers"},
+    {"sources", "client"},
+    {"run"},
+    {"store"},
+    {"api"},
+    {"aio"},
+    {"__init__"},
+    {"testing"},
+    {"web"},
+    {"server"},
+    {"cli"},
+    {"__main__"},
+)
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+# Stricter than the layers: the only rooms that these may import, and those that they never may.
+ONLY = {"wire": {"errors", "model"}}
+NEVER = {
+    "supervisor": {"readers", "wire", "web", "run", "store"},
+    "sources": {"readers"},
+    "readers": {"sources"},
+    "client": {"store"},
+}
+MAX_LINES = 400
+HEAVY = {
+    *("asyncio", "bottle", "cherrypy", "click", "django", "flask"),
+    *("msgspec", "redis", "starlette", "uvicorn"),
+}
+TYPE_CHECKING = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def check(root: Path) -> list[str]:
+    """Return what is wrong in the package at `root`, one sentence per fault."""
+    files = {module_name(path, root): path for path in sorted(root.rglob("*.py"))}
+    graph: dict[str, set[str]] = {}
+    faults = []
+    for module, path in files.items():
+        text = path.read_text(encoding="utf-8")
+        if (lines := text.count("\n")) > MAX_LINES:
+            faults.append(f"{module} has {lines} lines, expected at most {MAX_LINES}")
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        graph[module] = {nearest(name, files) for name in imports(ast.parse(text), package)}
+        graph[module].discard(module)
+        faults += [
+            f"{module} imports {other}: {reason}"
+            for other in sorted(graph[module])
+            if (reason := forbidden(room_of(module), room_of(other)))
+        ]
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        faults.append("import cycle: " + " <- ".join(error.args[1]))
+    return faults
+
+
+def forbidden(room: str, other: str) -> str | None:
+    """Say why `room` may not import `other`, or None where it may."""
+    if unknown := {room, other} - LEVEL.keys():
+        return f"{unknown.pop()} is no room of the house"
+    if room == other:
+        return None
+    if LEVEL[other] >= LEVEL[room]:
+        return f"{other} is not below {room}"
+    if other in NEVER.get(room, ()) or other not in ONLY.get(room, LEVEL):
+        return f"{room} must not know {other}"
+    return None
+
+
+def imports(node: ast.AST, package: str) -> Iterator[str]:
+    """Yield the full names of ours that `node` imports: `runcast.a.b`, or `runcast.a.b.Name`."""
+    match node:
+        case ast.Import(names):
+            yield from (alias.name for alias in names if is_ours(alias.name))
+        case ast.ImportFrom(module, names, level):
+            parts = package.split(".")[: -(level - 1) or None] if level else []
+            base = ".".join([*parts, *filter(None, [module])])
+            yield from (f"{base}.{alias.name}" for alias in names if is_ours(base))
+        case ast.If(test, orelse=orelse) if ast.unparse(test) in TYPE_CHECKING:
+            for child in orelse:
+                yield from imports(child, package)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from imports(child, package)
+
+
+def is_ours(name: str) -> bool:
+    return name.split(".")[0] == "runcast"
+
+
+def module_name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(["runcast", *(part for part in parts if part != "__init__")])
+
+
+def nearest(name: str, files: dict[str, Path]) -> str:
+    """Return the module that `name` is, or the one that it is a name in."""
+    parent = name.rpartition(".")[0]
+    return name if name in files or not parent or parent not in files else parent
+
+
+def room_of(module: str) -> str:
+    _, room, *_ = [*module.split("."), "__init__"]
+    return room
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the names of all modules that `statement` loads in a fresh interpreter."""
+    code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
+    command = [sys.executable, "-c", code]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_house():
+    """Every import in runcast goes down, no rule is broken, and no module is too long."""
+    faults = check(SOURCE)
+
+    assert not faults, "\n".join(faults)
+
+
+def test_import_is_light():
+    """`import runcast` loads no framework, no server, no redis and no event loop."""
+    loaded = loaded_by("import runcast")
+
+    assert "runcast" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_heavy_import_is_seen():
+    """The check for light imports finds a module that is loaded indirectly."""
+    assert "asyncio" in loaded_by("import asyncio.subprocess") & HEAVY
+
+
+def plant(root: Path, files: dict[str, str]) -> Path:
+    """Write a package with these files and return its folder."""
+    for name, text in files.items():
+        path = root / "runcast" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root / "runcast"
+
+
+GROUND = {"__init__.py": "", "errors.py": "", "model.py": "", "ids.py": "", "log/__init__.py": ""}
+
+
+@pytest.mark.parametrize(
+    ("files", "fault"),
+    [
+        ({"errors.py": "import runcast.log"}, "errors imports runcast.log: log is not below"),
+        ({"errors.py": "from . import log"}, "errors imports runcast.log: log is not below"),
+        ({"errors.py": "from runcast.model import X"}, "model is not below errors"),
+        ({"log/a.py": "from .. import start"}, "log.a imports runcast: __init__ is not below log"),
+        ({"log/a.py": "def f():\n from ..web.flask import X"}, "web is not below log"),
+        ({"wire/a.py": "from ..ids import X"}, "wire must not know ids"),
+        ({"supervisor/a.py": "import runcast.wire.sse"}, "supervisor must not know wire"),
+        ({"sources/a.py": "from runcast.readers import X"}, "sources must not know readers"),
+        ({"readers/a.py": "from ..sources.b import X"}, "sources is not below readers"),
+        ({"client.py": "from .store import Store"}, "store is not below client"),
+        ({"attic.py": "from . import model"}, "attic is no room of the house"),
+        ({"log/a.py": "from . import b", "log/b.py": "from .a import X"}, "import cycle: "),
+        ({"model.py": "x = 1\n" * 401}, "model has 401 lines, expected at most 400"),
+    ],
+)
+def test_fault_is_found(tmp_path: Path, files: dict[str, str], fault: str):
+    """The checker tells each kind of fault, and nothing else."""
+    faults = check(plant(tmp_path, GROUND | files))
+
+    assert len(faults) == 1
+    assert fault in faults[0]
+
+
+def test_good_house(tmp_path: Path):
+    """Imports that go down, stay in the room or serve only the type checker are no fault."""
+    files = {
+        "__init__.py": "from .log import a as log_a\nfrom .log.b import X\nimport json",
+        "log/__init__.py": "from .a import X\nfrom runcast import errors",
+        "log/a.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n from ..web import X",
+        "log/b.py": "from . import a\nfrom ..model import X\nx = 1\n" * 100,
+        "web/flask.py": "import flask\nimport runcast\nfrom ..wire.sse import X",
+        "__main__.py": "from runcast.cli import main",
+    }
+
+    assert check(plant(tmp_path, GROUND | files)) == []

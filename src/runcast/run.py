@@ -41,6 +41,7 @@ from runcast.supervisor.recover import recover
 __all__ = ["Channels", "Place", "Run", "RunBase", "follow_runs"]
 
 Channels = Channel | str | Collection[Channel | str] | None
+_START_SECONDS = 5.0
 _CONTROL_SECONDS = 5.0  # a run that just started may not listen yet
 
 
@@ -116,8 +117,16 @@ class RunBase:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the command; None before it started."""
-        return self.directory.state().get("pid")
+        """The process id of the command; None if it could not be started. Waits out the start, some ms."""
+        told = until(self.open_log(), self._start_told, _START_SECONDS)
+        return (next(drive(told), None) or {}).get("pid")
+
+    def _start_told(self) -> dict[str, Any] | None:
+        """Return what the supervisor told of the start; empty if there will be nothing, None if not yet."""
+        state = self.directory.state()
+        if "pid" in state:
+            return state
+        return {} if self._ended() is not None else None
 
     @property
     def started_at(self) -> float | None:
@@ -163,7 +172,7 @@ class RunBase:
             "source": self.request["source"],
             "command": self.command,
             "state": state.value,
-            "pid": self.pid,
+            "pid": self.directory.state().get("pid"),
             "outcome": ended,
             "created_at": _rfc3339(self.created_at),
             "started_at": _rfc3339(self.started_at),

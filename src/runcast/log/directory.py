@@ -42,7 +42,7 @@ class RunDirectory:
 
     @property
     def _draft_path(self) -> str:
-        """Where the outcome is written before it gets its name: outside, so that no follower is woken for it."""
+        """Where the outcome is written before it gets its name: outside, so that it wakes no follower."""
         folder, name = os.path.split(self.path)
         return f"{folder}/.outcome-{name}"
 

@@ -69,35 +69,44 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, int]]
 
 
 def _supervise(connection: socket.socket, exits: int, taken: Callable[[str], object]) -> None:
-    """Start the run that a connection asks for, answer, and stay with it until it is over."""
+    """Take the run that a connection asks for, answer, start it and stay with it until it is over.
+
+    The answer goes out as soon as the run is there for everybody: who asked can begin to follow
+    while the command is started, and a command that cannot be is a run all the same.
+    """
     request, fds = _receive(connection)
-    taken(request["path"])
-    directory = RunDirectory(request["new"])
-    if not directory.acquire():
-        connection.sendall(b'{"error": "its lock is held by another process"}\n')
-        return
-    os.rename(request["new"], request["path"])  # from here on it is there for everybody
-    directory = directory.moved(request["path"])
-    log = FileLogWriter(directory, cap_bytes=request.get("cap", CAP_BYTES))
+    lifeline = fds.get("lifeline")
+    try:
+        directory = RunDirectory(request["new"])
+        if not directory.acquire():
+            connection.sendall(b'{"error": "its lock is held by another process"}\n')
+            return
+        os.rename(request["new"], request["path"])
+        directory = directory.moved(request["path"])
+        with contextlib.suppress(OSError):  # who asked may be dead by now; the run is not
+            connection.sendall(b'{"ok": true}\n')
+            connection.close()
+        log = FileLogWriter(directory, cap_bytes=request.get("cap", CAP_BYTES))
 
-    def sync() -> None:
-        _thread.start_new_thread(log.sync, ())  # the disk may take its time, the pipes may not
+        def sync() -> None:
+            _thread.start_new_thread(log.sync, ())  # the disk may take its time, the pipes may not
 
-    run = Supervision(request, log, directory.write_state, exits, sync)
-    pid = run.start(fds.get("stdin"))
-    if pid is not None:
+        run = Supervision(request, log, directory.write_state, exits, sync)
+        pid = run.start(fds.pop("stdin", None))
+        if pid is None:
+            return
+        taken(request["path"])
         with contextlib.suppress(OSError):  # a file system without sockets: the run cannot be stopped by us
             run.listen(listen_path(directory.control_path))
-    with contextlib.suppress(OSError):  # who asked may be dead by now; the run is not
-        connection.sendall(b'{"ok": true}\n')
-        connection.close()
-    if pid is not None:
-        if "lifeline" in fds:
-            run.depend_on(fds["lifeline"])
+        if lifeline is not None:
+            run.depend_on(lifeline)
         directory.reserve_outcome()
         run.run()
         with contextlib.suppress(OSError):
             os.unlink(directory.control_path)
+    finally:
+        for fd in fds.values():
+            os.close(fd)
 
 
 def prepare() -> int:

@@ -25,7 +25,8 @@ from runcast.supervisor.recover import recover
 __all__ = ["main"]
 
 READY = 2  # supervisors that wait; one more is forked when one of them is taken
-SPARE = 4  # beyond so many, one that comes back is sent home
+SPARE = 4  # beyond so many, those that have waited for a while are sent home
+SPARE_SECONDS = 2.0
 IDLE_SECONDS = 60.0
 MOST_STILLBORN = 5
 
@@ -36,6 +37,7 @@ class _Supervisor:
         self.link = link
         self.run: str | None = None  # the folder of the run that it supervises
         self.used = False
+        self.since = time.monotonic()  # when it became idle
         self.leaving = False
 
 
@@ -77,10 +79,7 @@ class _Forkserver:
         if said:
             supervisor.used = True
             supervisor.run = None if said == IDLE else said
-            if said == IDLE and len(self._idle()) > SPARE:
-                supervisor.leaving = True
-                with contextlib.suppress(OSError):
-                    supervisor.link.send(b"go")
+            supervisor.since = time.monotonic()
             return
         del self._supervisors[fd]
         self._poll.unregister(fd)
@@ -93,6 +92,15 @@ class _Forkserver:
     def _idle(self) -> list[_Supervisor]:
         return [one for one in self._supervisors.values() if one.run is None and not one.leaving]
 
+    def _send_home(self) -> None:
+        """End the supervisors that a burst left over; not at once, the next one may be near."""
+        idle = sorted(self._idle(), key=lambda one: one.since)
+        for supervisor in idle[: max(len(idle) - SPARE, 0)]:
+            if time.monotonic() - supervisor.since >= SPARE_SECONDS:
+                supervisor.leaving = True
+                with contextlib.suppress(OSError):
+                    supervisor.link.send(b"go")
+
     def run(self) -> None:
         """Serve until nobody has wanted anything for a while."""
         used = time.monotonic()
@@ -101,9 +109,11 @@ class _Forkserver:
                 self._fork()
             if not self._supervisors:
                 return
-            for fd, _event in self._poll.poll(IDLE_SECONDS * 1000):
+            crowded = len(self._idle()) > SPARE
+            for fd, _event in self._poll.poll((SPARE_SECONDS if crowded else IDLE_SECONDS) * 1000):
                 self._hear(fd)
                 used = time.monotonic()
+            self._send_home()
             if time.monotonic() - used >= IDLE_SECONDS and len(self._idle()) == len(self._supervisors):
                 return
 

@@ -119,7 +119,7 @@ class Supervision:
 
     def depend_on(self, lifeline: int) -> None:
         """Kill the run when the other end of a pipe is closed: its owner, and every reader, is gone."""
-        self._lifeline = lifeline
+        self._lifeline = lifeline  # the caller's to close
         self._poll.register(lifeline, select.POLLIN)
 
     def listen(self, listener: socket.socket) -> None:
@@ -352,5 +352,3 @@ class Supervision:
                 connection.socket.close()
             if self._listener is not None:
                 self._listener.close()
-            if self._lifeline is not None:
-                os.close(self._lifeline)

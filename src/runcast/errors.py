@@ -14,6 +14,7 @@
     ├── LogClosed                  an append to a log that takes no more bytes (409)
     ├── OffsetBeyondTail           an offset past the last byte (416)
     ├── OffsetGone                 an offset whose bytes were dropped (410)
+    ├── NotAcceptable              a client that takes none of the forms there are (406)
     ├── StoreUnusable              the store cannot be used as it is (500)
     │   └── FormatTooNew           … because a newer runcast wrote it
     └── WaitTimeout                the deadline of a wait passed; nothing else happened (504)
@@ -25,11 +26,14 @@ This module imports nothing of ours.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "BadOffset",
     "CommandRefused",
     "FormatTooNew",
     "LogClosed",
+    "NotAcceptable",
     "OffsetBeyondTail",
     "OffsetGone",
     "RunActive",
@@ -51,6 +55,17 @@ class RuncastError(Exception):
 
     http_status: int = 500
     exit_code: int = 2
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Some of them take other arguments than their message: make no detour over `__init__`
+        # when one comes back from a pool of processes.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[RuncastError], args: tuple[Any, ...], values: dict[str, Any]) -> RuncastError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(values)
+    return error
 
 
 class UsageError(RuncastError, ValueError):
@@ -147,6 +162,16 @@ class OffsetGone(RuncastError):
         )
         self.offset = offset
         self.next = next_offset
+
+
+class NotAcceptable(RuncastError):
+    """A client asked for media types that cannot be served; `offered` holds those that can."""
+
+    http_status = 406
+
+    def __init__(self, accept: str, offered: tuple[str, ...]) -> None:
+        super().__init__(f"expected Accept to take one of {', '.join(offered)}, got {accept[:200]!r}")
+        self.offered = offered
 
 
 class StoreUnusable(RuncastError):

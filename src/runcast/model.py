@@ -8,7 +8,6 @@ Must not know: files, processes, sockets, HTTP. Imports nothing of ours but `err
 from __future__ import annotations
 
 import signal as _signal
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -95,8 +94,7 @@ class Reason(StrEnum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a run ended. Written once, by whoever saw it end.
 
     Attributes:
@@ -138,10 +136,10 @@ class Outcome:
             how = f"exit code {self.code}"
         else:
             how = ""
-        if self.reason in (Reason.EXITED, Reason.SIGNALED):
-            said = how
+        if not how or self.reason is Reason.FAILED_TO_START:
+            said = str(self.reason)
         else:
-            said = f"{self.reason}, {how}" if how and self.code != 127 else str(self.reason)
+            said = how if self.reason in (Reason.EXITED, Reason.SIGNALED) else f"{self.reason}, {how}"
         return f"{said} ({self.message})" if self.message else said
 
     def to_json(self) -> dict[str, Any]:
@@ -161,12 +159,17 @@ class Outcome:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Outcome:
         """Read back what `to_json` gave; keys of later versions are passed over."""
-        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        known = {name: value[name] for name in cls._fields if name in value}
         try:
             known["reason"] = Reason(known["reason"])
         except ValueError:  # a reason that a later version invented: it is over, that much is sure
             known["message"] = f"{known['reason']}: {known.get('message', '')}".rstrip(": ")
-            known["reason"] = Reason.EXITED if known.get("code") is not None else Reason.LOST
+            if known.get("signal") is not None:
+                known["reason"] = Reason.SIGNALED
+            elif known.get("code") is None:
+                known["reason"] = Reason.LOST
+            else:  # never ok where whoever wrote it said otherwise
+                known["reason"] = Reason.EXITED if known["code"] or value.get("ok") else Reason.STOPPED
         return cls(**known)
 
 

@@ -7,13 +7,15 @@ waits: `read` answers with what there is. Must not know who waits (readers) or w
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, ParamSpec, TypeVar
 
-from runcast.errors import OffsetBeyondTail, OffsetGone
-from runcast.log.extent import Extent, Piece
+from runcast.errors import OffsetBeyondTail, OffsetGone, StoreUnusable, UsageError
+from runcast.log.extent import Dropped, Extent, Piece
+from runcast.log.records import RECORD_SPAN, Record, count_lines
 from runcast.model import CHUNK_BYTES, Channel, Chunk, Outcome, Reading
 
 __all__ = ["Log", "Span"]
@@ -23,6 +25,11 @@ _TIME: Final = 1
 _LINES: Final = 2
 _SCAN_PIECES = 4096  # a filtered read gives up after so many and answers "go on from here": some 10 ms
 _NS = 1_000_000_000
+_FLOAT_NS = 256  # what a float of seconds since the epoch may be off by, in nanoseconds
+_TRIES = 16  # a writer drops segments one at a time, far slower than they can be listed again
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
 
 
 class Span(NamedTuple):
@@ -33,8 +40,30 @@ class Span(NamedTuple):
     extent: Extent
 
 
+def settled(method: Callable[Params, Result]) -> Callable[Params, Result]:
+    """Have a method of a log look again when an extent was dropped between the look and the read."""
+
+    @functools.wraps(method)
+    def again(*args: Params.args, **kwargs: Params.kwargs) -> Result:
+        for _ in range(_TRIES):
+            try:
+                return method(*args, **kwargs)
+            except Dropped:
+                log = args[0]
+                assert isinstance(log, Log)
+                log._forget()
+        raise StoreUnusable(
+            f"expected the segments of {args[0]!r} to stay for a moment, they vanish as soon as they are "
+            "listed: does something else than runcast remove files there?"
+        )
+
+    return again
+
+
 class Log(ABC):
     """A log for reading. Offsets are bytes from its start, of all channels together."""
+
+    _counted = (0, 0)  # an offset and the lines before it: what a damaged index cannot tell is counted once
 
     @abstractmethod
     def _extents(self) -> Sequence[Span]:
@@ -64,6 +93,9 @@ class Log(ABC):
     def close(self) -> None:  # noqa: B027  a backend without descriptors has nothing to let go of
         """Let go of what reading holds open (file descriptors). The log itself is untouched."""
 
+    def _forget(self) -> None:  # noqa: B027  a backend that remembers nothing has nothing to forget
+        """Have the next `_extents` look for itself: what it remembered turned out to be stale."""
+
     @property
     def tail_offset(self) -> int:
         """The offset just past the last byte."""
@@ -84,6 +116,7 @@ class Log(ABC):
         if spans and (gap_end := self._gap_end(spans, offset)):
             raise OffsetGone(offset, gap_end)
 
+    @settled
     def read(
         self, offset: int, limit: int = CHUNK_BYTES, channels: Collection[Channel] | None = None
     ) -> Reading:
@@ -94,29 +127,36 @@ class Log(ABC):
 
         Raises:
             OffsetBeyondTail: `offset` lies past the tail.
+            UsageError: a limit below 1.
         """
         spans = self._extents()
         tail = spans[-1].end if spans else 0
-        if offset > tail:
+        if not 0 <= offset <= tail:
             raise OffsetBeyondTail(offset, tail)
+        if limit < 1:
+            raise UsageError(f"expected a limit of 1 byte or more, got {limit}")
+        chunks: list[Chunk] = []
         scanned = 0
-        while offset < tail and scanned < _SCAN_PIECES:
+        while offset < tail and limit > 0 and scanned < _SCAN_PIECES:
             if gap_end := self._gap_end(spans, offset):
-                return Reading([Chunk(offset, gap_end, Channel.GAP, 0.0, b"")], gap_end)
+                if not chunks:
+                    return Reading([Chunk(offset, gap_end, Channel.GAP, 0.0, b"")], gap_end)
+                break
             span = spans[bisect_right(spans, offset, key=_start) - 1]
-            end = min(span.end, offset + limit)
-            pieces = span.extent.pieces(offset, end)
-            scanned += len(pieces)
-            chunks = [self._chunk(span.extent, piece) for piece in pieces if _wanted(piece, channels)]
-            if chunks:
-                return Reading(chunks, end)
-            offset = end
-        return Reading([], offset)
-
-    @staticmethod
-    def _chunk(extent: Extent, piece: Piece) -> Chunk:
-        data = extent.pread(piece.start, piece.end - piece.start)
-        return Chunk(piece.start, piece.end, piece.channel, piece.time_ns / _NS, data)
+            if channels is None:
+                end = min(span.end, offset + limit)
+                return Reading(_chunks(span.extent, offset, end), end)
+            for piece in span.extent.pieces(offset, span.end):
+                scanned += 1
+                offset = piece.end
+                if _wanted(piece, channels):
+                    offset = min(offset, piece.start + limit)
+                    limit -= offset - piece.start
+                    data = _fetch(span.extent, piece.start, offset)
+                    chunks.append(Chunk(piece.start, offset, piece.channel, piece.time_ns / _NS, data))
+                if limit <= 0 or scanned >= _SCAN_PIECES:
+                    break
+        return Reading(chunks, offset)
 
     @staticmethod
     def _gap_end(spans: Sequence[Span], offset: int) -> int:
@@ -131,37 +171,51 @@ class Log(ABC):
         """How many line feeds there are in the log so far, all channels together."""
         return self.lines_before(self.tail_offset)
 
+    @settled
     def lines_before(self, offset: int) -> int:
         """Return how many line feeds lie before `offset`, dropped ones included where they were counted."""
-        lines, end = 0, offset
-        for span in reversed(self._extents()):
-            if span.start > offset:
+        spans = self._extents()
+        offset = min(offset, spans[-1].end if spans else 0)
+        base, lines = self._counted if self._counted[0] <= offset else (0, 0)
+        limit = offset
+        for span in reversed(spans):
+            if span.end < base:
+                break
+            if span.start > limit:
                 continue
-            at = span.extent.last_before(_OFFSET, end)
-            if at >= 0:
-                record = span.extent.records(at, 1)[0]
-                assert record is not None  # last_before finds good ones only
-                return record.lines + self._count(record.offset, end) + lines
-            lines += self._count(span.start, end)  # the whole index is lost: count its bytes
-            end = span.start
+            _, record = self._last(span, _OFFSET, limit)
+            if record is not None:
+                if record.offset >= base:
+                    base, lines = record.offset, record.lines
+                break
+            limit = span.start  # the whole index is lost: look further back, and count its bytes
+        lines += self._count(base, offset)
+        self._counted = offset, lines
         return lines
 
+    @settled
     def offset_of_line(self, number: int) -> int:
-        """Return where line `number` begins, counted from 1; the tail if there is no such line yet."""
+        """Return where line `number` begins, counted from 1; the tail if there is no such line yet.
+
+        Of a line that was dropped it is where the gap begins.
+        """
         wanted = number - 1  # line feeds before it
         if wanted <= 0:
             return 0
         spans = self._extents()
+        tail = spans[-1].end if spans else 0
         offset = lines = 0
+        known: int | None = None  # from here on, an index says, there are as many line feeds as wanted
         for span in reversed(spans):
-            at = span.extent.last_before(_LINES, wanted, strict=True)
-            if at >= 0:
-                record = span.extent.records(at, 1)[0]
-                assert record is not None
+            at, record = self._last(span, _LINES, wanted, strict=True)
+            following = next((after for _, after in span.extent.walk(at + 1) if after), None)
+            if following is not None and following.offset <= span.end:
+                known = following.offset
+            if record is not None:
                 offset, lines = record.offset, record.lines
                 break
-        for start, data in self._blocks(offset, spans[-1].end if spans else 0):
-            here = data.count(b"\n")
+        for start, data in self._blocks(offset, tail if known is None else known):
+            here = count_lines(data)
             if lines + here < wanted:
                 lines += here
                 continue
@@ -169,17 +223,24 @@ class Log(ABC):
             for _ in range(wanted - lines):
                 at = data.index(b"\n", at + 1)
             return start + at + 1
-        return self.tail_offset
+        return tail if known is None else self._first_gap(spans, offset, known)
 
+    @settled
     def offset_of_time(self, time: float) -> int:
-        """Return where the bytes begin that came at `time` (seconds since the epoch) or later."""
+        """Return where the bytes begin that came at `time` (seconds since the epoch) or later.
+
+        As exact as the index: 10 ms, and a little too early where it is damaged.
+        """
         for span in reversed(self._extents()):
-            at = span.extent.last_before(_TIME, round(time * _NS), strict=True)
-            if at >= 0:
-                following = (record for _, record in span.extent.walk(at + 1) if record)
-                return min(next((record.offset for record in following), span.end), span.end)
+            at, record = self._last(span, _TIME, round(time * _NS) - _FLOAT_NS, strict=True)
+            if record is None:
+                continue
+            for _, following in span.extent.walk(at + 1):
+                return min(following.offset if following else record.offset, span.end)
+            return record.offset if span.extent.torn() else min(record.offset + RECORD_SPAN, span.end)
         return 0
 
+    @settled
     def offset_of_tail(self, lines: int, channels: Collection[Channel] | None = None) -> int:
         """Return where the last `lines` lines begin, a line without its end counted as one."""
         tail = self.tail_offset
@@ -190,7 +251,7 @@ class Log(ABC):
             total = self.lines_before(tail) + (last != b"\n")
             return self.offset_of_line(total - lines + 1)
         fresh = True  # the line feed at the very end ends the last line, it begins none
-        for piece, data in self._backwards(tail, channels):
+        for start, data in self._blocks_back(tail, channels):
             at = len(data)
             if fresh and data.endswith(b"\n"):
                 at -= 1
@@ -198,37 +259,87 @@ class Log(ABC):
             while (at := data.rfind(b"\n", 0, at)) >= 0:
                 lines -= 1
                 if not lines:
-                    return piece.start + at + 1
+                    return start + at + 1
         return 0
 
-    def _backwards(self, end: int, channels: Collection[Channel]) -> Iterator[tuple[Piece, bytes]]:
-        for span in reversed(self._extents()):
-            end = min(end, span.end)
-            while end > span.start:
-                start = max(span.start, end - CHUNK_BYTES)
-                for piece in reversed(span.extent.pieces(start, end)):
-                    if _wanted(piece, channels):
-                        yield piece, span.extent.pread(piece.start, piece.end - piece.start)
-                end = start
+    def _last(
+        self, span: Span, key: Literal[0, 1, 2], value: int, *, strict: bool = False
+    ) -> tuple[int, Record | None]:
+        """Return the last good record of the span itself, and its number; see `Extent.last_before`.
+
+        What an index has behind the span's end describes bytes that are not of this log: they
+        were lost with the power, or belong to the log that this one was forked from.
+        """
+        at, record = span.extent.last_before(key, value, strict=strict)
+        if record is not None and record.offset > span.end:
+            at, record = span.extent.last_before(_OFFSET, span.end)
+        return at, record
+
+    def _last_time_ns(self) -> int:
+        """Return the time of the last good record, in nanoseconds; 0 if there is none."""
+        records = (self._last(span, _OFFSET, span.end)[1] for span in reversed(self._extents()))
+        return next((record.time_ns for record in records if record), 0)
+
+    @staticmethod
+    def _first_gap(spans: Sequence[Span], offset: int, end: int) -> int:
+        """Return where the first gap between two offsets begins; `end` if there is none."""
+        before = 0
+        for span in spans:
+            if before < span.start and offset < span.start and before < end:
+                return max(before, offset)
+            before = span.end
+        return end
 
     def _blocks(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
         """Yield the bytes that are there from `start` to `end`, block by block, gaps left out."""
-        for span in self._extents():
+        spans = self._extents()
+        for span in spans[max(bisect_right(spans, start, key=_start) - 1, 0) :]:
             offset, stop = max(start, span.start), min(end, span.end)
             while offset < stop:
-                data = span.extent.pread(offset, min(CHUNK_BYTES, stop - offset))
-                if not data:
-                    break
+                data = _fetch(span.extent, offset, min(stop, offset + CHUNK_BYTES))
                 yield offset, data
                 offset += len(data)
+            if span.end >= end:
+                break
+
+    def _blocks_back(self, end: int, channels: Collection[Channel]) -> Iterator[tuple[int, bytes]]:
+        """Yield the bytes of some channels before `end`, block by block, the last ones first."""
+        for span in reversed(self._extents()):
+            for piece in span.extent.pieces_back(min(end, span.end)):
+                stop = piece.end if _wanted(piece, channels) else piece.start
+                while stop > piece.start:
+                    start = max(piece.start, stop - CHUNK_BYTES)
+                    yield start, _fetch(span.extent, start, stop)
+                    stop = start
 
     def _count(self, start: int, end: int) -> int:
-        return sum(data.count(b"\n") for _, data in self._blocks(start, end))
+        return sum(count_lines(data) for _, data in self._blocks(start, end))
+
+
+def _fetch(extent: Extent, start: int, end: int) -> bytes:
+    """Return the bytes of a range, all of them: a short answer would be a silent hole."""
+    data = extent.pread(start, end - start)
+    if len(data) < end - start:
+        raise Dropped
+    return data
+
+
+def _chunks(extent: Extent, start: int, end: int) -> list[Chunk]:
+    """Return all that is there in a range; its bytes are fetched at once, however many the labels are."""
+    data = _fetch(extent, start, end)
+    pieces = list(extent.pieces(start, end))
+    if len(pieces) == 1:
+        _, _, channel, time_ns = pieces[0]
+        return [Chunk(start, end, channel, time_ns / _NS, data)]
+    return [
+        Chunk(first, stop, channel, time_ns / _NS, data[first - start : stop - start])
+        for first, stop, channel, time_ns in pieces
+    ]
 
 
 def _start(span: Span) -> int:
     return span.start
 
 
-def _wanted(piece: Piece, channels: Collection[Channel] | None) -> bool:
-    return channels is None or piece.channel in channels or piece.channel is Channel.UNKNOWN
+def _wanted(piece: Piece, channels: Collection[Channel]) -> bool:
+    return piece.channel in channels or piece.channel is Channel.UNKNOWN

@@ -18,7 +18,7 @@ import json
 import os
 from typing import Any
 
-from runcast.model import Outcome
+from runcast.model import Outcome, Reason
 
 __all__ = ["RunDirectory", "write_durably"]
 
@@ -46,6 +46,11 @@ class RunDirectory:
         folder, name = os.path.split(self.path)
         return f"{folder}/.outcome-{name}"
 
+    @property
+    def _watched_path(self) -> str:
+        folder, name = os.path.split(self.path)
+        return f"{folder}/.watched-{name}"  # outside as well: a viewer's sign of life wakes nobody
+
     @classmethod
     def create(cls, path: str, request: dict[str, Any]) -> RunDirectory:
         """Make the folder, with `run.json` and nothing else; the caller gives it its name at the end."""
@@ -70,6 +75,13 @@ class RunDirectory:
         with open(f"{self.path}/run.json", "rb") as file:
             value: dict[str, Any] = json.loads(file.read())
             return value
+
+    def subscribe(self, wake: object) -> None:
+        """Return None: what is told of the run is told by changes in its folder."""
+
+    def watch_paths(self) -> list[str]:
+        """Return the folder whose changes mean news of the run's state, not of its output."""
+        return [self.path]
 
     def acquire(self) -> bool:
         """Take the lock without waiting; return whether it was free."""
@@ -120,6 +132,22 @@ class RunDirectory:
                 return value
         return {}
 
+    def touch_watched(self) -> None:
+        """Note that somebody watches."""
+        with contextlib.suppress(OSError):
+            fd = os.open(self._watched_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+            try:
+                os.utime(fd)
+            finally:
+                os.close(fd)
+
+    def watched(self) -> int:
+        """Return a number that changes whenever somebody notes that they watch."""
+        try:
+            return os.stat(self._watched_path).st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
     def reserve_outcome(self) -> None:
         """Set room aside for the outcome, where the file system can."""
         with contextlib.suppress(OSError):
@@ -141,12 +169,16 @@ class RunDirectory:
                 return Outcome.from_json(json.loads(file.read()))
         except FileNotFoundError:
             return None
+        except (ValueError, TypeError, KeyError) as error:  # it is over, that much is sure
+            return Outcome(Reason.LOST, message=f"its outcome.json is damaged: {error}")
 
 
 def _write(path: str, data: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
-        os.write(fd, data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
     finally:
         os.close(fd)
 

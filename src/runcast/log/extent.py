@@ -14,10 +14,14 @@ from typing import Literal, NamedTuple
 from runcast.log.records import RECORD_SPAN, Record
 from runcast.model import Channel
 
-__all__ = ["Extent", "Piece"]
+__all__ = ["Dropped", "Extent", "Piece"]
 
 _FEW, _MANY = 8, 128  # records fetched at once: at first, and (4 KiB, one page) at most
 _NEVER = -1
+
+
+class Dropped(Exception):
+    """The cap dropped the extent after it was listed and before it was read: list and read again."""
 
 
 class Piece(NamedTuple):
@@ -30,11 +34,15 @@ class Piece(NamedTuple):
 
 
 class Extent(ABC):
-    """Bytes from `start` on, without a hole. Offsets are those of the log, not of the extent."""
+    """Bytes from `start` on, without a hole. Offsets are those of the log, not of the extent.
+
+    The methods raise `Dropped` when the extent is gone.
+    """
 
     def __init__(self, start: int) -> None:
         self.start = start
         self._hint = 0  # where the last search ended: the next one mostly begins there
+        self._damaged = (0, 0)  # a long range of damaged records, looked at once and then skipped
 
     @abstractmethod
     def size(self) -> int:
@@ -56,71 +64,118 @@ class Extent(ABC):
     def torn(self) -> bool:
         """Return whether the index ends in a part of a record."""
 
-    def last_before(self, key: Literal[0, 1, 2], value: int, *, strict: bool = False) -> int:
-        """Return the number of the last good record whose field is at most (`strict`: less than) `value`.
+    def last_before(
+        self, key: Literal[0, 1, 2], value: int, *, strict: bool = False
+    ) -> tuple[int, Record | None]:
+        """Return the last good record whose field is at most (`strict`: less than) `value`.
 
-        `key` is the place of the field in `Record`: all of them only ever grow. -1 if there is none.
+        `key` is the place of the field in `Record`: all of them only ever grow. The record comes
+        with its number; -1 and None if there is none.
         """
-        low, high, found = 0, self.record_count(), _NEVER
+        low, high = 0, self.record_count()
+        best: tuple[int, Record | None] = _NEVER, None
         while low < high:
-            middle = probe = (low + high) // 2
-            record = self.records(probe, 1)[0]
-            while record is None and probe > low:  # damaged: ask its left neighbour
-                probe -= 1
-                record = self.records(probe, 1)[0]
+            middle = (low + high) // 2
+            number, record = self._good_from(middle, low)
             if record is None:
                 low = middle + 1
             elif record[key] < value or (record[key] == value and not strict):
-                found, low = probe, middle + 1
+                best, low = (number, record), middle + 1
             else:
-                high = probe
-        return found
+                high = number
+        return best
+
+    def _good_from(self, number: int, least: int) -> tuple[int, Record | None]:
+        """Return the first good record from `number` towards the left, down to number `least`."""
+        right, count = number + 1, 1
+        while right > least:
+            if self._damaged[0] < right <= self._damaged[1]:
+                right = self._damaged[0]
+                continue
+            left = max(right - count, least)
+            block = self.records(left, right - left)
+            for at in range(len(block) - 1, -1, -1):
+                if block[at] is not None:
+                    return left + at, block[at]
+            self._remember(left, right)
+            right, count = left, _MANY
+        return _NEVER, None
+
+    def _remember(self, first: int, end: int) -> None:
+        """Note a range of damaged records; of those that do not touch, only the longest is kept.
+
+        A few are not worth it, and one at the end may be in the middle of being written.
+        """
+        if first <= self._damaged[1] and end >= self._damaged[0]:
+            first, end = min(first, self._damaged[0]), max(end, self._damaged[1])
+        if end - first >= max(self._damaged[1] - self._damaged[0], _FEW):
+            self._damaged = first, end
 
     def walk(
         self, first: int, block: list[Record | None] | None = None
     ) -> Iterator[tuple[int, Record | None]]:
-        """Yield the records from number `first` on, with their numbers; `block` are those already fetched."""
+        """Yield the records from number `first` on, with their numbers.
+
+        Of a long range of damaged ones only some are yielded. `block` are the first `_FEW`, if
+        they were fetched already.
+        """
         count = _FEW
-        while block := block or self.records(first, count):
+        while True:
+            if block is None:
+                if self._damaged[0] <= first < self._damaged[1]:
+                    yield first, None
+                    first = self._damaged[1]
+                block = self.records(first, count)
+            if block and not any(block):
+                self._remember(first, first + len(block))
             yield from enumerate(block, first)
+            if len(block) < count:
+                return
             first, count, block = first + len(block), min(2 * count, _MANY), None
 
-    def pieces(self, start: int, end: int) -> list[Piece]:
-        """Return the labels of the bytes from `start` to `end`, in order and without a hole."""
-        at = self._hint
-        near: list[Record | None] | None = self.records(at, _FEW)
+    def pieces(self, start: int, end: int) -> Iterator[Piece]:
+        """Yield the labels of the bytes from `start` to `end`, in order and without a hole."""
+        at, near = self._hint, self.records(self._hint, _FEW)
+        block: list[Record | None] | None = near
         first, last = (near[0], near[-1]) if near else (None, None)
         if (
-            not near
-            or not first
+            first is None
             or first.offset > start
-            or (len(near) == _FEW and not (last and last.offset > start))
+            or (len(near) == _FEW and (last is None or last.offset <= start))
         ):
-            at, near = self.last_before(0, start), None
+            at, block = self.last_before(0, start)[0], None
         current: Record | None = None
         doubtful = at == _NEVER
-        pieces: list[Piece] = []
-        for number, record in self.walk(max(at, 0), near):
+        for number, record in self.walk(max(at, 0), block):
             if record is None:
                 doubtful = True
                 continue
             if record.offset > start:
-                start = self._label(pieces, start, min(end, record.offset), current, doubtful)
+                stop = min(end, record.offset)
+                yield from _label(start, stop, current, doubtful)
+                start = stop
                 if start >= end:
-                    break
+                    return
             current, doubtful, self._hint = record, False, number
-        else:
-            self._label(pieces, start, end, current, doubtful or self.torn())
-        return pieces
+        yield from _label(start, end, current, doubtful or self.torn())
 
-    @staticmethod
-    def _label(pieces: list[Piece], start: int, end: int, record: Record | None, doubtful: bool) -> int:
-        """Label a range that the record (if it is not in doubt) describes; return its end."""
-        if record is not None and not doubtful:
-            known = min(end, record.offset + RECORD_SPAN)
-            if known > start:
-                pieces.append(Piece(start, known, record.channel, record.time_ns))
-                start = known
-        if start < end:
-            pieces.append(Piece(start, end, Channel.UNKNOWN, record.time_ns if record else 0))
-        return end
+    def pieces_back(self, end: int) -> Iterator[Piece]:
+        """Yield the labels of all bytes before `end`, the last ones first."""
+        at = self.last_before(0, end, strict=True)[0]
+        while end > self.start:
+            at, record = self._good_from(max(at - _MANY, 0), 0)
+            start = record.offset if record is not None and at > 0 else self.start
+            self._hint = max(at, 0)
+            yield from reversed(list(self.pieces(start, end)))
+            end = start
+
+
+def _label(start: int, end: int, record: Record | None, doubtful: bool) -> Iterator[Piece]:
+    """Yield the label of a range that the record (if it is not in doubt) describes."""
+    if record is not None and not doubtful:
+        known = min(end, record.offset + RECORD_SPAN)
+        if known > start:
+            yield Piece(start, known, record.channel, record.time_ns)
+            start = known
+    if start < end:
+        yield Piece(start, end, Channel.UNKNOWN, record.time_ns if record else 0)

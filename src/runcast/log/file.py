@@ -7,79 +7,111 @@ a reader looks at the size first, then at the index, then reads bytes. `cat log/
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
-from runcast.log.base import Log, Span
+from runcast.log.base import Log, Span, settled
 from runcast.log.directory import FILE_MODE, RunDirectory
-from runcast.log.extent import Extent
+from runcast.log.extent import Dropped, Extent
 from runcast.log.records import RECORD_BYTES, Record, check_header, header, unpack
-from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter
+from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
 from runcast.model import OFFSET_DIGITS, Outcome
 
 __all__ = ["FileLog", "FileLogWriter"]
 
 _OPEN_SEGMENTS = 4  # of one log at a time: descriptors are scarcer than open() is dear
 _RACY_NS = 50_000_000  # a folder listed so soon after it changed may have changed again unseen
+_fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has none
 _O_READ = os.O_RDONLY | os.O_CLOEXEC
+_O_WRITE = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
 def _name(start: int) -> str:
     return f"{start:0{OFFSET_DIGITS}d}"
 
 
-class _Segment(Extent):
-    """One pair of files, opened at the first need."""
+def _starts(folder: int | str) -> list[int]:
+    """Return where the segments in a folder begin, in order; what has another name is none."""
+    names = os.listdir(folder)
+    return sorted(
+        int(name) for name in names if len(name) == OFFSET_DIGITS and name.isascii() and name.isdigit()
+    )
 
-    def __init__(self, folder: str, start: int) -> None:
+
+class _Segment(Extent):
+    """One pair of files, opened at the first need; of its log's, only a few are open at a time."""
+
+    def __init__(self, folder: str, start: int, opened: list[_Segment]) -> None:
         super().__init__(start)
         self._path = f"{folder}/{_name(start)}"
-        self._data: int | None = None
-        self._index: int | None = None
+        self._opened = opened
+        self._fds: tuple[int, int] | None = None  # of the bytes, and of the index
         self._sealed: int | None = None
 
-    def _data_fd(self) -> int:
-        if self._data is None:
-            self._data = os.open(self._path, _O_READ)
-        return self._data
-
-    def _index_fd(self) -> int:
-        if self._index is None:
+    def _open(self) -> tuple[int, int]:
+        if self._fds is None:
             try:
-                self._index = os.open(self._path + ".index", _O_READ)
-            except FileNotFoundError:  # lost: every byte is there still, of unknown channel
-                self._index = os.open(os.devnull, _O_READ)
-            check_header(os.pread(self._index, RECORD_BYTES, 0), self._path)
-        return self._index
+                data = os.open(self._path, _O_READ)
+            except FileNotFoundError:
+                raise Dropped from None
+            try:
+                index = self._open_index()
+            except BaseException:
+                os.close(data)
+                raise
+            self._fds = data, index
+            self._opened.append(self)
+            if len(self._opened) > _OPEN_SEGMENTS:
+                self._opened[0].close()
+        return self._fds
 
-    def seal(self) -> None:
-        """Remember the size: a later segment exists, so this one no longer grows."""
-        if self._sealed is None:
-            self._sealed = self.size()
+    def _open_index(self) -> int:
+        try:
+            index = os.open(self._path + ".index", _O_READ)
+        except FileNotFoundError:
+            if not os.path.exists(self._path):  # bytes go first when a segment is dropped
+                raise Dropped from None
+            return os.open(os.devnull, _O_READ)  # lost: every byte is there still, of unknown channel
+        try:
+            check_header(os.pread(index, RECORD_BYTES, 0), self._path)
+        except BaseException:
+            os.close(index)
+            raise
+        return index
 
     def size(self) -> int:
-        if self._sealed is not None:
-            return self._sealed
-        return os.fstat(self._data_fd()).st_size
+        return os.fstat(self._open()[0]).st_size
+
+    def sealed_size(self) -> int:
+        """Return the size, looked at once: a later segment exists, so this one no longer grows."""
+        if self._sealed is None:
+            try:
+                self._sealed = os.stat(self._path).st_size
+            except FileNotFoundError:
+                raise Dropped from None
+        return self._sealed
 
     def pread(self, offset: int, count: int) -> bytes:
-        return os.pread(self._data_fd(), count, offset - self.start)
+        return os.pread(self._open()[0], count, offset - self.start)
 
     def record_count(self) -> int:
-        return max(os.fstat(self._index_fd()).st_size // RECORD_BYTES - 1, 0)
+        return max(os.fstat(self._open()[1]).st_size // RECORD_BYTES - 1, 0)
 
     def records(self, first: int, count: int) -> list[Record | None]:
-        return unpack(os.pread(self._index_fd(), count * RECORD_BYTES, (first + 1) * RECORD_BYTES))
+        return unpack(os.pread(self._open()[1], count * RECORD_BYTES, (first + 1) * RECORD_BYTES))
 
     def torn(self) -> bool:
-        return os.fstat(self._index_fd()).st_size % RECORD_BYTES != 0
+        return os.fstat(self._open()[1]).st_size % RECORD_BYTES != 0
 
     def close(self) -> None:
-        for fd in (self._data, self._index):
-            if fd is not None:
+        if self._fds is not None:
+            for fd in self._fds:
                 os.close(fd)
-        self._data = self._index = None
+            self._fds = None
+            self._opened.remove(self)
 
 
 class FileLog(Log):
@@ -91,8 +123,21 @@ class FileLog(Log):
     def __init__(self, path: str) -> None:
         self.directory = RunDirectory(path)
         self._segments: list[_Segment] = []
+        self._sealed: list[Span] = []  # all segments but the last, whose end is looked at each time
+        self._opened: list[_Segment] = []
         self._folder_fd: int | None = None
         self._listed: tuple[int, int] | None = None  # mtime of the folder, and when it was listed
+
+    def __repr__(self) -> str:
+        return f"<FileLog {self.directory.path}>"
+
+    @settled
+    def _extents(self) -> Sequence[Span]:
+        self._refresh()
+        if not self._segments:
+            return []
+        last = self._segments[-1]
+        return [*self._sealed, Span(last.start, last.start + last.size(), last)]
 
     def _refresh(self) -> None:
         """List the segments anew if the folder changed since."""
@@ -102,42 +147,24 @@ class FileLog(Log):
         if self._listed and self._listed[0] == changed and self._listed[1] - changed > _RACY_NS:
             return
         now = time.time_ns()
-        found = sorted(int(name) for name in os.listdir(self._folder_fd) if name.isdigit())
-        starts = [segment.start for segment in self._segments]
-        if found != starts:
-            known = dict(zip(starts, self._segments, strict=True))
-            for gone in set(starts).difference(found):
-                known.pop(gone).close()
-            self._segments = [known.get(start) or _Segment(self.directory.log_path, start) for start in found]
+        starts = _starts(self._folder_fd)
+        if starts != [segment.start for segment in self._segments]:
+            gone = {segment.start: segment for segment in self._segments}
+            segments = [
+                gone.pop(start) if start in gone else _Segment(self.directory.log_path, start, self._opened)
+                for start in starts
+            ]
+            self._sealed = [
+                Span(one.start, min(one.start + one.sealed_size(), following.start), one)
+                for one, following in pairwise(segments)
+            ]
+            self._segments = segments
+            for segment in gone.values():
+                segment.close()
         self._listed = changed, now
 
-    def _extents(self) -> Sequence[Span]:
-        while True:
-            self._refresh()
-            try:
-                for segment in self._segments[:-1]:
-                    segment.seal()
-                self._close_idle()
-                spans = []
-                following: int | None = None
-                for segment in reversed(self._segments):
-                    end = segment.start + segment.size()
-                    spans.append(
-                        Span(
-                            segment.start,
-                            end if following is None else min(end, following),
-                            segment,
-                        )
-                    )
-                    following = segment.start
-                return spans[::-1]
-            except FileNotFoundError:  # dropped by the cap a moment ago
-                self._listed = None
-
-    def _close_idle(self) -> None:
-        opened = [segment for segment in self._segments[:-1] if segment._data is not None]
-        for segment in opened[: max(len(opened) - _OPEN_SEGMENTS, 0)]:
-            segment.close()
+    def _forget(self) -> None:
+        self.close()
 
     @property
     def outcome(self) -> Outcome | None:
@@ -160,8 +187,7 @@ class FileLog(Log):
         """Close the files. A later read opens them again."""
         for segment in self._segments:
             segment.close()
-        self._segments = []
-        self._listed = None
+        self._segments, self._sealed, self._listed = [], [], None
         if self._folder_fd is not None:
             os.close(self._folder_fd)
             self._folder_fd = None
@@ -185,58 +211,75 @@ class FileLogWriter(LogWriter):
         segment_bytes: int = SEGMENT_BYTES,
         cap_bytes: int | None = CAP_BYTES,
     ) -> None:
-        tail = lines = time_ns = 0
-        if any(os.scandir(directory.log_path)):
-            before = FileLog(directory.path)
-            tail, lines = before.tail_offset, before.lines
-            chunks = before.read(max(tail - 1, 0)).chunks
-            time_ns = round(chunks[-1].time * 1_000_000_000) if chunks else 0
-            before.close()
+        before = FileLog(directory.path)
+        spans = before._extents()
         super().__init__(
-            tail=tail,
-            lines=lines,
-            time_ns=time_ns,
+            tail=before.tail_offset,
+            lines=before.lines,
+            time_ns=before._last_time_ns(),
+            kept=[
+                Segment(span.start, span.end - span.start, span.extent.record_count())
+                for span in spans
+                if span.start < spans[-1].end  # an empty one at the tail is where this writer begins
+            ],
             segment_bytes=segment_bytes,
             cap_bytes=cap_bytes,
         )
+        before.close()
         self._directory = directory
         self._data: int | None = None
         self._index: int | None = None
+        self._begun: list[int] = []  # segments that were begun since the last sync
+
+    def _path(self, start: int) -> str:
+        return f"{self._directory.log_path}/{_name(start)}"
 
     def _begin(self, start: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        path = f"{self._directory.log_path}/{_name(start)}"
-        index = os.open(path + ".index", flags, FILE_MODE)
+        path = self._path(start)
+        # What an earlier writer may have left in the index of an empty segment describes no byte.
+        index = os.open(path + ".index", _O_WRITE | os.O_TRUNC, FILE_MODE)
         try:
-            if not os.fstat(index).st_size:
-                os.write(index, header(start))
-            data = os.open(path, flags, FILE_MODE)
+            _write_whole(index, header(start))
+            data = os.open(path, _O_WRITE, FILE_MODE)
         except BaseException:
             os.close(index)
+            os.unlink(path + ".index")  # or a disk that stays full fills with empty files
             raise
         self._close_files()
         self._data, self._index = data, index
+        self._begun.append(start)
+
+    def _mark(self, start: int) -> None:
+        # An empty file, without an index: a name is all that fits on a full disk.
+        os.close(os.open(self._path(start), _O_WRITE, FILE_MODE))
 
     def _write_record(self, record: bytes) -> None:
         assert self._index is not None
-        os.write(self._index, record)
+        _write_whole(self._index, record)
 
     def _write(self, data: bytes | memoryview) -> int:
         assert self._data is not None
         return os.write(self._data, data)
 
     def _drop(self, start: int) -> None:
-        path = f"{self._directory.log_path}/{_name(start)}"
-        for name in (path, path + ".index"):  # bytes first: an index alone is nothing
+        for name in (
+            self._path(start),
+            self._path(start) + ".index",
+        ):  # bytes first: an index alone is nothing
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
 
     def sync(self) -> None:
         """Have what was appended so far survive a power loss. May take as long as the disk does."""
-        for fd in (self._data, self._index):
-            if fd is not None:
-                with contextlib.suppress(OSError):
-                    os.fdatasync(fd)
+        begun, self._begun = self._begun, self._begun[-1:]
+        for start in begun:
+            for name in (self._path(start), self._path(start) + ".index"):
+                with contextlib.suppress(OSError):  # dropped meanwhile, or the disk is failing
+                    fd = os.open(name, _O_READ)
+                    try:
+                        _fdatasync(fd)
+                    finally:
+                        os.close(fd)
 
     def _tell(self, outcome: Outcome) -> None:
         self.sync()
@@ -251,3 +294,11 @@ class FileLogWriter(LogWriter):
             if fd is not None:
                 os.close(fd)
         self._data = self._index = None
+
+
+def _write_whole(fd: int, data: bytes) -> None:
+    """Append to an index all of a record or nothing: behind a part of one, no other would be found."""
+    written = os.write(fd, data)
+    if written < len(data):  # the disk, or RLIMIT_FSIZE, had room for a part
+        os.ftruncate(fd, os.fstat(fd).st_size - written)
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))

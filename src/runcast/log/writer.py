@@ -3,7 +3,7 @@
 Owns the promises of the format (records.py): a record before the bytes it describes, at every
 change of channel and at most every 10 ms or 64 KiB; times that never go back; nothing rewritten.
 Bytes that cannot be kept (a full disk) are counted, and the log goes on behind a gap. A backend
-fills in three hooks that keep bytes. One writer at a time: the holder of the run's lock.
+fills in the hooks that keep bytes. One writer at a time: the holder of the run's lock.
 """
 
 from __future__ import annotations
@@ -11,24 +11,35 @@ from __future__ import annotations
 import errno
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from runcast.errors import LogClosed
-from runcast.log.records import RECORD_SPAN, pack
+from runcast.log.records import RECORD_BYTES, RECORD_SPAN, count_lines, pack
 from runcast.model import Channel, Outcome
 
-__all__ = ["CAP_BYTES", "SEGMENT_BYTES", "LogWriter", "count_lines"]
+__all__ = ["CAP_BYTES", "SEGMENT_BYTES", "LogWriter", "Segment"]
 
 SEGMENT_BYTES = 64 * 1024 * 1024  # most runs have exactly one; a cap drops whole ones
 CAP_BYTES = 1024 * 1024 * 1024  # of one run's output: the first half is kept, and the newest of the rest
+_CAP_PARTS = 32  # segments that a cap is made of: so much more than the cap is never on the disk
+_LEAST_BYTES = 4096  # a block of the file system: smaller segments would only make more files
 _RECORD_NS = 10_000_000  # a record at most so often: 16 bytes a line would double small writes
 _RETRY_NS = 100_000_000  # a full disk is asked again so often
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
-class _Segment(NamedTuple):
+class Segment(NamedTuple):
+    """A segment that is finished and kept: where it begins, its bytes, the records of its index."""
+
     start: int
     size: int
+    records: int
+
+    @property
+    def cost(self) -> int:
+        """What the cap counts: the bytes, or the index where a program made that the larger one."""
+        return max(self.size, self.records * RECORD_BYTES)
 
 
 class LogWriter(ABC):
@@ -38,6 +49,7 @@ class LogWriter(ABC):
         tail: the offset to go on from; 0 for a new log.
         lines: line feeds before it.
         time_ns: time of the last record before it, in nanoseconds since the epoch.
+        kept: the segments before it.
         segment_bytes: size at which a new segment is begun.
         cap_bytes: total to keep, head and tail; None for no bound.
     """
@@ -48,6 +60,7 @@ class LogWriter(ABC):
         tail: int = 0,
         lines: int = 0,
         time_ns: int = 0,
+        kept: Sequence[Segment] = (),
         segment_bytes: int = SEGMENT_BYTES,
         cap_bytes: int | None = CAP_BYTES,
     ) -> None:
@@ -56,10 +69,15 @@ class LogWriter(ABC):
         self.dropped = 0
         self.truncated = False
         self._cap = cap_bytes
-        self._segment_bytes = min(segment_bytes, max(cap_bytes // 32, 1)) if cap_bytes else segment_bytes
-        self._old: list[_Segment] = []  # finished segments that are still kept, and their bytes
-        self._old_bytes = 0
-        self._segment: int | None = None  # where the open one begins
+        self._segment_bytes = segment_bytes
+        if cap_bytes is not None:
+            least = min(cap_bytes // 4, _LEAST_BYTES)
+            self._segment_bytes = min(segment_bytes, max(cap_bytes // _CAP_PARTS, least, 1))
+        self._old = list(kept)
+        self._old_cost = sum(segment.cost for segment in self._old)
+        self._segment: int | None = None  # where the open one begins, its bytes and records
+        self._size = self._records = 0
+        self._full = False  # the open one takes no more: RLIMIT_FSIZE
         self._channel: Channel | None = None
         self._record = 0  # offset and time of the last record
         self._record_ns = time_ns
@@ -85,6 +103,10 @@ class LogWriter(ABC):
     @abstractmethod
     def _drop(self, start: int) -> None:
         """Remove the finished segment that begins at `start`."""
+
+    def _mark(self, start: int) -> None:
+        """Have the log end at `start`, behind bytes that were lost at the very end."""
+        self._begin(start)
 
     @abstractmethod
     def _tell(self, outcome: Outcome) -> None:
@@ -120,19 +142,25 @@ class LogWriter(ABC):
         if self._closed:
             return
         self._closed = True
-        if self._gap:  # bytes were lost at the very end: the tail says so
-            try:
-                self._begin(self.tail)
-            except OSError as error:
-                if error.errno not in _FULL:
-                    raise
         try:
+            if self._gap:  # bytes were lost at the very end: the tail says so
+                self._mark_gap()
             self.tell(outcome)
         finally:
             self._release()
 
+    def _mark_gap(self) -> None:
+        try:
+            self._mark(self.tail)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+
+    def _now(self) -> int:
+        return time.monotonic_ns() + self._clock_offset
+
     def _append(self, channel: Channel, data: bytes) -> None:
-        now = time.monotonic_ns() + self._clock_offset
+        now = self._now()
         while data:
             if self._gap and now < self._retry_ns:
                 return self._lose(data, now)
@@ -141,22 +169,30 @@ class LogWriter(ABC):
             except OSError as error:
                 if error.errno not in _FULL:
                     raise
-                if error.errno == errno.EFBIG and self._segment is not None and self.tail > self._segment:
-                    self._segment_bytes = self.tail - self._segment  # RLIMIT_FSIZE: another file may grow
+                if error.errno == errno.EFBIG and self._size and not self._full:
+                    self._full = True  # another file may grow
                     continue
                 return self._lose(data, now)
             self.tail += taken
+            self._size += taken
             self.lines += count_lines(data if taken == len(data) else data[:taken])
-            data = data[taken:]  # a disk that is nearly full takes a part
+            data = data[taken:]  # a disk that is nearly full takes a part, and a segment what it has room for
 
     def _keep(self, channel: Channel, data: bytes, now: int) -> int:
         """Write the segment, the record and the bytes that are due; return how many bytes were taken."""
-        if self._gap or self._segment is None or self.tail - self._segment >= self._segment_bytes:
+        room = self._segment_bytes - self._size
+        if self._records * RECORD_BYTES >= max(self._segment_bytes, _LEAST_BYTES):
+            room = 0  # the index is as large as a segment may be
+        if self._gap or self._full or self._segment is None or room <= 0:
             self._roll()
+            room = self._segment_bytes
+        if len(data) > room:
+            data = data[:room]
         span = self.tail + len(data) - self._record
         if channel is not self._channel or span > RECORD_SPAN or now - self._record_ns >= _RECORD_NS:
             self._write_record(pack(self.tail, now, self.lines, channel))
             self._channel, self._record, self._record_ns = channel, self.tail, now
+            self._records += 1
         return self._write(data)
 
     def _lose(self, data: bytes, now: int) -> None:
@@ -170,26 +206,18 @@ class LogWriter(ABC):
     def _roll(self) -> None:
         """Begin a new segment at the tail, and drop what the cap no longer allows."""
         self._begin(self.tail)
-        if self._segment is not None:
-            self._old.append(_Segment(self._segment, self.tail - self._segment))
-            self._old_bytes += self.tail - self._segment
-        self._segment, self._channel, self._gap = self.tail, None, False
+        if self._segment is not None and self._size:
+            self._old.append(Segment(self._segment, self._size, self._records))
+            self._old_cost += self._old[-1].cost
+        elif self._segment is not None:
+            self._drop(self._segment)  # begun while the disk was full, and nothing went in
+        self._segment, self._size, self._records = self.tail, 0, 0
+        self._channel, self._gap, self._full = None, False, False
         if self._cap is None:
             return
-        while self._old_bytes > self._cap - self._segment_bytes and self._old:
+        while self._old_cost > self._cap - self._segment_bytes and self._old:
             victim = next((i for i, old in enumerate(self._old) if old.start + old.size > self._cap // 2), 0)
             segment = self._old.pop(victim)
-            self._old_bytes -= segment.size
+            self._old_cost -= segment.cost
             self._drop(segment.start)
             self.truncated = True
-
-
-def count_lines(data: bytes) -> int:
-    """Return how many line feeds there are.
-
-    `bytes.count` looks at every byte by itself (2.2 GB/s on CPython 3.11), while removing them
-    searches with memchr (6.8 GB/s at 80 bytes a line) but pays per line: choose by the first few.
-    """
-    if len(data) > 4096 and data.count(b"\n", 0, 1024) < 32:
-        return len(data) - len(data.replace(b"\n", b""))
-    return data.count(b"\n")

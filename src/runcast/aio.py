@@ -82,7 +82,7 @@ class AsyncRun(RunBase):
 
     async def signal(self, number: int) -> None:
         """Send a signal to the run's process group."""
-        await asyncio.to_thread(self._control, {"op": "signal", "signal": int(number)})
+        await asyncio.to_thread(self._control, self._signal_request(number))
 
     async def send(self, data: bytes | str, *, eof: bool = False) -> None:
         """Write to the run's stdin (`start(stdin="pipe")`); returns when the program has taken it."""

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Collection, Iterator
 from functools import cached_property
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL, SIGTERM, valid_signals
 from types import TracebackType
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
@@ -24,17 +24,7 @@ from runcast.errors import (
 )
 from runcast.log import FileLog, RunDirectory
 from runcast.model import Channel, Chunk, Outcome, Reason, State, format_offset
-from runcast.readers import (
-    Cursor,
-    Followed,
-    Lines,
-    Steps,
-    Wait,
-    begin,
-    drive,
-    follow,
-    until,
-)
+from runcast.readers import Cursor, Followed, Lines, Steps, Wait, begin, drive, follow, until
 from runcast.supervisor.control import ask
 from runcast.supervisor.recover import recover
 
@@ -118,7 +108,7 @@ class RunBase:
     @property
     def pid(self) -> int | None:
         """The process id of the command; None if it could not be started. Waits out the start, some ms."""
-        told = until(self.open_log(), self._start_told, _START_SECONDS)
+        told = until(self.directory, self._start_told, _START_SECONDS)
         return (next(drive(told), None) or {}).get("pid")
 
     def _start_told(self) -> dict[str, Any] | None:
@@ -182,7 +172,8 @@ class RunBase:
             "closed": log.closed,
         }
 
-    def _look(self) -> None:
+    def settle(self) -> None:
+        """Find out whether the supervisor still lives; a run that lost it is over then."""
         recover(self.directory.path)
 
     def _follow_steps(
@@ -191,7 +182,7 @@ class RunBase:
         """Find the place now, so that a wrong one is told at once, and return the steps from there."""
         log, channels = self.open_log(), _channels(channel)
         cursor = Cursor(log, begin(log, channels=channels, **place), channels)
-        return self._chunks(Followed(self, cursor, self._look), timeout)
+        return self._chunks(Followed(self, cursor, self.settle), timeout)
 
     @staticmethod
     def _chunks(followed: Followed[RunBase], timeout: float | None) -> Steps[Chunk | None]:
@@ -217,7 +208,7 @@ class RunBase:
         return outcome
 
     def _wait_steps(self, timeout: float | None) -> Steps[Outcome | None]:
-        return until(self.open_log(), self._ended, timeout)
+        return until(self.directory, self._ended, timeout)
 
     def _judge(self, outcome: Outcome | None, timeout: float | None, check: bool | None) -> Outcome:
         if outcome is None:
@@ -245,10 +236,16 @@ class RunBase:
                 raise RunFinished(f"run {self.id}: {answer['error']}")
             return
 
+    @staticmethod
+    def _signal_request(number: int) -> dict[str, Any]:
+        if number not in valid_signals():
+            raise UsageError(f"expected the number of a signal, such as signal.SIGTERM, got {number!r}")
+        return {"op": "signal", "signal": int(number)}
+
     def _stop_request(self, grace: float, number: int) -> dict[str, Any]:
-        if grace < 0:
+        if not grace >= 0:
             raise UsageError(f"expected a grace of 0 seconds or more, got {grace}")
-        return {"op": "stop", "signal": int(number), "grace": grace}
+        return self._signal_request(number) | {"op": "stop", "grace": grace}
 
 
 Any_Run = TypeVar("Any_Run", bound=RunBase)
@@ -260,7 +257,7 @@ def follow_runs(
     """Give (run, line) of several runs as they come, until all are closed; None after silence."""
     channels = _channels(channel)
     lines = {id(run): Lines() for run in runs}
-    followed = [Followed(run, Cursor(run.open_log(), 0, channels), run._look) for run in runs]
+    followed = [Followed(run, Cursor(run.open_log(), 0, channels), run.settle) for run in runs]
     for step in follow(followed, timeout):
         if step is None or isinstance(step, Wait):
             yield step
@@ -370,7 +367,7 @@ class Run(RunBase):
 
     def signal(self, number: int) -> None:
         """Send a signal to the run's process group."""
-        self._control({"op": "signal", "signal": int(number)})
+        self._control(self._signal_request(number))
 
     def send(self, data: bytes | str, *, eof: bool = False) -> None:
         """Write to the run's stdin (`start(stdin="pipe")`); returns when the program has taken it.

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import difflib
 import fcntl
-import getpass
 import heapq
 import json
 import os
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -24,6 +20,8 @@ from typing import IO, Any
 from runcast.errors import FormatTooNew, RunActive, RunNotFound, StoreUnusable, UsageError
 from runcast.ids import is_run_id, new_run_id
 from runcast.log import CAP_BYTES, RunDirectory
+from runcast.model import State
+from runcast.readers import drive, until
 from runcast.run import Run
 from runcast.sources.command import Command, to_argv
 from runcast.supervisor.launch import launch
@@ -31,6 +29,7 @@ from runcast.supervisor.launch import launch
 __all__ = ["FORMAT", "Store"]
 
 FORMAT = 1  # of a store's folder, in its store.json
+_CLOSING_SECONDS = 0.5
 _NEAR = 2000  # newest runs among which a mistyped id is looked for
 _ABANDONED = 3600.0  # seconds after which a run that never got its name is swept away
 
@@ -39,7 +38,7 @@ class Store:
     """A set of runs in a folder. Cheap to make; nothing is touched before the first start."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path = os.path.abspath(path)
         self._lifeline: int | None = None  # held open while this process lives, if the runs depend on it
 
     def __repr__(self) -> str:
@@ -67,6 +66,8 @@ class Store:
             text = rest.removeprefix("//")
         elif colon and "/" not in scheme and scheme.isalpha() and len(scheme) > 1:
             raise StoreUnusable(f"expected a folder, file:FOLDER or memory: as the store, got {text!r}")
+        if not text:  # which would be the folder we happen to be in
+            raise StoreUnusable("expected the name of a folder as the store, got an empty one")
         store = cls(os.path.abspath(os.path.expanduser(text)))
         store._check()
         return store
@@ -112,7 +113,7 @@ class Store:
         try:
             if not os.path.exists(f"{self.path}/store.json"):
                 os.makedirs(self.path, 0o700, exist_ok=True)
-                temporary = f"{self.path}/.store-{os.getpid()}"
+                temporary = f"{self.path}/.store-{new_run_id()}"  # threads may do this at the same moment
                 with open(temporary, "w") as file:
                     json.dump({"format": FORMAT}, file)
                 os.rename(temporary, f"{self.path}/store.json")
@@ -138,6 +139,8 @@ class Store:
         timeout: float | None = None,
         idle_timeout: float | None = None,
         cap: int | None = CAP_BYTES,
+        stop_unwatched: float | None = None,
+        view: str | None = None,
         check: bool = False,
     ) -> Run:
         """Start a command under a supervisor of its own and return its run.
@@ -156,6 +159,8 @@ class Store:
             timeout: seconds after which the run is stopped.
             idle_timeout: seconds without output after which the run is stopped.
             cap: bytes of output to keep, head and tail; None for all.
+            stop_unwatched: seconds without a viewer after which the run is stopped; None keeps it.
+            view: what started it on behalf of a viewer; only that may resume it for one.
             check: have `wait` and `output` raise `RunFailed` unless the outcome is ok.
 
         Raises:
@@ -165,7 +170,12 @@ class Store:
             SupervisorLost: no supervisor could be started.
         """
         argv = to_argv(command, shell=shell)
-        for option, value in (("timeout", timeout), ("idle_timeout", idle_timeout), ("cap", cap)):
+        for option, value in (
+            ("timeout", timeout),
+            ("idle_timeout", idle_timeout),
+            ("cap", cap),
+            ("stop_unwatched", stop_unwatched),
+        ):
             if value is not None and not value > 0:
                 raise UsageError(f"expected {option} to be more than 0, got {value!r}: leave it out for none")
         if stdin is not None and input is not None:
@@ -183,11 +193,15 @@ class Store:
             "timeout": timeout,
             "idle_timeout": idle_timeout,
             "cap": cap,
+            "stop_unwatched": stop_unwatched,
+            "view": view,
             "created_at": time.time(),
             "host": socket.gethostname(),
         }
         kind = {"stdin": "pipe"} if stdin == "pipe" else {}
-        request = {key: asked[key] for key in ("id", "cwd", "timeout", "idle_timeout", "cap")}
+        request = {
+            key: asked[key] for key in ("id", "cwd", "timeout", "idle_timeout", "cap", "stop_unwatched")
+        }
         request |= {
             "argv": argv,
             "env": _environment(env, run_id),
@@ -209,7 +223,7 @@ class Store:
                 fds["lifeline"] = self._lifeline
             launch(self.path, request, fds)
         except BaseException as error:
-            shutil.rmtree(new, ignore_errors=True)
+            _remove_tree(new, ignore_errors=True)
             if isinstance(error, OSError):
                 raise self._unwritable(error) from None
             raise
@@ -218,13 +232,27 @@ class Store:
                 os.close(fd)
         return Run(path, check=check)
 
+    def rerun(self, run: Run) -> Run:
+        """Start the same again: command, folder, variables, input and limits of another run."""
+        asked = run.request
+        path = f"{run.directory.path}/input"
+        stdin = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if os.path.exists(path) else None
+        options: dict[str, Any] = {
+            key: asked.get(key) for key in ("cwd", "env", "name", "timeout", "idle_timeout", "cap")
+        }
+        try:
+            return self.start(asked["command"], stdin=stdin, **options)
+        finally:
+            if stdin is not None:
+                os.close(stdin)
+
     def _names(self) -> Iterator[str]:
         try:
             with os.scandir(self.path) as entries:
                 for entry in entries:
                     if is_run_id(entry.name):
                         yield entry.name
-                    elif entry.name.startswith((".new-", ".gone-", ".outcome-")):
+                    elif entry.name.startswith((".new-", ".gone-", ".outcome-", ".watched-")):
                         self._sweep(entry)
         except FileNotFoundError:
             return
@@ -235,8 +263,8 @@ class Store:
             if time.time() - entry.stat().st_mtime < _ABANDONED:
                 return
             if entry.is_dir():
-                shutil.rmtree(entry.path, ignore_errors=True)
-            elif not os.path.exists(f"{os.path.dirname(entry.path)}/{entry.name.removeprefix('.outcome-')}"):
+                _remove_tree(entry.path, ignore_errors=True)
+            elif not os.path.exists(f"{os.path.dirname(entry.path)}/{entry.name.partition('-')[2]}"):
                 os.unlink(entry.path)
 
     def list(self, limit: int | None = None) -> Iterator[Run]:
@@ -260,6 +288,8 @@ class Store:
         ]
         if len(matches) == 1:
             return Run(f"{self.path}/{matches[0]}")
+        import difflib  # like others here: it costs a millisecond, and few need it
+
         near = sorted(matches)[:3] or difflib.get_close_matches(wanted, heapq.nlargest(_NEAR, names), 3, 0.7)
         raise RunNotFound(run_id, f"the store {self.path}", tuple(near))
 
@@ -271,11 +301,14 @@ class Store:
             RunActive: it still goes on.
         """
         found = self.get(run if isinstance(run, str) else run.id)
-        if not found.closed and not (found.state and found.closed):  # asking for the state settles a lost one
+        if found.state in (State.EXITED, State.LOST):  # asking settles a lost one
+            # Whoever waited was told of the end a moment before the log closes.
+            next(drive(until(found.directory, lambda: found.closed or None, _CLOSING_SECONDS)), None)
+        if not found.closed:
             raise RunActive(f"run {found.id} is {found.state}: stop it first, then remove it")
         gone = f"{self.path}/.gone-{found.id}"
         os.rename(found.directory.path, gone)  # whole or not at all, for whoever lists
-        shutil.rmtree(gone)
+        _remove_tree(gone)
 
 
 def _environment(env: Mapping[str, str] | None, run_id: str) -> dict[str, str]:
@@ -296,12 +329,18 @@ def _input_file(path: str, data: bytes | str) -> int:
 
 
 def _descriptor(stdin: int | IO[Any] | str) -> int:
-    if isinstance(stdin, int):
-        return stdin
     try:
-        return stdin.fileno()  # type: ignore[union-attr]
-    except (AttributeError, OSError):
+        fd: int = stdin if isinstance(stdin, int) else stdin.fileno()  # type: ignore[union-attr]
+        os.fstat(fd)
+        return fd
+    except (AttributeError, OSError, OverflowError, ValueError):
         raise UsageError(f'expected stdin to be "pipe", a file or a descriptor, got {stdin!r}') from None
+
+
+def _remove_tree(path: str, *, ignore_errors: bool = False) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=ignore_errors)
 
 
 def _default_path() -> str:
@@ -313,12 +352,16 @@ def _default_path() -> str:
 def _user_name(uid: int) -> str:
     if uid == os.geteuid():
         with contextlib.suppress(Exception):
+            import getpass
+
             return getpass.getuser()
     return f"user {uid}"
 
 
 def _memory_store() -> Store:
     """Return a store in a private folder of a memory file system, which ends with this process."""
+    import tempfile
+
     parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
     prefix = f"runcast-{os.geteuid()}-"
     for name in os.listdir(parent):
@@ -335,7 +378,7 @@ def _memory_store() -> Store:
 
 def _remove_memory(folder: str, owner: int) -> None:
     if os.getpid() == owner:  # not in a forked child
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_tree(folder, ignore_errors=True)
 
 
 def _sweep_memory(folder: str) -> None:
@@ -344,6 +387,6 @@ def _sweep_memory(folder: str) -> None:
         fd = os.open(f"{folder}/.owner", os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove_tree(folder, ignore_errors=True)
         finally:
             os.close(fd)

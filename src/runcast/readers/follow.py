@@ -13,10 +13,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from runcast.log import Log
 from runcast.model import Chunk
 from runcast.readers.cursor import Cursor
-from runcast.readers.hub import Seen, Watch, hub
+from runcast.readers.hub import Seen, Watch, Watchable, hub
 
 __all__ = ["Followed", "Steps", "Wait", "drive", "drive_async", "follow", "until"]
 
@@ -124,10 +123,12 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
                 one.watch.close()
 
 
-def until(log: Log, ready: Callable[[], Value | None], timeout: float | None = None) -> Steps[Value | None]:
+def until(
+    watched: Watchable, ready: Callable[[], Value | None], timeout: float | None = None
+) -> Steps[Value | None]:
     """Give what `ready` returns as soon as that is not None; None when `timeout` seconds passed first."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    watch = hub().watch(log)
+    watch = hub().watch(watched)
     try:
         while True:
             seen = [(watch, watch.version)]

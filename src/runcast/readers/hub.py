@@ -19,9 +19,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from runcast.log import Log
 from runcast.readers.inotify import Inotify
 
 if TYPE_CHECKING:
@@ -32,10 +31,20 @@ __all__ = ["Hub", "Watch", "hub"]
 _POLL = 0.1  # seconds between looks, where nothing tells us
 
 
+class Watchable(Protocol):
+    """What can be watched: a log, or anything else that says which folders mean news."""
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None] | None:
+        """Have `wake` called at news, and return what ends that; None where folders tell."""
+
+    def watch_paths(self) -> Sequence[str]:
+        """Return the folders whose changes mean news."""
+
+
 class Watch:
     """One log that somebody follows; `version` grows with every piece of news."""
 
-    def __init__(self, owner: Hub, log: Log) -> None:
+    def __init__(self, owner: Hub, log: Watchable) -> None:
         self._hub = owner
         self.version = 0
         self.polled = False
@@ -86,7 +95,7 @@ class Hub:
         self._loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self._bell: tuple[int, int] | None = None  # a pipe that gets the leader out of its poll
 
-    def watch(self, log: Log) -> Watch:
+    def watch(self, log: Watchable) -> Watch:
         """Begin to watch a log. Close the watch when done."""
         return Watch(self, log)
 

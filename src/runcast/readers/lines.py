@@ -10,34 +10,42 @@ from runcast.model import Channel, Chunk
 
 __all__ = ["LINE_BYTES", "Lines"]
 
-LINE_BYTES = (
-    1024 * 1024
-)  # a longer line is given out in parts: a program that never ends one must not fill memory
+LINE_BYTES = 1024 * 1024  # a longer line is given out in parts: one that never ends must not fill memory
 
 
 class Lines:
     """Collects the lines of a log, the channels apart.
 
     Args:
-        most: bytes after which a line without an end is given out as it is.
+        most: bytes after which a line without an end is given out as it is; at least 5.
     """
 
     def __init__(self, most: int = LINE_BYTES) -> None:
         self._most = most
         self._rest: dict[Channel, list[bytes]] = {}
         self._size: dict[Channel, int] = {}
+        self._parted: set[Channel] = set()  # where a part of the unfinished line was given out
 
     def feed(self, chunk: Chunk) -> list[tuple[Channel, str]]:
-        """Return the lines that the chunk ends, without their LF or CRLF."""
+        """Return the lines that the chunk ends, without their LF or CRLF.
+
+        A gap ends them all: what comes behind it is not their rest.
+        """
+        if chunk.channel is Channel.GAP:
+            return self.flush()
         first, *others = chunk.data.split(b"\n")
         if not others:
             return self._keep(chunk.channel, first)
         *whole, last = others
         lines = [_text(b"".join([*self._rest.pop(chunk.channel, []), first]))]
+        if chunk.channel in self._parted:
+            self._parted.discard(chunk.channel)
+            if not lines[0]:  # nothing was left of it but its end
+                lines.clear()
         lines += map(_text, whole)
         self._size[chunk.channel] = 0
-        said = [(chunk.channel, line) for line in lines]
-        return said + self._keep(chunk.channel, last) if last else said
+        ended: list[tuple[Channel, str]] = [(chunk.channel, line) for line in lines]
+        return ended + self._keep(chunk.channel, last) if last else ended
 
     def _keep(self, channel: Channel, rest: bytes) -> list[tuple[Channel, str]]:
         self._rest.setdefault(channel, []).append(rest)
@@ -46,6 +54,8 @@ class Lines:
             return []
         data = b"".join(self._rest.pop(channel))
         cut = utf8_cut(data)
+        cut -= data[:cut].endswith(b"\r")  # it may belong to the line's end
+        self._parted.add(channel)
         self._rest[channel], self._size[channel] = [data[cut:]], len(data) - cut
         return [(channel, data[:cut].decode(errors="replace"))]
 
@@ -54,7 +64,8 @@ class Lines:
         rests = [(channel, b"".join(parts)) for channel, parts in self._rest.items()]
         self._rest.clear()
         self._size.clear()
-        return [(channel, _text(rest)) for channel, rest in rests if rest]
+        self._parted.clear()
+        return [(channel, rest.decode(errors="replace")) for channel, rest in rests if rest]
 
 
 def _text(line: bytes) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from runcast.errors import CommandRefused, UsageError
 
-__all__ = ["Command", "to_argv"]
+__all__ = ["Command", "shell_syntax", "to_argv"]
 
 Command = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -66,7 +66,7 @@ def _from_string(command: str | os.PathLike[str], shell: bool) -> list[str]:
         return [os.fspath(command)]
     if shell:
         return ["/bin/sh", "-c", command]
-    found = _shell_syntax(command)
+    found = shell_syntax(command)
     if found is not None:
         raise CommandRefused(
             f"expected a command without shell syntax, got {found!r} in {command!r}: "
@@ -83,7 +83,7 @@ def _from_string(command: str | os.PathLike[str], shell: bool) -> list[str]:
     return argv
 
 
-def _shell_syntax(command: str) -> str | None:
+def shell_syntax(command: str) -> str | None:
     """Return the first piece of a string that a shell would act upon and splitting into words would not."""
     double = False
     at = 0

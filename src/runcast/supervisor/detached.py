@@ -19,7 +19,6 @@ import signal
 import socket
 import struct
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,17 +63,29 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, int]]
                 os.close(fd)
             raise EOFError("the request is not whole")
         data += more
-    value: dict[str, Any] = json.loads(data[_LENGTH.size :])
-    return value, dict(zip(value.get("fds", ()), fds, strict=True))
+    try:
+        value: dict[str, Any] = json.loads(data[_LENGTH.size :])
+        return value, dict(zip(value["fds"], fds, strict=True))
+    except (ValueError, KeyError, TypeError) as error:
+        for fd in fds:
+            os.close(fd)
+        raise EOFError(f"expected a request, got {data[:80]!r}") from error
 
 
-def _supervise(connection: socket.socket, exits: int, taken: Callable[[str], object]) -> None:
+def _supervise(
+    connection: socket.socket,
+    request: dict[str, Any],
+    fds: dict[str, int],
+    exits: int,
+    taken: Callable[[str], object] = lambda path: None,
+    orphaned: tuple[int, Callable[[], object]] | None = None,
+) -> None:
     """Take the run that a connection asks for, answer, start it and stay with it until it is over.
 
     The answer goes out as soon as the run is there for everybody: who asked can begin to follow
-    while the command is started, and a command that cannot be is a run all the same.
+    while the command is started, and a command that cannot be is a run all the same. `orphaned`
+    is a descriptor to hear while the run goes on, and what to do then.
     """
-    request, fds = _receive(connection)
     lifeline = fds.get("lifeline")
     try:
         directory = RunDirectory(request["new"])
@@ -100,6 +111,8 @@ def _supervise(connection: socket.socket, exits: int, taken: Callable[[str], obj
             run.listen(listen_path(directory.control_path))
         if lifeline is not None:
             run.depend_on(lifeline)
+        if orphaned is not None:
+            run.hear(*orphaned)
         directory.reserve_outcome()
         run.run()
         with contextlib.suppress(OSError):
@@ -137,6 +150,11 @@ def serve(listener: socket.socket, parent: socket.socket, log_path: str) -> None
     poll = select.epoll()
     poll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)  # one connection wakes one of us
     poll.register(parent, select.EPOLLIN)
+
+    def tell(path: str) -> None:
+        with contextlib.suppress(OSError):  # the parent is dead; the run is not
+            parent.send(path.encode())
+
     while True:
         ready = {fd for fd, _ in poll.poll()}
         if parent.fileno() in ready:
@@ -148,8 +166,15 @@ def serve(listener: socket.socket, parent: socket.socket, log_path: str) -> None
         with connection:
             connection.setblocking(True)
             connection.settimeout(10.0)
-            with _noting_errors(log_path), contextlib.suppress(EOFError, TimeoutError):
-                _supervise(connection, exits, lambda path: parent.send(path.encode()))
+            try:
+                request, fds = _receive(connection)
+            except (EOFError, TimeoutError, ConnectionError):  # who asked is gone, or no client of ours
+                continue
+            # A socket that we alone still listen at would keep who connects waiting for our run's end.
+            orphaned = parent.fileno(), listener.close
+            with _noting_errors(log_path):
+                _supervise(connection, request, fds, exits, tell, orphaned)
+        os.chdir("/")  # the run's folder is not ours to keep busy
         if not _fresh():
             return
         try:
@@ -167,6 +192,8 @@ def _noting_errors(path: str) -> Iterator[None]:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         with open(fd, "w") as file:
             if file.tell() < _ERRORS_BYTES:
+                import traceback  # a tenth of a supervisor's memory, for what never happens
+
                 traceback.print_exc(file=file)
         raise
 
@@ -177,5 +204,5 @@ def main(fd: int) -> None:
         os._exit(0)  # who started us waits for this, and never has a zombie of us
     with socket.socket(fileno=fd) as connection:
         connection.settimeout(10.0)
-        _supervise(connection, prepare(), lambda path: None)
+        _supervise(connection, *_receive(connection), prepare())
     sys.exit(0)

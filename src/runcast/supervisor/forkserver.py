@@ -42,8 +42,9 @@ class _Supervisor:
 
 
 class _Forkserver:
-    def __init__(self, store: str, listener: socket.socket, lock: int) -> None:
+    def __init__(self, store: str, listener: socket.socket, lock: int, idle: float) -> None:
         self._store = store
+        self._idle_seconds = idle
         self._listener = listener
         self._lock = lock
         self._supervisors: dict[int, _Supervisor] = {}
@@ -110,18 +111,19 @@ class _Forkserver:
             if not self._supervisors:
                 return
             crowded = len(self._idle()) > SPARE
-            for fd, _event in self._poll.poll((SPARE_SECONDS if crowded else IDLE_SECONDS) * 1000):
+            for fd, _event in self._poll.poll((SPARE_SECONDS if crowded else self._idle_seconds) * 1000):
                 self._hear(fd)
                 used = time.monotonic()
             self._send_home()
-            if time.monotonic() - used >= IDLE_SECONDS and len(self._idle()) == len(self._supervisors):
+            if time.monotonic() - used >= self._idle_seconds and len(self._idle()) == len(self._supervisors):
                 return
 
 
-def main(store: str, name: str) -> None:
+def main(store: str, name: str, idle: float = IDLE_SECONDS) -> None:
     """Become the forkserver of a store, unless there is one; return at once either way.
 
-    The process that was started ends when the socket listens; the forkserver is its child.
+    The process that was started ends when the socket listens; the forkserver is its child, and
+    is gone `idle` seconds after the last run.
     """
     path = f"{store}/{name}"
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
@@ -145,7 +147,10 @@ def main(store: str, name: str) -> None:
     gc.collect()
     gc.freeze()  # pages that the collector never touches stay shared
     try:
-        _Forkserver(store, listener, lock).run()
+        _Forkserver(store, listener, lock, idle).run()
     finally:
-        os.unlink(path)
+        # The store may have been removed and made anew: then another one listens there.
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(path + ".lock"), os.fstat(lock)):
+                os.unlink(path)
     os._exit(0)

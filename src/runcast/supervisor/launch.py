@@ -26,6 +26,7 @@ __all__ = ["launch"]
 
 _ANSWER_SECONDS = 30.0
 _START_SECONDS = 20.0
+_NAMESPACES = ("mnt", "pid", "net", "user", "ipc", "uts")
 _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 
 
@@ -35,10 +36,18 @@ def _read(path: str) -> bytes:
     return b""
 
 
+def _namespaces() -> list[str]:
+    try:
+        return [os.readlink(f"/proc/self/ns/{name}") for name in _NAMESPACES]
+    except OSError:
+        return []
+
+
 def _context() -> str:
     """Return a name for everything that a child of a forkserver inherits from it."""
     status = _read("/proc/self/status")
     at = status.find(b"Umask:")
+    root = os.stat("/")
     context = (
         __version__,
         sys.executable,
@@ -50,6 +59,8 @@ def _context() -> str:
         [resource.getrlimit(limit) for limit in _LIMITS],
         status[at : at + 12],
         _read("/proc/self/cgroup"),
+        _namespaces(),  # two containers may share a store
+        (root.st_dev, root.st_ino),
         os.environ.get("RUNCAST_RUN_ID"),  # a run inside a run belongs to it, and dies with it
     )
     text = repr(context).encode()

@@ -18,6 +18,7 @@ from runcast.supervisor.tree import kill_marked, processes_of
 __all__ = ["recover"]
 
 _KILL_SECONDS = 5.0
+_ATTEMPTS = 50
 
 
 def recover(path: str) -> bool:
@@ -26,7 +27,7 @@ def recover(path: str) -> bool:
     if os.path.exists(f"{path}/outcome.json") or directory.held:
         return False
     with contextlib.suppress(OSError):
-        if not directory.acquire():
+        if not _acquire(directory):
             return False
         try:
             if os.path.exists(f"{path}/outcome.json"):
@@ -41,6 +42,20 @@ def recover(path: str) -> bool:
             return True
         finally:
             directory.release()
+    return False
+
+
+def _acquire(directory: RunDirectory) -> bool:
+    """Take the lock of a run whose writer is gone; return False if somebody else settles it.
+
+    Whoever looks whether a lock is free holds it for a moment, shared: that is no reason to give up.
+    """
+    for _ in range(_ATTEMPTS):
+        if directory.acquire():
+            return True
+        if directory.held:
+            return False
+        time.sleep(0.001)
     return False
 
 

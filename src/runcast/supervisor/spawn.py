@@ -14,14 +14,8 @@ import stat
 __all__ = ["CannotStart", "spawn"]
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the shell's exit codes (POSIX.1-2024, XCU 2.8.2)
-_DEFAULT_SIGNALS = [
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
-    signal.SIGCHLD,
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-]
+# All of them: what the first starter of a store happened to ignore is none of a command's business.
+_DEFAULT_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 class CannotStart(Exception):

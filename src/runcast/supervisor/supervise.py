@@ -9,6 +9,7 @@ grace. One thread, one poll; all times on the monotonic clock. Does not know who
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -29,6 +30,8 @@ __all__ = ["Supervision"]
 DRAIN_SECONDS = 5.0  # how long the log stays open for grandchildren that hold a pipe
 STOP_GRACE = 5.0  # between a timeout's SIGTERM and its SIGKILL
 KILL_SECONDS = 10.0  # a process in uninterruptible sleep (state D) may not die; it is named then
+_MOST_CONNECTIONS = 64  # to the control socket at once; more wait until one of them leaves
+_MOST_MS = 86_400_000.0  # poll(2) takes an int of milliseconds: whoever waits longer looks again
 
 
 class Supervision:
@@ -58,7 +61,9 @@ class Supervision:
         self._sync = sync
         self._poll = select.poll()
         self._connections: dict[int, Connection] = {}
+        self._calls: dict[int, Callable[[], object]] = {}
         self._listener: socket.socket | None = None
+        self._deaf = False  # no more connections can be had at the moment
         self._lifeline: int | None = None
         self._stdin: int | None = None
         self._stdin_queue: list[tuple[Connection, memoryview, bool]] = []
@@ -82,6 +87,7 @@ class Supervision:
         except CannotStart as error:
             os.close(out_read)
             os.close(err_read)
+            self._close_stdin()
             self._log.close(
                 Outcome(Reason.FAILED_TO_START, error.code, message=str(error), ended_at=time.time())
             )
@@ -127,6 +133,11 @@ class Supervision:
         self._listener = listener
         self._poll.register(listener, select.POLLIN)
 
+    def hear(self, fd: int, call: Callable[[], object]) -> None:
+        """Call something, once, when a descriptor is readable or hung up."""
+        self._calls[fd] = call
+        self._poll.register(fd, select.POLLIN)
+
     def run(self) -> Outcome:
         """Supervise until the log is closed; return how the run ended."""
         self._poll.register(self._exits, select.POLLIN)
@@ -142,7 +153,7 @@ class Supervision:
                 for fd, event in ready:
                     pipe = self._pump.pipes.get(fd)
                     if pipe is not None:
-                        self._pump.move(pipe, now)
+                        self._pump.take(pipe, now)
                     elif fd == self._exits:
                         self._reap(now)
                     elif self._listener is not None and fd == self._listener.fileno():
@@ -152,6 +163,9 @@ class Supervision:
                         self._stop(Reason.STOPPED, signal.SIGKILL, 0, now)
                     elif fd == self._stdin:
                         self._feed_stdin(event)
+                    elif fd in self._calls:
+                        self._poll.unregister(fd)
+                        self._calls.pop(fd)()
                     else:
                         self._serve(fd, now)
                 self._pump.expire(now)
@@ -170,7 +184,7 @@ class Supervision:
         soonest = min((deadline for deadline in deadlines if deadline is not None), default=None)
         if soonest is None:
             return None
-        return max((soonest - now) * 1000, 0) + 0.5  # never a little too early
+        return min(max((soonest - now) * 1000, 0) + 0.5, _MOST_MS)  # never a little too early
 
     def _expire(self, now: float) -> None:
         """Do what the time has come for."""
@@ -190,20 +204,25 @@ class Supervision:
             self._kill_at = None
             if not self._tree.kill(KILL_SECONDS):
                 self._log.append(Channel.STDERR, b"runcast: some processes of this run cannot be killed\n")
-            self._exited(now)
+            if self._outcome is None:
+                self._exited(now)
+            else:  # stopped while the log was open for those that the first process left behind
+                self._pump.drain(now)
+                self._drain_until = now
 
     def _stop(self, reason: Reason, number: int, grace: float, now: float) -> None:
         """Signal the run, and kill whatever is left of it when the grace (seconds) is over."""
         self._reason = self._reason or reason
         if self._outcome is None:
             self._tell_state(State.STOPPING)
-            if grace > 0:
-                self._tree.signal(number)
+        if grace > 0:
+            self._tree.signal(number)
         self._kill_at = now + grace if self._kill_at is None else min(self._kill_at, now + grace)
 
     def _tell_state(self, state: State) -> None:
         self._state["state"] = state.value
-        self._tell(self._state)
+        with contextlib.suppress(OSError):  # a full disk must not keep a run from being stopped
+            self._tell(self._state)
 
     def _reap(self, now: float) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -212,6 +231,8 @@ class Supervision:
         nothing_left = self._tree.collect()
         if self._tree.status is None:
             return
+        if self._outcome is not None and nothing_left:
+            self._kill_at = None
         if self._kill_at is not None and not nothing_left:
             if not had_status:  # being stopped: what the first one left behind gets its signal, too
                 self._tree.signal_rest(signal.SIGTERM)
@@ -253,16 +274,22 @@ class Supervision:
         )
 
     def _ended(self, now: float) -> bool:
-        if self._outcome is None:
+        if self._outcome is None or self._kill_at is not None:
             return False
         return not self._pump.pipes or (self._drain_until is not None and now >= self._drain_until)
 
     def _accept(self) -> None:
         assert self._listener is not None
-        with contextlib.suppress(BlockingIOError):
+        try:
             connection = Connection(self._listener.accept()[0])
             self._connections[connection.socket.fileno()] = connection
             self._poll.register(connection.socket, select.POLLIN)
+            full = len(self._connections) >= _MOST_CONNECTIONS
+        except OSError as error:  # EMFILE would come again and again
+            full = error.errno == errno.EMFILE and bool(self._connections)
+        if full:
+            self._deaf = True
+            self._poll.unregister(self._listener)
 
     def _serve(self, fd: int, now: float) -> None:
         connection = self._connections[fd]
@@ -270,7 +297,13 @@ class Supervision:
         if requests is None:
             del self._connections[fd]
             self._poll.unregister(fd)
-            self._stdin_queue = [item for item in self._stdin_queue if item[0] is not connection]
+            if self._deaf and self._listener is not None:
+                self._deaf = False
+                self._poll.register(self._listener, select.POLLIN)
+            queue = [item for item in self._stdin_queue if item[0] is not connection]
+            if self._stdin_queue and not queue and self._stdin is not None:
+                self._poll.unregister(self._stdin)
+            self._stdin_queue = queue
             connection.socket.close()
             return
         for request, data in requests:
@@ -284,11 +317,15 @@ class Supervision:
         if operation == "stdin":
             self._take_stdin(connection, data, bool(request.get("eof")))
             return
+        number = int(request.get("signal", signal.SIGTERM))
+        grace = float(request.get("grace", STOP_GRACE))
+        if number not in signal.valid_signals() or not grace >= 0:
+            connection.answer(error=f"expected a signal and a grace of 0 seconds or more, got {request!r}")
+            return
         if operation == "stop":
-            grace = float(request.get("grace", STOP_GRACE))
-            self._stop(Reason.STOPPED, int(request.get("signal", signal.SIGTERM)), grace, now)
+            self._stop(Reason.STOPPED, number, grace, now)
         elif operation == "signal":
-            self._tree.signal(int(request["signal"]))
+            self._tree.signal(number)
         else:
             connection.answer(error=f"expected op stop, signal or stdin, got {operation!r}")
             return

@@ -12,6 +12,8 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the arguments say (by default those of this process) and return the exit code."""
-    from runcast.cli.app import call
-
+    try:
+        from runcast.cli.app import call
+    except KeyboardInterrupt:  # typed while this was still loading: nothing was begun
+        return 130
     return call(arguments)

@@ -1,0 +1,119 @@
+"""The group of verbs, and what all of them share: the store, the help, how errors are told.
+
+Owns the way from arguments to an exit code. A verb is the `command` of the module with its name;
+it returns its exit code, None for 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from runcast._version import __version__
+from runcast.cli import exit_codes
+from runcast.cli.terminal import STDOUT, OutputClosed, OutputFailed, keep_standard_fds, tell
+from runcast.errors import RuncastError
+
+__all__ = ["VERBS", "app", "call"]
+
+VERBS = ("run", "serve", "ls", "log", "follow", "wait", "stop", "kill", "rm")
+WIDTH = 100  # of help, at most
+
+
+class _Verbs(click.Group):
+    """Imports a verb when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"runcast.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in VERBS and not name.startswith("-"):
+            raise click.UsageError(f"expected a verb ({', '.join(VERBS)}), got {name!r}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Verbs,
+    invoke_without_command=True,
+    subcommand_metavar="VERB [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
+)
+@click.option(
+    "--store",
+    metavar="DIR|URL",
+    help="Where the runs are: a folder, or file:FOLDER. [default: $RUNCAST_STORE, else the state folder]",
+)
+@click.version_option(__version__, prog_name="runcast", message="%(prog)s %(version)s")
+@click.pass_context
+def app(ctx: click.Context, store: str | None) -> None:
+    """Run anything, watch it live from anywhere.
+
+    A run goes on when this terminal closes; its output is kept, and any number of people and
+    programs can follow it, from its start or from anywhere in it.
+
+    \b
+    Examples:
+      runcast run -- make -j4       start, watch, exit with its exit code
+      runcast run --detach -- make  start, print the id
+      runcast follow last           watch the newest run, from another terminal
+      runcast ls                    what runs, what ran, and how it ended
+
+    ID is the id of a run, a part from its beginning or end that no other has, or `last`: the
+    newest run.
+    """
+    ctx.obj = store
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(exit_codes.ERROR)
+
+
+def call(arguments: list[str] | None) -> int:
+    """Do what the arguments say; return the exit code. Every foreseen error is told in one line."""
+    keep_standard_fds()
+    if "_RUNCAST_COMPLETE" in os.environ:
+        app.main(prog_name="runcast")  # a shell asks for completions: click answers and exits
+    try:
+        with app.make_context("runcast", list(sys.argv[1:] if arguments is None else arguments)) as ctx:
+            code = app.invoke(ctx)
+            return exit_codes.OK if code is None else int(code)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        tell(_usage(error))
+        return exit_codes.ERROR
+    except RuncastError as error:
+        tell(str(error))
+        return error.exit_code
+    except OutputFailed as error:
+        tell(str(error))
+        return exit_codes.ERROR
+    except (KeyboardInterrupt, click.Abort):
+        return exit_codes.INTERRUPTED
+    except (OutputClosed, BrokenPipeError):
+        with contextlib.suppress(OSError):  # or Python complains when it flushes at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+        return exit_codes.BROKEN_PIPE
+    except OSError as error:  # files of a run that was removed meanwhile, a disk that fails
+        tell(f"cannot go on: {error}")
+        return exit_codes.ERROR
+
+
+def _usage(error: click.ClickException) -> str:
+    """Return what is wrong with the arguments as one line that says where the help is."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    said = said[:1].lower() + said[1:]
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "runcast"
+    return f"{said} (see `{path} --help`)"

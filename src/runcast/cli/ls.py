@@ -1,0 +1,135 @@
+"""`runcast ls`: the runs of a store, newest first."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import time
+from collections.abc import Iterator
+
+import click
+
+from runcast.cli.terminal import STDOUT, printable, say, tell
+from runcast.ids import time_of
+from runcast.model import Outcome, Reason, signal_name
+from runcast.run import Run
+from runcast.store import Store
+
+__all__ = ["command"]
+
+LIMIT = 20
+_STEPS = ((86400, "d"), (3600, "h"), (60, "min"))
+_HEAD = ("ID", "STATE", "STARTED", "TOOK", "SIZE", "COMMAND")
+
+
+@click.command("ls", short_help="List the runs, newest first.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=LIMIT,
+    show_default=True,
+    help="So many at most.",
+)
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@click.pass_obj
+def command(where: str | None, limit: int, everything: bool, as_json: bool) -> None:
+    """List the runs, newest first: how they stand, or how they ended.
+
+    A run whose output was cut by its cap, or could not all be written, says so.
+
+    \b
+    Examples:
+      runcast ls
+      runcast ls --all --json | jq -r 'select(.outcome.ok == false) | .id'
+    """
+    store = Store.open(where)
+    runs = store.list(None if everything else limit)
+    if as_json:
+        for run in runs:
+            with _vanishing(run):
+                say(json.dumps(run.to_json()))
+        return
+    rows = [row for run in runs for row in _row(run)]
+    if not rows:
+        tell(f"no runs in the store {store.path}")
+        return
+    for line in _table(rows):
+        say(line)
+
+
+@contextlib.contextmanager
+def _vanishing(run: Run) -> Iterator[None]:
+    """Pass over a run that was removed meanwhile; tell of one whose files are damaged, and go on."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if os.path.isdir(run.directory.path):
+            tell(f"run {run.id} cannot be read: {error}")
+
+
+def _row(run: Run) -> list[tuple[str, ...]]:
+    with _vanishing(run):
+        outcome, started = run.outcome, run.started_at
+        state = run.state if outcome is None else _ending(outcome)
+        outcome = outcome or run.outcome  # asking for the state settles a run that is lost
+        end = time.time() if outcome is None else outcome.ended_at
+        took = "-" if started is None else _span(end - started)
+        ago = _span(time.time() - (started or time_of(run.id))) + " ago"
+        return [(run.id, state, ago, took, _size(run.tail_offset), _title(run))]
+    return []
+
+
+def _ending(outcome: Outcome) -> str:
+    """Return how a run ended, in a word or two."""
+    if outcome.reason is Reason.EXITED:
+        said = f"exit {outcome.code}"
+    elif outcome.reason is Reason.SIGNALED:
+        said = signal_name(outcome.signal or 0)
+    else:
+        said = outcome.reason.value
+    if outcome.truncated:
+        said += ", truncated"
+    if outcome.dropped:
+        said += f", {_size(outcome.dropped)} dropped"
+    return said
+
+
+def _title(run: Run) -> str:
+    """Return the command, behind the name if it was given one."""
+    argv = run.command
+    text = shlex.join(argv)
+    return text if run.name == os.path.basename(argv[0]) else f"{run.name}: {text}"
+
+
+def _span(seconds: float) -> str:
+    for step, unit in _STEPS:
+        if seconds >= step:
+            return f"{seconds / step:.0f} {unit}" if seconds >= 10 * step else f"{seconds / step:.1f} {unit}"
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def _size(count: int) -> str:
+    value, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"
+
+
+def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """Yield lines of aligned columns, cut to the width of the terminal if there is one."""
+    texts = [_HEAD, *(tuple(printable(text) for text in row) for row in rows)]
+    widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
+    most = os.get_terminal_size(STDOUT).columns if os.isatty(STDOUT) else None
+    for row in texts:
+        cells = [text.ljust(width) for text, width in zip(row[:-1], widths, strict=False)]
+        line = "  ".join([*cells, row[-1]])
+        yield line if not most or len(line) <= most else line[: most - 1] + "…"

@@ -1,0 +1,60 @@
+"""`runcast rm`: remove finished runs and their logs."""
+
+from __future__ import annotations
+
+import contextlib
+
+import click
+
+from runcast.cli import exit_codes
+from runcast.cli.runs import find_all
+from runcast.cli.stop import GRACE
+from runcast.cli.terminal import tell
+from runcast.errors import RunActive, RuncastError, RunNotFound
+from runcast.run import Run
+from runcast.store import Store
+
+__all__ = ["command"]
+
+
+@click.command("rm", short_help="Remove finished runs and their logs.")
+@click.argument("ids", metavar="ID...", nargs=-1)
+@click.option("--all-finished", is_flag=True, help="All that are over.")
+@click.option("--force", is_flag=True, help="Stop those that go on first.")
+@click.pass_obj
+def command(where: str | None, ids: tuple[str, ...], all_finished: bool, force: bool) -> int:
+    """Remove finished runs and their logs, for good. One that goes on is refused.
+
+    \b
+    Examples:
+      runcast rm last
+      runcast rm --force b7sqj x14jh
+      runcast rm --all-finished
+    """
+    if bool(ids) is all_finished:
+        raise click.UsageError("expected the ids of runs, or --all-finished" + ", got both" * all_finished)
+    store = Store.open(where)
+    if all_finished:
+        for run in store.list():
+            with contextlib.suppress(RunActive, RunNotFound):  # goes on, or somebody else removed it
+                store.remove(run)
+        return exit_codes.OK
+    status = exit_codes.OK
+    runs = find_all(store, ids)
+    for run in runs if force else ():
+        with contextlib.suppress(RuncastError):  # over already; or removing it will say why not
+            run.stop(grace=GRACE)
+    for run in runs:
+        try:
+            if force:
+                _until_closed(run)
+            store.remove(run)
+        except RuncastError as error:
+            tell(str(error))
+            status = error.exit_code
+    return status
+
+
+def _until_closed(run: Run) -> None:
+    for _chunk in run.follow(offset=run.tail_offset):
+        pass

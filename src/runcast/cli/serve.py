@@ -1,0 +1,106 @@
+"""`runcast serve`: the server and its page."""
+
+from __future__ import annotations
+
+import contextlib
+from importlib.util import find_spec
+
+import click
+
+from runcast.cli import exit_codes
+from runcast.cli.terminal import OutputClosed, say, tell
+
+__all__ = ["command"]
+
+_NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
+
+
+@click.command("serve", short_help="Serve the runs to browsers, curl and programs.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Listen here. 0.0.0.0: everywhere.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes any that is free."
+)
+@click.option("--store", metavar="DIR|URL", help="Where the runs are, as with `runcast --store`.")
+@click.option("--config", metavar="FILE", help="The commands that may be started, in TOML.")
+@click.option(
+    "--token",
+    metavar="TOKEN",
+    help="What whoever asks must know. Others see it in `ps`: better RUNCAST_TOKEN.",
+)
+@click.option("--no-auth", is_flag=True, help="Ask for no token. On loopback only.")
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="This server is called so, too. Several times.",
+)
+@click.option(
+    "--allow-any-command", is_flag=True, help="Let whoever has the token run anything, as this user."
+)
+@click.option(
+    "--access-log", "log_requests", is_flag=True, help="Log each request to stderr, tokens left out."
+)
+@click.pass_obj
+def command(
+    where: str | None,
+    host: str,
+    port: int,
+    store: str | None,
+    config: str | None,
+    token: str | None,
+    no_auth: bool,
+    allow_hosts: tuple[str, ...],
+    allow_any_command: bool,
+    log_requests: bool,
+) -> int:
+    """Serve the runs of a store: a page for browsers, text for curl, events for programs.
+
+    The first line on stdout is the address to open; it ends with the token, without which nobody
+    gets in. Started from the web is only what a file names, unless you allow more:
+
+    \b
+      [commands.build]
+      command = ["make", "-j4"]
+      title = "Build"
+
+    \b
+    Examples:
+      runcast serve --config server.toml         for this machine
+      runcast serve --host 0.0.0.0               for its neighbours, too; plain HTTP
+      curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8765/runs/ID/log
+
+    The token is $RUNCAST_TOKEN, else one that is made once and kept in the store (.token).
+    Ctrl-C or SIGTERM end the server; its runs go on, and the next server shows them.
+    """
+    for package in _NEEDS:
+        if find_spec(package) is None:
+            tell(f"expected the server's packages, {package} is not installed: pip install 'runcast[server]'")
+            return exit_codes.ERROR
+    from runcast.server.serve import Options, serve
+
+    options = Options(
+        host=host,
+        port=port,
+        store=store if store is not None else where,
+        config=config,
+        token=token,
+        auth=not no_auth,
+        allow_hosts=allow_hosts,
+        allow_any_command=allow_any_command,
+        log_requests=log_requests,
+    )
+    serve(options, _announce)
+    return exit_codes.OK
+
+
+def _announce(urls: list[str]) -> None:
+    with contextlib.suppress(OutputClosed):  # a server goes on without anybody who reads its first line
+        for url in urls:
+            say(url)

@@ -1,0 +1,174 @@
+"""The parameters of a request for a log, and the texts they may have.
+
+A parameter that we do not know is somebody else's: a view's URL may have its own. One that we
+know must be right, for a place that is silently another means output lost or seen twice.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from runcast.errors import UsageError
+from runcast.model import OFFSET_DIGITS, Channel, parse_offset
+
+__all__ = ["Query", "parse_since"]
+
+_PLACES: Final = ("offset", "tail", "line", "since")
+_FLAGS: Final = {"": True, "1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_CHANNELS: Final = (Channel.STDOUT, Channel.STDERR, Channel.DATA)
+_SECONDS: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}")
+_DURATION: Final = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d|w))+")
+_DURATION_PART: Final = re.compile(r"([0-9.]+)(ms|s|m|h|d|w)")
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_RFC3339: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
+    r"([Zz]|[ +-][0-9]{2}:[0-9]{2})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a request for a log asks for.
+
+    Attributes:
+        offset: where to begin, as text: resolve it with `parse_offset` against the tail.
+        tail: so many lines before the end.
+        line: at this line, counted from 1.
+        since: with what came at this time or later, in seconds since the epoch.
+        channels: only these; None for all.
+        follow: go on until the log is closed.
+        end: say the outcome as a last line of text.
+        named: give events of stderr and data names of their own.
+        format: the form, as text: `negotiate` knows them.
+        wait: how many seconds a poll may wait for something to say.
+        max: how many items a poll's reply may have.
+        interval: say a remark whenever so many seconds were silent.
+    """
+
+    offset: str | None = None
+    tail: int | None = None
+    line: int | None = None
+    since: float | None = None
+    channels: frozenset[Channel] | None = None
+    follow: bool = True
+    end: bool = False
+    named: bool = False
+    format: str | None = None
+    wait: float | None = None
+    max: int | None = None
+    interval: float | None = None
+
+    @classmethod
+    def parse(cls, parameters: Iterable[tuple[str, str]], *, now: float | None = None) -> Query:
+        """Read the decoded parameters of a query string, in order.
+
+        Args:
+            parameters: names and values; `parse_qsl(query, keep_blank_values=True)` gives them.
+            now: the time from which a duration in `since` counts back.
+
+        Raises:
+            UsageError: a value is not what it should be, or two contradict each other; names the parameter.
+        """
+        given: dict[str, str] = {}
+        channels: set[Channel] = set()
+        for name, value in parameters:
+            if name == "channel":
+                channels.update(_channel(part) for part in value.split(","))
+            elif name in given and name in cls.__dataclass_fields__:
+                raise UsageError(f"expected {name} once, got it with {given[name][:40]!r} and {value[:40]!r}")
+            else:
+                given[name] = value
+        places = [name for name in _PLACES if name in given]
+        if len(places) > 1:
+            raise UsageError(f"expected one place to begin, got {' and '.join(places)}: choose one of them")
+        if (offset := given.get("offset")) is not None:
+            parse_offset(offset, 10**OFFSET_DIGITS)
+        return cls(
+            offset=offset,
+            tail=_count(given, "tail", 0),
+            line=_count(given, "line", 1),
+            since=parse_since(given["since"], now) if "since" in given else None,
+            channels=frozenset(channels) or None,
+            follow=_flag(given, "follow", default=True),
+            end=_flag(given, "end"),
+            named=_flag(given, "named"),
+            format=given.get("format"),
+            wait=_seconds(given, "wait"),
+            max=_count(given, "max", 1),
+            interval=_interval(given),
+        )
+
+
+def parse_since(text: str, now: float | None = None) -> float:
+    """Return a time in seconds since the epoch.
+
+    Args:
+        text: a time with its zone in RFC 3339, seconds since the epoch, or how long ago, such as
+            `90s`, `5m` or `1h30m`.
+        now: from when `ago` counts.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if _DURATION.fullmatch(text):
+        ago = sum(float(count) * _UNITS[unit] for count, unit in _DURATION_PART.findall(text))
+        return max((time.time() if now is None else now) - ago, 0.0)
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    if match := _RFC3339.fullmatch(text):
+        date, clock, zone = match.groups()
+        zone = zone.upper().replace(" ", "+")  # a plus that a query string turned into a space
+        try:
+            return max(datetime.fromisoformat(f"{date}T{clock}{zone}").timestamp(), 0.0)
+        except (ValueError, OverflowError):
+            pass
+    raise UsageError(
+        "expected since to be a time such as 2026-11-21T08:30:00Z, seconds since the epoch, "
+        f"or how long ago such as 5m or 1h30m, got {text[:80]!r}"
+    )
+
+
+def _channel(text: str) -> Channel:
+    try:
+        return _CHANNELS[_CHANNELS.index(Channel(text.strip()))]
+    except ValueError:
+        raise UsageError(f"expected channel to be stdout, stderr or data, got {text[:80]!r}") from None
+
+
+def _count(given: dict[str, str], name: str, least: int) -> int | None:
+    text = given.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18) or int(text) < least:
+        raise UsageError(f"expected {name} to be a whole number of {least} or more, got {text[:80]!r}")
+    return int(text)
+
+
+def _seconds(given: dict[str, str], name: str) -> float | None:
+    text = given.get(name)
+    if text is None:
+        return None
+    if not _SECONDS.fullmatch(text):
+        raise UsageError(f"expected {name} to be a number of seconds such as 20 or 0.5, got {text[:80]!r}")
+    return float(text)
+
+
+def _interval(given: dict[str, str]) -> float | None:
+    seconds = _seconds(given, "interval")
+    if seconds == 0:
+        raise UsageError("expected interval to be more than 0 seconds, got 0")
+    return seconds
+
+
+def _flag(given: dict[str, str], name: str, *, default: bool = False) -> bool:
+    text = given.get(name)
+    if text is None:
+        return default
+    if text.lower() not in _FLAGS:
+        raise UsageError(f"expected {name} to be 1 or 0, got {text[:80]!r}")
+    return _FLAGS[text.lower()]

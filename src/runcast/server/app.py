@@ -1,0 +1,83 @@
+"""The server's application: the runs, and what a server needs beside them, behind the guard.
+
+Owns the routes that are not the runs'. The router alone, without Starlette's application around
+it: that would wrap `send` three times more, for every byte of every viewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route, Router
+
+from runcast.server.guard import Guard
+from runcast.server.guarded import Guarded, Receive, Scope, Send
+from runcast.server.metrics import CONTENT_TYPE, Metrics
+from runcast.store import Store
+from runcast.web.asgi import RunsASGI
+from runcast.web.commands import NamedCommand
+
+__all__ = ["ServerApp"]
+
+_HEALTH = "/healthz"  # for everybody: it tells nothing, and whoever asks has no token
+
+
+class ServerApp:
+    """The ASGI application of `runcast serve`.
+
+    Args:
+        store: whose runs.
+        guard: decides who may ask.
+        commands: what may be started by name.
+        allow_any_command: whether any command may be started.
+        log_requests: write a line to the log `runcast.access` for each request.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        guard: Guard,
+        *,
+        commands: Mapping[str, NamedCommand],
+        allow_any_command: bool = False,
+        log_requests: bool = False,
+    ) -> None:
+        self._runs = RunsASGI(store, commands=commands, allow_any_command=allow_any_command)
+        metrics = Metrics(lambda: self._runs.responder.started, lambda: self._runs.feeds.viewers)
+        description = files("runcast.server").joinpath("openapi.json").read_bytes()
+
+        async def to_runs(_: Request) -> Response:
+            return RedirectResponse("/runs", 303)
+
+        async def health(_: Request) -> Response:
+            return PlainTextResponse("ok\n")
+
+        async def show_metrics(_: Request) -> Response:
+            return Response(
+                metrics.text(), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+            )
+
+        async def openapi(_: Request) -> Response:
+            return Response(description, media_type="application/json")
+
+        router = Router(
+            [
+                Route("/", to_runs),
+                Route(_HEALTH, health),
+                Route("/metrics", show_metrics),
+                Route("/openapi.json", openapi),
+                Mount("/", self._runs),
+            ]
+        )
+        self._app = Guarded(router, guard, metrics, open_paths=[_HEALTH], log_requests=log_requests)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        await self._app(scope, receive, send)
+
+    def shutdown(self) -> None:
+        """Have all live replies end themselves; call it in the event loop."""
+        self._runs.shutdown()

@@ -1,0 +1,246 @@
+"""The configuration file: TOML in, named commands out.
+
+    [commands.deploy]
+    command = ["./deploy.sh", "--all"]
+    title = "Deploy"
+    timeout = "10m"
+
+Owns what the file may say (docs/reference/configuration.md) and how it is told that it says
+something else: one sentence with the file, the line, the key, what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import bisect
+import difflib
+import math
+import os
+import re
+import tomllib
+from typing import Any, NoReturn
+
+import msgspec
+
+from runcast.errors import CommandRefused, UsageError
+from runcast.log import CAP_BYTES
+from runcast.sources.command import to_argv
+from runcast.web.commands import NamedCommand
+
+__all__ = ["ConfigError", "load_commands"]
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhd])")
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)(?:iB|B)?", re.IGNORECASE)
+_WORDS = {
+    "str": "a string",
+    "array": "a list",
+    "object": "a table",
+    "bool": "true or false",
+    "int": "an integer",
+}
+_WORDS |= {"float": "a number", "datetime": "a date", "date": "a date", "time": "a time"}
+_EXPECTED = re.compile(r"Expected `([^`]+)`, got `([^`]+)`(?: - at `\$\.?(.*)`)?")
+
+
+class ConfigError(UsageError):
+    """The configuration file cannot be read, or says something that has no meaning."""
+
+
+class _Command(msgspec.Struct, forbid_unknown_fields=True):
+    command: str | list[str]
+    title: str = ""
+    description: str = ""
+    shell: bool = False
+    cwd: str | None = None
+    env: dict[str, str] = {}
+    timeout: int | float | str | None = None
+    idle_timeout: int | float | str | None = None
+    cap: int | str | None = CAP_BYTES
+
+
+def load_commands(path: str) -> dict[str, NamedCommand]:
+    """Return the named commands of a file, in its order. A relative `cwd` begins at the file's folder.
+
+    Raises:
+        ConfigError: what is wrong, and where.
+    """
+    return _File(path).commands()
+
+
+class _File:
+    def __init__(self, path: str) -> None:
+        self._path = path
+        try:
+            with open(path, "rb") as file:
+                self._text = file.read().decode()
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise ConfigError(
+                f"{path}, line {line}: expected UTF-8, got the byte 0x{error.object[error.start]:02x}"
+            ) from None
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+        try:
+            self._value = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(self._malformed(str(error))) from None
+
+    def _malformed(self, message: str) -> str:
+        what, _, where = message.rpartition(" (at ")
+        at = re.fullmatch(r"line ([0-9]+), column ([0-9]+)\)", where)
+        end = self._text.rstrip("\n").split("\n")
+        line, column = at.groups() if at else (len(end), len(end[-1]) + 1)
+        return (
+            f"{self._path}, line {line}, column {column}: expected TOML, got something else: {_lower(what)}"
+        )
+
+    def _fail(self, keys: tuple[str, ...], said: str) -> NoReturn:
+        line = _line_of(self._text.split("\n"), keys)
+        where = f"{self._path}, line {line}" if line else self._path
+        key = ".".join(key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else repr(key) for key in keys)
+        raise ConfigError(f"{where}, {key}: {said}")
+
+    def commands(self) -> dict[str, NamedCommand]:
+        """Return the table `commands`."""
+        for key in self._value:
+            if key != "commands":
+                self._unknown(("commands",), (key,))
+        tables = self._value.get("commands", {})
+        if not isinstance(tables, dict):
+            self._fail(("commands",), f"expected tables [commands.NAME], got {_kind(tables)}")
+        return {name: self._command(name, table) for name, table in tables.items()}
+
+    def _command(self, name: str, table: object) -> NamedCommand:
+        keys = ("commands", name)
+        if not _NAME.fullmatch(name):
+            self._fail(keys, f"expected a name of up to 100 letters, digits and . _ -, got {name!r:.120}")
+        if not isinstance(table, dict):
+            self._fail(keys, f"expected a table [commands.{name}], got {_kind(table)}")
+        for key in table:
+            if key not in _Command.__struct_fields__:
+                self._unknown(_Command.__struct_fields__, (*keys, key), table[key])
+        try:
+            asked = msgspec.convert(table, _Command)
+        except msgspec.ValidationError as error:
+            self._invalid(keys, table, str(error))
+        self._check_command(keys, asked)
+        return NamedCommand(
+            name=name,
+            command=asked.command,
+            title=asked.title,
+            description=asked.description,
+            shell=asked.shell,
+            cwd=None if asked.cwd is None else self._folder(asked.cwd),
+            env=asked.env,
+            timeout=self._duration((*keys, "timeout"), asked.timeout),
+            idle_timeout=self._duration((*keys, "idle_timeout"), asked.idle_timeout),
+            cap=self._size((*keys, "cap"), asked.cap),
+        )
+
+    def _unknown(self, known: tuple[str, ...], keys: tuple[str, ...], value: object = None) -> NoReturn:
+        near = difflib.get_close_matches(keys[-1], known, 1)
+        hint = f": did you mean {near[0]}?" if near else ""
+        if isinstance(value, dict) and not near:
+            hint = f': a name with a dot is written [{keys[0]}."{keys[1]}.{keys[2]}"]'
+        self._fail(keys, f"expected {_either(known)}, got {keys[-1]!r:.80}{hint}")
+
+    def _invalid(self, keys: tuple[str, ...], table: dict[str, Any], message: str) -> NoReturn:
+        """Say in our words what msgspec found."""
+        if "missing required field" in message:
+            self._fail(keys, 'expected a command = ["program", "argument"], got none')
+        match = _EXPECTED.match(message)
+        if match is None:
+            self._fail(keys, _lower(message))
+        wanted, got, at = match.groups()
+        expected = _either([_WORDS.get(word, word) for word in wanted.split(" | ") if word != "null"])
+        field, _, rest = (at or "").partition("[")
+        if field == "env" and rest:
+            wrong = next(key for key, value in table["env"].items() if not isinstance(value, str))
+            self._fail((*keys, field, wrong), f"expected {expected}, got {table['env'][wrong]!r:.80}")
+        item = f" as item {int(rest[:-1]) + 1}" if rest else ""
+        self._fail((*keys, field), f"expected {expected}{item}, got {_WORDS.get(got, got)}")
+
+    def _check_command(self, keys: tuple[str, ...], asked: _Command) -> None:
+        try:
+            to_argv(asked.command, shell=asked.shell)
+        except CommandRefused as error:  # its advice is for Python
+            self._fail((*keys, "command"), str(error).replace("pass shell=True", "set shell = true"))
+        except UsageError as error:
+            self._fail((*keys, "command"), str(error).replace("shell=True", "shell = true"))
+        for name, value in asked.env.items():
+            if not name or "=" in name or "\0" in name + value:
+                self._fail(
+                    (*keys, "env", name), f"expected a variable without `=` in its name or NUL, got {name!r}"
+                )
+
+    def _folder(self, cwd: str) -> str:
+        return os.path.join(os.path.dirname(os.path.abspath(self._path)), os.path.expanduser(cwd))
+
+    def _duration(self, keys: tuple[str, ...], value: float | str | None) -> float | None:
+        seconds = _seconds(value) if isinstance(value, str) else value
+        if seconds is not None and not 0 < seconds < math.inf:
+            self._fail(keys, f'expected seconds, or a text such as "90s", "5m" or "1h30m", got {value!r:.80}')
+        return None if seconds is None else float(seconds)
+
+    def _size(self, keys: tuple[str, ...], value: int | str | None) -> int | None:
+        if value is None or (isinstance(value, str) and value.lower() == "none"):
+            return None
+        match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+        count = value if isinstance(value, int) else 0
+        if match is not None:
+            count = int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
+        if count <= 0:
+            self._fail(keys, f'expected bytes, a text such as "64M" or "1G", or "none", got {value!r:.80}')
+        return count
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds of a text such as 1h30m; 0, which nothing may be, if it is none."""
+    parts = _PART.findall(text)
+    if "".join(number + unit for number, unit in parts) != text:
+        return 0.0
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _either(words: tuple[str, ...] | list[str]) -> str:
+    words = list(dict.fromkeys(words))
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _kind(value: object) -> str:
+    return {dict: "a table", list: "a list", str: "a string", bool: "true or false"}.get(
+        type(value), repr(value)[:80]
+    )
+
+
+def _line_of(lines: list[str], keys: tuple[str, ...]) -> int | None:
+    """Return the line on which the statement begins that sets a key.
+
+    The parser does not tell, so it is asked: a statement is whole where everything down to its
+    last line is TOML, and the first such place that has the key is its end.
+    """
+
+    def whole(count: int) -> tuple[int, dict[str, Any]]:
+        """Return the last place up to `count` where a statement ends, and what stands before it."""
+        while True:
+            try:
+                return count, tomllib.loads("\n".join(lines[:count]))
+            except tomllib.TOMLDecodeError:
+                count -= 1
+
+    def has(count: int) -> bool:
+        value: object = whole(count)[1]
+        for key in keys:
+            if not isinstance(value, dict) or key not in value:
+                return False
+            value = value[key]
+        return True
+
+    end = bisect.bisect_left(range(len(lines) + 1), True, key=has)
+    return whole(end - 1)[0] + 1 if 0 < end <= len(lines) else None

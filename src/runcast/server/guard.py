@@ -1,0 +1,313 @@
+"""The guard: who may ask, before anything else is looked at.
+
+Owns the checks and their order (PROMISES: security): the name of this host, who asks, the page
+that asks, what kind of request, what it may change. A web page of somebody else can reach a
+server on this machine, and after DNS rebinding it can even send what only our own pages could:
+then nothing but `Host` gives it away. So each check is made on every request, in this order.
+
+Pure: values in, a verdict out; the only state is how many wrong tokens came of late. Wrong ones
+are only slowed down to protect the log; what makes guessing hopeless is a token's length. A
+right one is never locked out, for else anybody could lock out everybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import math
+import re
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
+
+from runcast.server.replies import page, problem, redirect
+from runcast.web.http import Reply
+
+__all__ = ["Guard", "Verdict", "hide_token", "host_name"]
+
+FAILURES = 10  # wrong tokens that are answered at once …
+FAILURE_SECONDS = 6.0  # … and how long until one more is
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_SITES = ("same-origin", "none")
+_REALM = 'Bearer realm="runcast"'
+
+
+class Verdict(NamedTuple):
+    """What the guard says.
+
+    Attributes:
+        reply: what to answer instead; None where the request may pass.
+        note: what to log, if anything.
+    """
+
+    reply: Reply | None = None
+    note: str = ""
+
+
+PASSED = Verdict()
+
+
+class _Asked(NamedTuple):
+    """A request, as the checks look at it."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, list[str]]
+    scheme: str
+
+    def one(self, name: str) -> str | None:
+        """Return a header; an empty text where it came several times, which nothing allows."""
+        values = self.headers.get(name)
+        return None if values is None else values[0] if len(values) == 1 else ""
+
+    @property
+    def websocket(self) -> bool:
+        return self.scheme in ("ws", "wss")
+
+    @property
+    def navigation(self) -> bool:
+        """Whether somebody opens a page, as far as can be told; programs may say nothing."""
+        mode = self.one("sec-fetch-mode")  # absent on plain http to other machines, and in old browsers
+        return self.method in ("GET", "HEAD") and not self.websocket and mode in (None, "navigate")
+
+    @property
+    def wants_page(self) -> bool:
+        return self.navigation and "text/html" in (self.one("accept") or "")
+
+
+class Guard:
+    """Decides which requests may pass.
+
+    Args:
+        hosts: the names and addresses that this server is called by, without ports.
+        token: what whoever asks must know; None lets everybody in who passes the other checks.
+    """
+
+    def __init__(self, hosts: Collection[str], token: str | None) -> None:
+        self.hosts = frozenset(filter(None, (host_name(host) for host in hosts)))
+        self._token = token.encode() if token is not None else None
+        self._failures = float(FAILURES)  # that may still come
+        self._counted_at = -math.inf
+        # The cookie goes to every server on this host, whatever its port: so its value is not the
+        # token, and its name is this token's, or servers side by side would overwrite each other's.
+        self._cookie = self._derived("cookie") if token is not None else ""
+        self.cookie_name = f"runcast-{self._derived('name')[:12]}" if token is not None else ""
+
+    def _derived(self, what: str) -> str:
+        return hmac.new(self._token or b"", f"runcast {what}".encode(), hashlib.sha256).hexdigest()
+
+    def check(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Iterable[tuple[str, str]],
+        now: float,
+        scheme: str = "http",
+    ) -> Verdict:
+        """Return whether a request may pass, and what to answer where it may not.
+
+        Args:
+            method: in upper case; of a WebSocket's handshake GET.
+            path: as it came, percent-encoded.
+            query: as it came.
+            headers: names in lower case, in order.
+            now: seconds, of a clock that does not go back.
+            scheme: http, https, ws or wss.
+        """
+        known: dict[str, list[str]] = {}
+        for name, value in headers:
+            known.setdefault(name, []).append(value)
+        asked = _Asked(method, path, query, known, scheme)
+        reply = self._wrong_host(asked)
+        if reply is not None:
+            return Verdict(reply)
+        by_query = False
+        if self._token is not None:
+            valid, tried, by_query = self._authenticate(asked)
+            if not valid:
+                return self._unknown(asked, tried, now)
+        reply = self._foreign(asked) or self._unsafe(asked)
+        if reply is not None:
+            return Verdict(reply)
+        if by_query:
+            return Verdict(redirect(_without_token(asked), [("Set-Cookie", self._set_cookie(asked))]))
+        return PASSED
+
+    def _wrong_host(self, asked: _Asked) -> Reply | None:
+        given = asked.one("host")
+        if host_name(given or "", port=True) in self.hosts:
+            return None
+        detail = (
+            f"expected this server's name as the Host, got {given!r:.100}: "
+            "`runcast serve --allow-host NAME` allows another name"
+        )
+        if asked.wants_page:
+            return page(421, "This server is not called that", [detail])
+        return problem(421, "WrongHost", detail)
+
+    def _authenticate(self, asked: _Asked) -> tuple[bool, bool, bool]:
+        """Return whether some token is right, whether one was given, and whether it is the URL's."""
+        assert self._token is not None
+        bearers = [
+            value[7:].strip()
+            for value in asked.headers.get("authorization", ())
+            if value[:7].lower() == "bearer "
+        ]
+        cookies = [
+            value.strip('"')
+            for header in asked.headers.get("cookie", ())
+            for name, _, value in (part.strip().partition("=") for part in header.split(";"))
+            if name == self.cookie_name
+        ]
+        urls = (
+            [value for name, value in parse_qsl(asked.query) if name == "token"] if asked.navigation else []
+        )
+        # Every one is compared, in constant time: neither how long it takes nor which was right is told.
+        by_query = _any_equal(urls, self._token)
+        by_header = _any_equal(bearers, self._token) | _any_equal(cookies, self._cookie.encode())
+        return by_query or by_header, bool(bearers or cookies or urls), bool(urls) and (by_query or by_header)
+
+    def _unknown(self, asked: _Asked, tried: bool, now: float) -> Verdict:
+        """Answer somebody without a token, or with a wrong one."""
+        status, note, wait = 401, "", 0
+        challenge = f'{_REALM}, error="invalid_token"' if tried else _REALM
+        headers = [("WWW-Authenticate", challenge)]
+        if tried:
+            wait = self._count_failure(now)
+            if wait:
+                status, headers = 429, [("Retry-After", str(wait))]
+            else:
+                note = "a wrong token"
+        if asked.wants_page:
+            title = "This server wants its token" if status == 401 else "Too many wrong tokens"
+            said = [
+                "Open the address that `runcast serve` printed when it started: the token is at its end "
+                "(http://…/?token=…). This browser remembers it from then on.",
+                "Has this browser been here before, and a link elsewhere brought you? Then open it again.",
+            ]
+            return Verdict(
+                page(status, title, said, headers, again=_without_token(asked), ask_token=True), note
+            )
+        where = "it is in the URL that `runcast serve` printed"
+        if status == 429:
+            error = "TooManyAttempts"
+            detail = f"expected no more than a wrong token now and then: wait {wait} s, or send the right one"
+        elif tried:
+            error, detail = "WrongToken", f"expected this server's token, got another: {where}"
+        else:
+            error = "NoToken"
+            detail = f"expected this server's token, got none: send `Authorization: Bearer TOKEN`; {where}"
+        return Verdict(problem(status, error, detail, headers), note)
+
+    def _count_failure(self, now: float) -> int:
+        """Count a wrong token; return the seconds to wait if there were too many."""
+        self._failures = min(FAILURES, self._failures + max(now - self._counted_at, 0.0) / FAILURE_SECONDS)
+        self._counted_at = now
+        if self._failures >= 1:
+            self._failures -= 1
+            return 0
+        return math.ceil((1 - self._failures) * FAILURE_SECONDS)
+
+    def _foreign(self, asked: _Asked) -> Reply | None:
+        """Refuse what the page of another site, or of another port of this host, makes a browser send."""
+        origin = asked.one("origin")
+        if origin is not None and not _same_origin(origin, asked):
+            return problem(
+                403,
+                "ForeignPage",
+                f"expected a request of this server's own pages, got one of {origin!r:.100} to "
+                f"{asked.one('host')!r:.100}: a proxy in between must pass the Host on (nginx: $http_host)",
+            )
+        site = asked.one("sec-fetch-site")
+        if site is None or site in _SITES:
+            return None
+        if asked.wants_page and asked.one("sec-fetch-dest") in (None, "document"):
+            said = ["A page of another site brought you here. If you want to be here, open this page again."]
+            return page(403, "You followed a link", said, again=_here(asked, asked.query))
+        detail = f"expected a request of this server's own pages, got one that is {site!r:.40}"
+        return problem(403, "ForeignPage", detail)
+
+    def _unsafe(self, asked: _Asked) -> Reply | None:
+        """Refuse to change anything for what a form of another page could have sent."""
+        if asked.method in _SAFE or asked.one("x-runcast") == "1":
+            return None
+        kind = (asked.one("content-type") or "").partition(";")[0].strip().lower()
+        if kind == "application/json" or re.fullmatch(r"application/[a-z0-9.-]+\+json", kind):
+            return None
+        return problem(
+            403,
+            "NoIntent",
+            f"expected the header `X-Runcast: 1` or a JSON content type with {asked.method:.20}, got "
+            f"{kind or 'none'!r:.60}: forms of other sites can send neither",
+        )
+
+    def _set_cookie(self, asked: _Asked) -> str:
+        secure = "; Secure" if asked.scheme == "https" else ""
+        return f"{self.cookie_name}={self._cookie}; Path=/; HttpOnly; SameSite=Strict{secure}"
+
+
+def host_name(text: str, *, port: bool = False) -> str | None:
+    """Return the name or address in a Host header, in its usual spelling; None if it is none.
+
+    Args:
+        text: a name, an address (of IPv6 in brackets or not), or the header.
+        port: whether a port may follow.
+    """
+    if not port and ":" in text and not text.startswith("["):
+        text = f"[{text}]"
+    match = _HOST.fullmatch(text)
+    if match is None or (not port and match.group() != match.group(1)):
+        return None
+    name = match.group(1).lower()
+    if name.startswith("["):
+        try:
+            return f"[{ipaddress.IPv6Address(name[1:-1]).compressed}]"
+        except ValueError:
+            return None
+    return name
+
+
+def hide_token(query: str) -> str:
+    """Return a query for the log: the token, however it is spelled, is not shown."""
+    return "&".join(
+        f"{part.partition('=')[0]}=***" if _is_token(part) else part for part in query.split("&") if part
+    )
+
+
+def _is_token(part: str) -> bool:
+    return unquote_plus(part.partition("=")[0]) == "token"
+
+
+def _without_token(asked: _Asked) -> str:
+    return _here(asked, "&".join(part for part in asked.query.split("&") if part and not _is_token(part)))
+
+
+def _here(asked: _Asked, query: str) -> str:
+    """Return a reference to the path that was asked for, on this host: `//name/` would be another."""
+    path = "/" + asked.path.lstrip("/\\")
+    return f"{path}?{query}" if query else path
+
+
+def _any_equal(given: Iterable[str], right: bytes) -> bool:
+    found = False
+    for text in given:
+        found |= hmac.compare_digest(text.encode("utf-8", "surrogateescape"), right)
+    return found
+
+
+def _same_origin(origin: str, asked: _Asked) -> bool:
+    """Return whether an Origin is what the Host says: pages of another port are another's."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    schemes = ("https",) if asked.scheme in ("https", "wss") else ("http", "https")  # a proxy may end the TLS
+    return (
+        parts.scheme in schemes
+        and origin.lower() == f"{parts.scheme}://{(asked.one('host') or '').lower()}"
+        and host_name(parts.netloc, port=True) is not None
+    )

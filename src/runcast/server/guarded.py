@@ -1,0 +1,168 @@
+"""The guard as ASGI middleware: around everything, before anything.
+
+Owns what every reply gets (security headers), what is counted and what is logged. One wrapper
+around `send` does all of it, for it is on the way of every byte of every viewer.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+
+from runcast.server.guard import Guard, hide_token
+from runcast.server.metrics import Metrics
+from runcast.server.replies import problem
+from runcast.web.http import Reply
+
+__all__ = ["SECURITY_HEADERS", "Guarded"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SECURITY_HEADERS = (
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+)
+_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS]
+_REFUSED_CODE = 1008  # of a WebSocket's close: policy violation
+
+log = logging.getLogger("runcast.server")
+access = logging.getLogger("runcast.access")
+
+
+class Guarded:
+    """An ASGI application behind the guard.
+
+    Args:
+        app: what is behind it.
+        guard: decides who may ask.
+        metrics: counts the replies.
+        open_paths: for everybody.
+        log_requests: write a line to the log `runcast.access` for each request.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        guard: Guard,
+        metrics: Metrics,
+        *,
+        open_paths: Collection[str] = (),
+        log_requests: bool = False,
+    ) -> None:
+        self._app, self._guard, self._metrics = app, guard, metrics
+        self._open_paths = frozenset(open_paths)
+        self._log_requests = log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection, or have it answered."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        began = time.monotonic()
+        for_everybody = scope["path"] in self._open_paths and scope.get("method") in ("GET", "HEAD")
+        reply = None if for_everybody else self._check(scope)
+        status = 0
+
+        async def send_more(message: Message) -> None:
+            nonlocal status
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                status = message["status"]
+                _add_headers(message)
+                self._metrics.count(scope.get("method", "GET"), status, refused=reply is not None)
+            elif message["type"] == "websocket.accept":
+                status = 101
+                self._metrics.count("GET", status, refused=False)
+            await send(message)
+
+        try:
+            if reply is not None:
+                await _send_reply(reply, scope, receive, send_more)
+            else:
+                await self._app(scope, receive, send_more)
+        except Exception:
+            if not status and scope["type"] == "http":
+                failed = problem(500, "Failed", "the server could not do this: its own log says why")
+                await _send_reply(failed, scope, receive, send_more)
+            raise  # the server logs it
+        finally:
+            if self._log_requests:
+                _log_request(scope, status, time.monotonic() - began)
+
+    def _check(self, scope: Scope) -> Reply | None:
+        headers = [
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
+        ]
+        verdict = self._guard.check(
+            scope.get("method", "GET"),
+            _raw_path(scope),
+            scope.get("query_string", b"").decode("latin-1"),
+            headers,
+            time.monotonic(),
+            scope.get("scheme", "http"),
+        )
+        if verdict.note:
+            log.warning("%s from %r", verdict.note, _client(scope))
+        return verdict.reply
+
+
+def _add_headers(message: Message) -> None:
+    headers = list(message.get("headers", ()))
+    there = {name.lower() for name, _ in headers}
+    message["headers"] = headers + [header for header in _HEADERS if header[0] not in there]
+
+
+async def _send_reply(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a whole reply; to a WebSocket's handshake where the server can, else close it."""
+    prefix = ""
+    if scope["type"] == "websocket":
+        await receive()  # its connect
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": _REFUSED_CODE})
+            return
+        prefix = "websocket."
+    headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in reply.headers]
+    headers.append((b"content-length", b"%d" % len(reply.body)))
+    await send({"type": f"{prefix}http.response.start", "status": reply.status, "headers": headers})
+    body = b"" if scope.get("method") == "HEAD" else reply.body
+    await send({"type": f"{prefix}http.response.body", "body": body})
+
+
+def _raw_path(scope: Scope) -> str:
+    raw: bytes | None = scope.get("raw_path")
+    if raw is None:
+        from urllib.parse import quote
+
+        return quote(scope["path"])
+    return raw.partition(b"?")[0].decode("latin-1")
+
+
+def _client(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _log_request(scope: Scope, status: int, seconds: float) -> None:
+    """Log one request. What the client chose is shown by `repr`: no line breaks, no escape sequences."""
+    query = hide_token(scope.get("query_string", b"").decode("latin-1"))
+    method = scope.get("method", "WEBSOCKET")
+    target = _raw_path(scope) + (f"?{query}" if query else "")
+    access.info(
+        "%r %s %r %d %.3f s",
+        _client(scope),
+        method if method.isalpha() else repr(method),
+        target,
+        status,
+        seconds,
+    )

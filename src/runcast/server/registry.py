@@ -1,0 +1,96 @@
+"""Which servers watch a store: so that `runcast run` can print a link.
+
+Owns `<store>/.servers/<pid>.json`, one file a server: `{"url", "pid", "started_at"}`, the URL
+without its token. The server holds a lock on it while it lives, so that what a killed one left
+behind is known as such, without heartbeats, and taken away by whoever finds it. Standard library
+only: it is imported wherever a run is started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+
+__all__ = ["registered", "servers"]
+
+FOLDER = ".servers"
+
+
+def servers(store: str) -> list[str]:
+    """Return the URLs of the servers that watch the store at a path now, the latest first."""
+    folder = f"{store}/{FOLDER}"
+    found: list[tuple[float, str]] = []
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith(".json")]
+    except OSError:
+        return []
+    for name in names:
+        path = f"{folder}/{name}"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), open(path, "rb") as file:
+            if not _free(file.fileno()):
+                value = json.loads(file.read())
+                found.append((float(value["started_at"]), str(value["url"])))
+            elif os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                os.unlink(path)
+    return [url for _, url in sorted(found, reverse=True)]
+
+
+def _free(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def registered(store: str, url: str) -> Iterator[None]:
+    """Tell that this process serves the store at a URL, as long as the block lasts.
+
+    A folder that cannot be written to is no reason not to serve: then nobody is told.
+    """
+    path, fd = None, None
+    with contextlib.suppress(OSError):
+        path, fd = _write(f"{store}/{FOLDER}", url)
+    try:
+        yield
+    finally:
+        if path is not None and fd is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            os.close(fd)
+
+
+def _write(folder: str, url: str) -> tuple[str, int]:
+    """Write and lock the file before it gets its name: it is never seen without its lock."""
+    os.makedirs(folder, 0o700, exist_ok=True)
+    pid = os.getpid()
+    draft = f"{folder}/.{pid}-{secrets.token_hex(4)}"
+    fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, json.dumps({"url": url, "pid": pid, "started_at": time.time()}).encode())
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return _name(draft, folder, pid), fd
+    except BaseException:
+        os.close(fd)
+        raise
+    finally:
+        os.unlink(draft)
+
+
+def _name(draft: str, folder: str, pid: int) -> str:
+    """Link the file under its name; in two containers that share a store, two servers may have one pid."""
+    servers(os.path.dirname(folder))  # takes away what another process with this pid left behind
+    path, number = f"{folder}/{pid}.json", 1
+    while True:
+        try:
+            os.link(draft, path)
+            return path
+        except FileExistsError:
+            number += 1
+            path = f"{folder}/{pid}-{number}.json"

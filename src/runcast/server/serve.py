@@ -1,0 +1,194 @@
+"""Serving: from options to a listening server, and to its end.
+
+Owns the process: sockets, token, signals, the log on stderr. A server does not stop while a
+stream is open (PROMISES: facts), so the live replies are told to end first, and whatever is left
+after a second is cut. Its runs do not notice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+import uvicorn
+
+from runcast.errors import UsageError
+from runcast.server import addresses
+from runcast.server.app import ServerApp
+from runcast.server.config import load_commands
+from runcast.server.guard import Guard, host_name
+from runcast.server.registry import registered
+from runcast.server.token import SHORT, checked, kept_token
+from runcast.store import Store
+
+__all__ = ["Options", "serve"]
+
+TOKEN_VARIABLE = "RUNCAST_TOKEN"
+_GRACE_SECONDS = 1  # for live replies to end by themselves, which takes them a moment
+_MESSAGE_BYTES = 1024 * 1024  # of a WebSocket: stdin comes in small pieces
+
+log = logging.getLogger("runcast.server")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `runcast serve` was asked for; see its help."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    store: str | None = None
+    config: str | None = None
+    token: str | None = None
+    auth: bool = True
+    allow_hosts: Sequence[str] = ()
+    allow_any_command: bool = False
+    log_requests: bool = False
+
+
+def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
+    """Serve until a signal ends it.
+
+    Args:
+        options: what was asked for.
+        announce: is called once it listens, with the URLs, token included; the first is the best.
+
+    Raises:
+        UsageError: an option has no meaning, or must not be combined so.
+        ConfigError: the configuration file is wrong.
+        CannotListen: the address cannot be had.
+        StoreUnusable: the store cannot be used, or its token is not safe.
+    """
+    store = Store.open(options.store)
+    commands = load_commands(options.config) if options.config is not None else {}
+    allowed = [_allowed_host(host) for host in options.allow_hosts]
+    chosen = _chosen_token(options)
+    sockets = addresses.listen(options.host, options.port)
+    try:
+        loopback = addresses.is_loopback(sockets)
+        if not options.auth and not loopback:
+            raise UsageError(
+                f"expected --no-auth with a loopback --host only, got {options.host}: "
+                "whoever reaches this server could run its commands, so let it have its token"
+            )
+        token = (chosen or kept_token(store.path)) if options.auth else None
+        names = addresses.names(options.host, sockets)
+        port = sockets[0].getsockname()[1]
+        urls = [addresses.url(name, port) for name in (names[:1] if loopback else names)]
+        app = ServerApp(
+            store,
+            Guard([*names, *allowed], token),
+            commands=commands,
+            allow_any_command=options.allow_any_command,
+            log_requests=options.log_requests,
+        )
+        _log_to_stderr()
+        _advise(options, token, bool(commands))
+        with contextlib.ExitStack() as stack:
+
+            def ready() -> None:
+                stack.enter_context(registered(store.path, urls[0]))
+                announce([url + (f"?token={token}" if token else "") for url in urls])
+
+            _Server(app, ready).run(sockets)
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _allowed_host(text: str) -> str:
+    name = host_name(text)
+    if name is None:
+        raise UsageError(
+            f"expected --allow-host as a name or an address without scheme and port, got {text!r}"
+        )
+    return name.strip("[]")
+
+
+def _chosen_token(options: Options) -> str | None:
+    """Return the token that somebody chose. The variable is taken away: runs inherit this environment."""
+    given = os.environ.pop(TOKEN_VARIABLE, None)
+    if not options.auth:
+        if options.token is not None:
+            raise UsageError("expected --token or --no-auth, got both: choose one of them")
+        return None
+    if options.token is not None:
+        return checked(options.token, "--token")
+    return checked(given, TOKEN_VARIABLE) if given else None
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    for name, level in (
+        ("runcast", logging.INFO),
+        ("uvicorn", logging.WARNING),
+    ):  # uvicorn tells URLs at INFO
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+        logger.setLevel(level)
+
+
+def _advise(options: Options, token: str | None, commands: bool) -> None:
+    if token is None:
+        log.warning("without a token: every user and program of this machine can start the commands")
+    elif len(token) < SHORT:
+        log.warning("the token is short enough to be guessed: use at least %d letters", SHORT)
+    if options.allow_any_command:
+        log.warning("whoever has the token can run any command as this user (--allow-any-command)")
+    elif not commands:
+        log.info("nothing can be started from the web: name commands in a file (--config FILE)")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it listens and ends its streams when it is asked to end."""
+
+    def __init__(self, app: ServerApp, ready: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,  # it would show the token
+            server_header=False,
+            ws_max_size=_MESSAGE_BYTES,
+            ws_per_message_deflate=False,  # 300 KiB and much of a processor for each viewer
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            ws="auto" if importlib.util.find_spec("websockets") else "none",
+        )
+        super().__init__(config)
+        self._cast, self._ready = app, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._cast.shutdown()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """End on a signal, as uvicorn does, but do not raise it anew: to be stopped is no failure."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        heeded = [
+            number for number in signals if signal.getsignal(number) != signal.SIG_IGN
+        ]  # nohup ignores one
+        before = {number: signal.signal(number, self.handle_exit) for number in heeded}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

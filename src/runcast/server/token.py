@@ -1,0 +1,87 @@
+"""The token: what a person or a program must know to be let in.
+
+Owns where it comes from: given, or else made once and kept beside the runs, for nobody but the
+user to read. It is kept so that a restart of the server, or another server for the same store,
+breaks no open page, no bookmark and no script; removing the file makes a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+
+from runcast.errors import StoreUnusable, UsageError
+
+__all__ = ["FILE", "SHORT", "checked", "kept_token"]
+
+FILE = ".token"  # in the store; a leading dot: no run
+BYTES = 24  # 192 bits, as 32 letters
+SHORT = 16  # letters; a shorter token can be guessed
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,256}")  # what a Bearer token may hold (RFC 6750, section 2.1)
+
+
+def checked(token: str, where: str) -> str:
+    """Return a token that somebody chose.
+
+    Raises:
+        UsageError: it cannot be sent in a header.
+    """
+    if not _TOKEN.fullmatch(token):
+        raise UsageError(
+            f"expected {where} as 1 to 256 letters, digits and -._~+/=, got {len(token)} characters"
+        )
+    return token
+
+
+def kept_token(store: str) -> str:
+    """Return the token of a store; make one if it has none.
+
+    Raises:
+        StoreUnusable: the file is not the user's alone, or cannot be read or written.
+    """
+    path = f"{store}/{FILE}"
+    try:
+        if (token := _read(path)) is not None:
+            return token
+        os.makedirs(store, 0o700, exist_ok=True)
+        _make(path)
+        token = _read(path)
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise StoreUnusable(f"cannot keep the token in {path}: {said}: give one (RUNCAST_TOKEN)") from None
+    assert token is not None, "the file was made, by us or by another server"
+    return token
+
+
+def _make(path: str) -> None:
+    """Write a new token under its name; of several servers that start at once one wins, whole."""
+    draft = f"{path}-{os.getpid()}-{secrets.token_hex(4)}"
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(fd, "w") as file:
+            file.write(secrets.token_urlsafe(BYTES) + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        os.unlink(draft)
+
+
+def _read(path: str) -> str | None:
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK  # neither a link nor a pipe that somebody put there
+    try:
+        with open(path, encoding="latin-1", opener=lambda name, mode: os.open(name, mode | flags)) as file:
+            status = os.fstat(file.fileno())
+            text = file.read(1024).strip()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise StoreUnusable(
+            f"expected {path} to be a file that only this user can read, others can: "
+            "they may know the token, so remove it for a new one"
+        )
+    if not _TOKEN.fullmatch(text):
+        raise StoreUnusable(f"expected a token in {path}, got something else: remove it for a new one")
+    return text

@@ -1,0 +1,1 @@
+"""Runs over HTTP: one responder, and a little glue for each kind of server and framework."""

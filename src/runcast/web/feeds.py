@@ -1,0 +1,199 @@
+"""Feeds: one set of steps for all who follow the same run in the same form in one event loop.
+
+Owns the fan-out. A viewer who is behind has steps of its own; when it reaches the tail it joins
+the feed, whose burst is encoded once and pushed to everybody. A push does not wait: the server's
+`send` is stepped by hand (PERFORMANCE: half the latency of a task each), and a viewer whose
+`send` suspends, because its client is slow, leaves the feed with a viewing of its own. So
+nobody is queued for, and nobody is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
+from typing import Any
+
+from runcast.readers import Steps, Wait, hub
+from runcast.web.streams import Viewing
+
+__all__ = ["Feeds", "Push"]
+
+Push = Callable[[bytes], Coroutine[Any, Any, None]]
+"""Sends bytes to one viewer; may suspend while the viewer's connection is full."""
+
+
+class _Viewer:
+    def __init__(self, push: Push, done: asyncio.Future[bool]) -> None:
+        self.push = push
+        self.done = done  # True when the reply ended by itself
+
+    def end(self, whole: bool) -> None:
+        if not self.done.done():
+            self.done.set_result(whole)
+
+
+class _Resumed:
+    """Awaits the rest of a coroutine that was stepped until it suspended on `future`."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], future: object) -> None:
+        self._coroutine, self._future = coroutine, future
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        while True:
+            try:
+                value = yield self._future
+            except BaseException as error:
+                self._future = self._coroutine.throw(error)
+            else:
+                try:
+                    self._future = self._coroutine.send(value)
+                except StopIteration:
+                    return
+
+
+class _Feed:
+    """Everybody at the tail of one run, in one form."""
+
+    def __init__(self, feeds: Feeds, viewing: Viewing, head: Steps[bytes]) -> None:
+        self._feeds = feeds
+        self.viewing = viewing
+        self._head = head
+        self.viewers: set[_Viewer] = set()
+        self.task = asyncio.create_task(self._pump())
+
+    def _burst(self) -> Wait | None:
+        """Push what is new to everybody; return the wait that comes then, None at the end."""
+        for step in self._head:
+            if isinstance(step, Wait):
+                return step
+            if step:
+                for viewer in tuple(self.viewers):
+                    self._feeds.step(viewer, self.viewing, step, self)
+        return None
+
+    def catch_up(self) -> bool:
+        """Do the next burst now; return whether there is a next one."""
+        return self._burst() is not None
+
+    async def _pump(self) -> None:
+        try:
+            while self.viewers and (wait := self._burst()) is not None:
+                await hub().wait_async(wait.seen, wait.timeout)
+        finally:
+            self._head.close()
+            self._feeds.forget(self)
+            for viewer in tuple(self.viewers):
+                viewer.end(self.viewing.finished)
+
+
+class Feeds:
+    """All feeds of one event loop."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[Hashable, _Feed] = {}
+        self._viewings: set[Viewing] = set()
+        self._rests: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.viewers = 0  # now, for the metrics
+
+    def shutdown(self) -> None:
+        """Have every live reply end itself, those to come too; each tells its viewer to come back."""
+        self._stopping = True
+        for viewing in self._viewings:
+            viewing.stopping = True
+        for feed in tuple(self._feeds.values()):
+            feed.viewing.stopping = True
+            feed.catch_up()
+            feed.task.cancel()
+
+    async def serve(self, viewing: Viewing, push: Push, gone: Coroutine[Any, Any, None]) -> bool:
+        """Feed one viewer until its reply ends or it is gone; return whether it ended by itself.
+
+        Args:
+            viewing: what it asked for, from where it begins.
+            push: sends bytes to it.
+            gone: returns when it has left.
+        """
+        viewer = _Viewer(push, asyncio.get_running_loop().create_future())
+        leaving = asyncio.ensure_future(gone)
+        catching = asyncio.ensure_future(self._catch_up(viewer, viewing, begin=True))
+        self.viewers += 1
+        try:
+            leaving.add_done_callback(lambda _: viewer.end(False))
+            catching.add_done_callback(lambda task: _end_on_error(viewer, task))
+            return await viewer.done
+        finally:
+            self.viewers -= 1
+            for task in (leaving, catching):
+                task.cancel()
+            if feed := self._feeds.get(viewing.form):
+                feed.viewers.discard(viewer)
+            await asyncio.gather(leaving, catching, return_exceptions=True)
+
+    async def _catch_up(self, viewer: _Viewer, viewing: Viewing, *, begin: bool) -> None:
+        """Bring a viewer to the tail by steps of its own, and have it join the feed there."""
+        self._viewings.add(viewing)
+        viewing.stopping = self._stopping
+        own = viewing.steps(begin=begin)
+        try:
+            for step in own:
+                if not isinstance(step, Wait):
+                    if step:
+                        await viewer.push(step)
+                    continue
+                if self._join(viewer, viewing, own):
+                    return
+                await hub().wait_async(step.seen, 0)
+            viewer.end(True)
+        finally:
+            self._viewings.discard(viewing)
+            feed = self._feeds.get(viewing.form)
+            if feed is None or feed.viewing is not viewing:
+                own.close()
+
+    def _join(self, viewer: _Viewer, viewing: Viewing, own: Steps[bytes]) -> bool:
+        """Let a viewer that waits at the tail be fed with the others; False if they are further."""
+        key = viewing.form
+        feed = self._feeds.get(key)
+        if feed is not None and feed.viewing.offset < viewing.offset and not feed.catch_up():
+            self.forget(feed)  # it has ended: so will the viewer's own steps
+            return False
+        if feed is None:
+            feed = self._feeds[key] = _Feed(self, viewing, own)
+        elif feed.viewing.place != viewing.place:
+            return False
+        feed.viewers.add(viewer)
+        return True
+
+    def forget(self, feed: _Feed) -> None:
+        """Take away a feed that has ended."""
+        key = feed.viewing.form
+        if self._feeds.get(key) is feed:
+            del self._feeds[key]
+
+    def step(self, viewer: _Viewer, viewing: Viewing, data: bytes, feed: _Feed) -> None:
+        """Push to one viewer without waiting; one that would have to be waited for leaves the feed."""
+        coroutine = viewer.push(data)
+        try:
+            future = coroutine.send(None)
+        except StopIteration:
+            return
+        except Exception:
+            feed.viewers.discard(viewer)
+            viewer.end(False)
+            return
+        feed.viewers.discard(viewer)
+        rest = asyncio.create_task(self._go_on(viewer, viewing.copy(), _Resumed(coroutine, future)))
+        self._rests.add(rest)
+        rest.add_done_callback(self._rests.discard)
+        rest.add_done_callback(lambda task: _end_on_error(viewer, task))
+        viewer.done.add_done_callback(lambda _: rest.cancel())
+
+    async def _go_on(self, viewer: _Viewer, viewing: Viewing, rest: Awaitable[None]) -> None:
+        await rest
+        await self._catch_up(viewer, viewing, begin=False)
+
+
+def _end_on_error(viewer: _Viewer, task: asyncio.Future[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        viewer.end(False)

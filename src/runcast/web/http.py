@@ -1,0 +1,99 @@
+"""A request and a reply, as the responder sees them: no framework's, no server's.
+
+Owns what every adapter must give and take. Bodies are read whole, up to `BODY_BYTES`; replies
+are whole too, or a `Viewing` of a stream (streams.py) that an adapter feeds in its own way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from runcast.errors import RuncastError, UsageError
+
+if TYPE_CHECKING:
+    from runcast.web.streams import Viewing
+
+__all__ = ["BODY_BYTES", "BodyTooLarge", "Reply", "Request", "json_reply"]
+
+BODY_BYTES = 1024 * 1024  # of a request; stdin in larger pieces is sent in several
+
+
+class BodyTooLarge(RuncastError):
+    """A request body over its limit."""
+
+    http_status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"expected a body of at most {limit} bytes: send less, or in several requests")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        method: in upper case.
+        path: below the place where runcast is mounted, decoded; begins with `/` or is empty.
+        root: path of that place, for links.
+        query: the raw query string.
+        headers: names in lower case; of a repeated one the last.
+        body: read whole.
+    """
+
+    method: str
+    path: str
+    root: str = ""
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """Return a header by its lower-case name."""
+        return self.headers.get(name)
+
+    @property
+    def parameters(self) -> list[tuple[str, str]]:
+        """The parameters of the query, in order."""
+        return parse_qsl(self.query, keep_blank_values=True)
+
+    def json(self) -> dict[str, Any]:
+        """Return the body as a JSON object; an empty body is an empty one.
+
+        Raises:
+            UsageError: it is none; says where.
+        """
+        if not self.body.strip():
+            return {}
+        try:
+            value = json.loads(self.body)
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"expected a JSON object in UTF-8, byte {error.start} of the body is not"
+            ) from None
+        except json.JSONDecodeError as error:
+            place = f"line {error.lineno}, column {error.colno}"
+            raise UsageError(f"expected a JSON object, got something else at {place}: {error.msg}") from None
+        if not isinstance(value, dict):
+            raise UsageError(f"expected a JSON object, got {json.dumps(value)[:80]}")
+        return value
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is answered: a body, or a stream."""
+
+    status: int
+    headers: Iterable[tuple[str, str]] = ()
+    body: bytes = b""
+    stream: Viewing | None = None
+
+
+def json_reply(value: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Reply:
+    """Return a JSON reply."""
+    body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    fixed = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+    return Reply(status, [*fixed, ("X-Content-Type-Options", "nosniff"), *headers], body)

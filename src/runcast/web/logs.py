@@ -1,0 +1,208 @@
+"""`GET /runs/{id}/log`: from a request to the stream that answers it.
+
+Owns what is looked at first: the form, the place to begin, a part that is asked for. Errors are
+told before the first byte, as problem+json.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Hashable
+
+from runcast.errors import OffsetBeyondTail, RuncastError, UsageError
+from runcast.log import Log
+from runcast.model import Reading, parse_offset
+from runcast.readers import Steps, Wait, begin, hub
+from runcast.run import Run
+from runcast.web.http import Reply, Request
+from runcast.web.page import run_page
+from runcast.web.streams import LogViewing, Stream, Viewing
+from runcast.wire import (
+    POLL_BYTES,
+    PROBLEM_TYPE,
+    Format,
+    Place,
+    Query,
+    encoder,
+    headers,
+    negotiate,
+    parse_event_id,
+    poll_reply,
+    problem,
+    settle,
+)
+
+__all__ = ["log_reply", "log_stream", "problem_reply"]
+
+_POLL_SECONDS, _POLL_MOST = 20.0, 55.0  # proxies cut a request that is silent for 60 s
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+
+
+def problem_reply(error: RuncastError) -> Reply:
+    """Return an error as a reply."""
+    status, body = problem(error)
+    fixed = [("Content-Type", PROBLEM_TYPE), ("Cache-Control", "no-store")]
+    return Reply(status, [*fixed, ("X-Content-Type-Options", "nosniff")], body)
+
+
+def log_reply(run: Run, request: Request, *, interval: float | None = None) -> Reply:
+    """Return the log of a run in the form that the request asks for.
+
+    Raises:
+        NotAcceptable: there is no such form.
+        UsageError: a parameter is not what it should be.
+        OffsetBeyondTail, OffsetGone: the place cannot be read.
+    """
+    query = Query.parse(request.parameters)
+    form = negotiate(request.header("accept"), query.format)
+    if form is Format.HTML:
+        return Reply(200, headers(form, live=False), run_page(request.root))
+    last = request.header("last-event-id")
+    if last and (seen := parse_event_id(last)) is not None and seen.place is None:
+        return Reply(204, [("Cache-Control", "no-store")])  # it has seen the exit: an EventSource stops
+    live = query.follow and not run.closed
+    told = headers(form, live=live)
+    if form is Format.POLL:
+        place = _place(run, query, last, request)
+        return Reply(200, told, stream=_PollViewing(run, query, place.start))
+    if form is Format.TEXT and (part := request.header("range")) and not query.channels:
+        return _part(run, part, told)
+    stream = log_stream(run, query, form, last, request, interval)
+    return Reply(200, told, stream=LogViewing(stream))
+
+
+def log_stream(
+    run: Run,
+    query: Query,
+    form: Format,
+    last_event_id: str | None,
+    request: Request,
+    interval: float | None = None,
+) -> Stream:
+    """Return the stream that a query asks for."""
+    named, end = query.named, query.end
+    silence = query.interval or interval
+    return Stream(
+        run,
+        (form, query.channels, named, end, silence, request.root),
+        lambda place: encoder(form, run.id, place, named=named, end=end),
+        run.to_json,
+        _place(run, query, last_event_id, request),
+        query.channels,
+        query.follow,
+        interval=silence,
+        keepalive=None if form is Format.TEXT else 15.0,
+    )
+
+
+def _place(run: Run, query: Query, last_event_id: str | None, request: Request) -> Place:
+    """Return where to begin: `Last-Event-ID` wins over the query."""
+    log = run.open_log()
+    try:
+        if last_event_id is not None:
+            seen = parse_event_id(last_event_id)
+            if seen is not None and seen.run == run.id and seen.place is not None:
+                if seen.place.offset > log.tail_offset:
+                    raise OffsetBeyondTail(seen.place.offset, log.tail_offset)
+                return seen.place
+        offset = None if query.offset is None else parse_offset(query.offset, log.tail_offset)
+        return Place(
+            begin(
+                log,
+                offset=offset,
+                tail=query.tail,
+                line=query.line,
+                since=query.since,
+                channels=query.channels,
+            )
+        )
+    finally:
+        log.close()
+
+
+def _part(run: Run, asked: str, told: list[tuple[str, str]]) -> Reply:
+    """Answer a Range (RFC 9110, section 14): of a live log, what there is now."""
+    log = run.open_log()
+    tail = log.tail_offset
+    total = str(tail) if log.closed else "*"
+    log.close()
+    match = _RANGE.fullmatch(asked.strip())
+    if match is None or not any(match.groups()):
+        raise UsageError(f"expected Range as bytes=FIRST-LAST, one range, got {asked[:80]!r}")
+    first, last = match.groups()
+    if not first:  # the last so many bytes
+        start, end = max(tail - int(last), 0), tail
+    else:
+        start, end = int(first), min(int(last) + 1 if last else tail, tail)
+    if start >= end:
+        reply = problem_reply(OffsetBeyondTail(start, tail))
+        return Reply(416, [*reply.headers, ("Content-Range", f"bytes */{tail}")], reply.body)
+    stream = Stream(
+        run,
+        ("part",),
+        lambda place: encoder(Format.TEXT, run.id, place),
+        run.to_json,
+        Place(start),
+        follow=False,
+        until=end,
+    )
+    length = [("Content-Range", f"bytes {start}-{end - 1}/{total}"), ("Content-Length", str(end - start))]
+    return Reply(206, [*told, *length], stream=LogViewing(stream))
+
+
+class _PollViewing(Viewing):
+    """A long-poll: one reply, as soon as there is something to say."""
+
+    def __init__(self, run: Run, query: Query, offset: int) -> None:
+        self._run, self._query = run, query
+        self.offset = offset
+        wait = _POLL_SECONDS if query.wait is None else min(query.wait, _POLL_MOST)
+        self._until = time.monotonic() + (wait if query.follow else 0)
+        self.form: Hashable = id(self)
+
+    @property
+    def place(self) -> int:
+        """Where it is; shared with nobody."""
+        return self.offset
+
+    def copy(self) -> _PollViewing:
+        """Return itself: the reply is one, nobody shares it."""
+        return self
+
+    def steps(self, *, begin: bool = True) -> Steps[bytes]:
+        """Wait for something, and say it."""
+        if self.finished:
+            return
+        log = self._run.open_log()
+        watch = hub().watch(log)
+        try:
+            woken = False
+            while True:
+                seen = [(watch, watch.version)]
+                closed = log.closed  # before the read: so that nothing can come behind it
+                reading = self._read(log, closed)
+                left = self._until - time.monotonic()
+                if reading.next != self.offset or closed or left <= 0 or self.stopping:
+                    break
+                if woken:
+                    self._run.settle()
+                yield Wait(seen, min(left, 1.0))
+                woken = True
+            self.finished = True
+            yield poll_reply(
+                reading,
+                self.offset,
+                state=self._run.state,
+                outcome=self._run.outcome,
+                progress=None,
+                closed=closed and reading.next == log.tail_offset,
+                lines=log.lines,
+            )
+        finally:
+            watch.close()
+            log.close()
+
+    def _read(self, log: Log, closed: bool) -> Reading:
+        reading = log.read(self.offset, POLL_BYTES, self._query.channels)
+        return settle(reading, max=self._query.max, final=closed and reading.next == log.tail_offset)

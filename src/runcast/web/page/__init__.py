@@ -1,0 +1,74 @@
+"""The page: files that a browser gets, and nothing that knows a run.
+
+Owns their names and addresses. An asset is known only by a name with a hash of all of them in it
+(`page.1f2e3d4c5b6a.css`), so it may be cached for ever: who changes one file changes every
+address, and a page never mixes two versions. A name with another hash is unknown, never a guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from html import escape
+from importlib.resources import files
+from string import Template
+
+__all__ = ["asset", "list_page", "run_page"]
+
+_TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+
+
+def asset(name: str) -> tuple[str, bytes] | None:
+    """Return the content type and the bytes of an asset; None if there is none of this name.
+
+    What a name stands for never changes, so it may be cached for ever.
+    """
+    return _assets()[1].get(name)
+
+
+def list_page(root: str) -> bytes:
+    """Return the page with the list of runs. `root` is the path of the place that holds `/runs`."""
+    return _fill("runs.html", root)
+
+
+def run_page(root: str) -> bytes:
+    """Return the page of one run, which finds out from its own address of which."""
+    return _fill("run.html", root)
+
+
+@cache
+def _assets() -> tuple[str, dict[str, tuple[str, bytes]]]:
+    """Return the hash of all assets, and the assets by name."""
+    read = {file.name: file.read_bytes() for file in files(__name__).iterdir() if _type(file.name)}
+    hashed = hashlib.sha256()
+    for name in sorted(read):
+        hashed.update(f"{name}\0{len(read[name])}\0".encode() + read[name])
+    version = hashed.hexdigest()[:12]
+    assets = {}
+    for name, data in read.items():
+        for other in read:  # modules import each other by name, at the same version
+            data = data.replace(f'"./{other}"'.encode(), f'"./{_versioned(other, version)}"'.encode())
+        assets[_versioned(name, version)] = (_type(name), data)
+    return version, assets
+
+
+def _type(name: str) -> str:
+    return _TYPES.get(name.rpartition(".")[2], "")
+
+
+def _versioned(name: str, version: str) -> str:
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}.{version}.{suffix}"
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template(files(__name__).joinpath(name).read_text(encoding="utf-8"))
+
+
+def _fill(name: str, root: str) -> bytes:
+    return _template(name).substitute(root=escape(root), v=_assets()[0]).encode()

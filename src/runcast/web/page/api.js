@@ -1,0 +1,64 @@
+// Asking the server: plain requests, and what their errors mean.
+
+const root = document.documentElement.dataset.root;
+
+// How long a request may take before the server counts as out of reach, in milliseconds.
+const PATIENCE = 20000;
+
+/** The address of a run's page, and of all that belongs to it. */
+export const runUrl = (id, rest = "") => `${root}/runs/${encodeURIComponent(id)}${rest}`;
+export const runsUrl = `${root}/runs`;
+export const commandsUrl = `${root}/commands`;
+
+/** An answer that is not the one hoped for; `ours` tells whether runcast said so, or something on the way. */
+export class Refused extends Error {
+  constructor(status, message, ours, problem) {
+    super(message);
+    this.status = status;
+    this.ours = ours;
+    this.problem = problem;
+  }
+
+  /** Whether it is no use to ask again. A proxy's 404 may only mean that the server restarts. */
+  get final() {
+    return this.ours && [404, 416].includes(this.status);
+  }
+
+  get signedOut() {
+    return [401, 403].includes(this.status);
+  }
+}
+
+// How far this computer's clock is ahead of the server's, in milliseconds.
+let ahead = 0;
+export const serverNow = () => Date.now() - ahead;
+
+/** Ask, and return the JSON of the answer; null for an empty one. */
+export async function ask(method, url, body = {}) {
+  const changes = method !== "GET";
+  const response = await fetch(url, {
+    method,
+    // A JSON type even without a body: what a foreign page can send without asking first is refused.
+    headers: { Accept: "application/json", ...(changes && { "Content-Type": "application/json" }) },
+    body: changes ? JSON.stringify(body) : undefined,
+    cache: "no-store",
+    signal: AbortSignal.timeout(PATIENCE),
+  });
+  const date = Date.parse(response.headers.get("Date"));
+  if (date) ahead = Math.abs(Date.now() - date) < 2000 ? 0 : Date.now() - date; // Date is in whole seconds
+  const text = await response.text();
+  const json = /\bjson\b/.test(response.headers.get("Content-Type") || "");
+  if (response.ok) return json ? JSON.parse(text) : null;
+  const problem = json ? JSON.parse(text) : {};
+  const message = problem.detail || problem.title || `the server answered ${response.status} ${response.statusText}`;
+  throw new Refused(response.status, message, json, problem);
+}
+
+/** Say why something did not work, as a sentence. */
+export function because(error) {
+  if (error instanceof Refused) {
+    if (error.status === 401) return "You are not signed in here any more: open the link with the token again.";
+    return `${error.message[0].toUpperCase()}${error.message.slice(1)}.`.replace(/([.!?])\.$/, "$1");
+  }
+  return "The server cannot be reached. Is it running?";
+}

@@ -1,0 +1,270 @@
+// The page of one run.
+
+import { ask, because, commandsUrl, runUrl, serverNow } from "./api.js";
+import { keep } from "./live.js";
+import { Output } from "./output.js";
+import { bytes, commandLine, count, duration, moment, seconds, sentence, verdict, visible } from "./words.js";
+
+// How much of a long output is fetched and shown, in bytes from its end.
+const RECENT = 8 << 20;
+
+const $ = (id) => document.getElementById(id);
+const id = decodeURIComponent(location.pathname.replace(/\/+$/, "").split("/").pop());
+const logUrl = runUrl(id, "/log");
+const wholeUrl = `${logUrl}?follow=0&format=text`;
+
+const output = new Output($("output"), $("lines-here"), $("jump"), () => ($("before").hidden = false));
+
+/** The run, and how far its output has been taken. */
+const source = {
+  events: ["run", "state", "progress", "message", "exit"],
+  run: null,
+  over: false,
+  offset: null,
+  lines: 0,
+  countFrom: 0, // the offset from which on lines are counted here
+  heard: performance.now(),
+
+  async look() {
+    this.update(await ask("GET", runUrl(id)));
+    // One that ended before the page was opened, and has been read to its end.
+    if (this.run.closed && this.offset === Number(this.run.tail_offset)) this.end();
+  },
+
+  async poll() {
+    for (;;) {
+      const answer = await this.read();
+      for (const chunk of answer.chunks) this.chunk(chunk);
+      this.offset = Math.max(this.offset, Number(answer.next));
+      if (answer.progress) showProgress(answer.progress);
+      if (answer.closed) return this.look();
+      if (answer.next === answer.offset) return;
+    }
+  },
+
+  async read() {
+    try {
+      return await ask("GET", `${logUrl}?format=json&wait=0&offset=${this.offset}`);
+    } catch (error) {
+      if (error.status !== 410) throw error;
+      this.gap(error.problem);
+      return this.read();
+    }
+  },
+
+  url() {
+    return `${logUrl}?format=json&offset=${this.offset}`;
+  },
+
+  behind() {
+    return this.offset < Number(this.run.tail_offset) || this.run.closed;
+  },
+
+  take(name, text) {
+    const value = JSON.parse(text);
+    if (name === "message") for (const chunk of value.chunks) this.chunk(chunk);
+    else if (name === "progress") showProgress(value);
+    else if (name === "exit") {
+      this.update({ ...this.run, ...value, closed: true });
+      this.end();
+    } else this.update({ ...this.run, ...value });
+  },
+
+  update(run) {
+    const first = !this.run;
+    this.run = run;
+    if (first) {
+      const tail = Number(run.tail_offset);
+      this.offset = Math.max(0, tail - RECENT);
+      if (this.offset) {
+        output.skipLine();
+        this.lines = run.lines;
+        this.countFrom = tail;
+      }
+    }
+    showRun(run);
+  },
+
+  chunk(chunk) {
+    const [from, to] = [Number(chunk.offset), Number(chunk.next)];
+    if (to <= this.offset) return; // a proxy or a poll may bring what is known already
+    if (chunk.channel === "gap") return this.gap(chunk);
+    this.offset = to;
+    this.heard = performance.now();
+    const data = content(chunk);
+    if (from >= this.countFrom) this.lines += feeds(data);
+    output.add(chunk.channel, data);
+    showSize();
+  },
+
+  gap(gap) {
+    const [from, to] = [Number(gap.offset), Number(gap.next)];
+    if (to <= this.offset) return;
+    this.offset = to;
+    output.note(`${bytes(to - from)} of output are missing here: they were dropped at the cap on its size`);
+  },
+
+  end() {
+    if (this.over) return;
+    this.over = true;
+    output.end();
+    // The final numbers, which count the whole log.
+    ask("GET", runUrl(id)).then((run) => {
+      this.run = run;
+      this.lines = run.lines;
+      showRun(run);
+    }, () => {});
+  },
+};
+
+function feeds(data) {
+  let number = 0;
+  const feed = typeof data === "string" ? "\n" : 10;
+  for (let at = data.indexOf(feed); at >= 0; at = data.indexOf(feed, at + 1)) number += 1;
+  return number;
+}
+
+/** What a chunk says: text, or bytes where it is none. */
+function content(chunk) {
+  if ("text" in chunk) return chunk.text;
+  if ("values" in chunk) return chunk.values.map((value) => `${JSON.stringify(value)}\n`).join("");
+  return Uint8Array.from(atob(chunk.base64), (char) => char.charCodeAt());
+}
+
+// What is shown.
+
+let commands = { commands: [], any: false };
+
+function showRun(run) {
+  const [kind, word] = verdict(run);
+  const active = !run.outcome;
+  const named = commands.commands.find((command) => command.name === run.name);
+  const title = visible(named?.title || run.name);
+  set($("title"), title);
+  set($("state"), word);
+  $("state").dataset.kind = kind;
+  set($("outcome"), sentence(run));
+  $("outcome").dataset.kind = kind;
+  set($("command"), commandLine(run.command));
+  set($("pid"), run.pid ? String(run.pid) : "–");
+  document.title = `${{ good: "✓", bad: "✗", warn: "■" }[kind] || "▶"} ${title} – ${word}`;
+  const started = run.started_at || run.created_at;
+  $("started").dateTime = started;
+  $("started").title = new Date(started).toString();
+  set($("started"), moment(started, serverNow()));
+  $("stop").hidden = !active;
+  set($("stop"), run.state === "stopping" ? "Kill now" : "Stop");
+  $("delete").hidden = active;
+  $("rerun").hidden = !(named || commands.any);
+  $("download").hidden = false;
+  showSize();
+  showTime();
+}
+
+function showSize() {
+  set($("lines"), count(source.lines, "line"));
+  set($("bytes"), bytes(Math.max(source.offset, source.over ? Number(source.run.tail_offset) : 0)));
+}
+
+function showTime() {
+  const run = source.run;
+  if (!run) return;
+  const started = seconds(run.started_at);
+  if (started) {
+    const ended = seconds(run.ended_at || run.outcome?.ended_at);
+    set($("duration"), duration((ended || serverNow() / 1000) - started, { over: Boolean(ended) }));
+  }
+  const silence = (performance.now() - source.heard) / 1000;
+  $("silent").hidden = source.over || source.offset > 0 || silence < 3;
+  if (!$("silent").hidden) set($("silent"), "No output yet. A program may hold it back while it writes to a pipe.");
+  if (source.over && !source.offset) {
+    set($("silent"), "It printed nothing.");
+    $("silent").hidden = false;
+  }
+}
+
+function showProgress({ done, total, text }) {
+  $("progress").hidden = false;
+  if (total) {
+    $("bar").max = total;
+    $("bar").value = done;
+  } else $("bar").removeAttribute("value");
+  set($("progress-text"), visible(text || (total ? `${done} of ${total}` : done ?? "")));
+}
+
+function showLink(status, error) {
+  const link = $("link");
+  const said = { live: "live", polling: "live", over: "" }[status];
+  link.dataset.kind = said === undefined ? "warn" : "good";
+  set(link, said ?? (status === "retrying" ? "reconnecting …" : ""));
+  if (status === "gone" || status === "signed out") problem(because(error));
+  else if ($("problem").dataset.link) problem("");
+  $("problem").dataset.link = status === "signed out" ? "1" : "";
+  if (status === "gone") {
+    for (const button of ["stop", "rerun", "delete", "download"]) $(button).hidden = true;
+    if (!source.run) set($("title"), "No such run");
+  }
+}
+
+function problem(text) {
+  set($("problem"), text);
+  $("problem").hidden = !text;
+}
+
+/** Set a text only where it changes: what is read out is not read twice, a selection stays. */
+function set(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// What can be done.
+
+/** Have a button do something: not twice at once, and with its error on the page. */
+function does(button, action) {
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    problem("");
+    try {
+      await action();
+    } catch (error) {
+      problem(because(error));
+    }
+    button.disabled = false;
+  });
+}
+
+does($("stop"), async () => {
+  const grace = source.run.state === "stopping" ? 0 : 5;
+  const run = await ask("POST", runUrl(id, "/stop"), { grace });
+  if (source.over) return;
+  source.run = { ...source.run, state: run?.state || "stopping" };
+  showRun(source.run);
+});
+
+does($("rerun"), async () => {
+  const run = await ask("POST", runUrl(id, "/rerun"));
+  location.assign(runUrl(run.id));
+});
+
+let sure = 0;
+does($("delete"), async () => {
+  if (!sure) {
+    set($("delete"), "Really delete?");
+    sure = setTimeout(() => {
+      set($("delete"), "Delete");
+      sure = 0;
+    }, 4000);
+    return;
+  }
+  await ask("DELETE", runUrl(id));
+  location.assign(document.querySelector("a.brand").href);
+});
+
+$("whole").href = wholeUrl;
+$("download").href = wholeUrl;
+$("download").download = `${id}.log`;
+setInterval(showTime, 1000);
+ask("GET", commandsUrl).then((answer) => {
+  commands = answer;
+  if (source.run) showRun(source.run);
+}, () => {});
+keep(source, showLink);

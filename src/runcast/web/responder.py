@@ -1,0 +1,274 @@
+"""The responder: every route of a mounted `/runs`, for no framework in particular.
+
+Owns the HTTP API (docs/reference/http.md): request in, reply out. May block for the
+milliseconds that a start or a stop takes, so an event loop calls `respond` in a thread.
+GET never starts, stops or deletes anything here.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from runcast.errors import RuncastError, RunNotFound, UsageError
+from runcast.run import Run
+from runcast.store import Store
+from runcast.web.commands import NamedCommand, find_command
+from runcast.web.http import Reply, Request, json_reply
+from runcast.web.logs import log_reply, problem_reply
+from runcast.web.page import asset, list_page, run_page
+from runcast.wire import parse_stop
+
+__all__ = ["Authorize", "MethodNotAllowed", "NotAllowed", "Responder", "allow_all", "by_id_alone"]
+
+Authorize = Callable[[str, Run | None, Request], bool]
+"""Whether a verb (list, start, read, stop, rerun, send, delete) may be done, to a run if there is one."""
+
+_LIST_DEFAULT, _LIST_MOST = 50, 1000
+_HTML = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")]
+
+
+class MethodNotAllowed(RuncastError):
+    """A method that a route does not have."""
+
+    http_status = 405
+
+
+class NotAllowed(RuncastError):
+    """Something that this server does not let the web do."""
+
+    http_status = 403
+
+
+class UpgradeRefused(RuncastError):
+    """A WebSocket where there can be none."""
+
+    http_status = 426
+
+
+class NoSuchPage(RuncastError, LookupError):
+    """No route has this path."""
+
+    http_status = 404
+
+
+def allow_all(verb: str, run: Run | None, request: Request) -> bool:
+    """Allow everything: whoever gets here was let in before."""
+    return True
+
+
+def by_id_alone(verb: str, run: Run | None, request: Request) -> bool:
+    """Allow reading and stopping to whoever has a run's unguessable id, and nothing else."""
+    return run is not None and verb in ("read", "stop")
+
+
+def wants_html(request: Request) -> bool:
+    """Return whether a browser navigates here, rather than a program asking."""
+    return "text/html" in (request.header("accept") or "")
+
+
+class Responder:
+    """Answers what is asked of one store.
+
+    Args:
+        store: whose runs.
+        commands: what may be started by name.
+        allow_any_command: whether any command may be started. That is the power to run code.
+        authorize: decides on each verb; by default everything is allowed to who gets here.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        commands: Mapping[str, NamedCommand] | None = None,
+        allow_any_command: bool = False,
+        authorize: Authorize | None = None,
+    ) -> None:
+        self.store = store
+        self._authorize = authorize or allow_all
+        self.commands = dict(commands or {})
+        self.allow_any_command = allow_any_command
+        self.started = 0  # runs, for the metrics
+        run = r"/runs/(?P<id>[0-9A-Za-z]+)"
+        self._routes: list[tuple[re.Pattern[str], dict[str, Callable[..., Reply]]]] = [
+            (re.compile(pattern + r"/?\Z"), methods)
+            for pattern, methods in (
+                (r"/runs", {"GET": self._list, "POST": self._start}),
+                (r"/commands", {"GET": self._commands}),
+                (r"/runs/-/assets/(?P<name>[\w.-]+)", {"GET": self._asset}),
+                (run, {"GET": self._show, "DELETE": self._delete}),
+                (run + "/log", {"GET": self._log}),
+                (run + "/stop", {"POST": self._stop}),
+                (run + "/rerun", {"POST": self._rerun}),
+                (run + "/stdin", {"POST": self._stdin}),
+            )
+        ]
+
+    def respond(self, request: Request) -> Reply:
+        """Answer one request; an error is an answer, too."""
+        try:
+            return self._dispatch(request)
+        except RuncastError as error:
+            return problem_reply(error)
+
+    def _dispatch(self, request: Request) -> Reply:
+        for pattern, methods in self._routes:
+            if match := pattern.match(request.path):
+                method = "GET" if request.method == "HEAD" else request.method
+                if method == "OPTIONS":
+                    return Reply(204, [("Allow", _allowed(methods))])
+                if method not in methods:
+                    allowed = _allowed(methods)
+                    reply = problem_reply(
+                        MethodNotAllowed(f"expected {allowed} here, got {request.method[:20]!r}")
+                    )
+                    return Reply(405, [*reply.headers, ("Allow", allowed)], reply.body)
+                return methods[method](request, **match.groupdict())
+        raise NoSuchPage(
+            f"there is nothing at {request.path[:200]!r}: the list of runs is at {request.root}/runs"
+        )
+
+    def check(self, verb: str, request: Request, run: Run | None = None) -> None:
+        """Refuse a verb that is not allowed to who asks.
+
+        Raises:
+            NotAllowed: it is not.
+        """
+        if not self._authorize(verb, run, request):
+            raise NotAllowed(f"expected somebody who may {verb} here: ask who runs this server")
+
+    def find(self, run_id: str, verb: str, request: Request) -> Run:
+        """Return a run to which a verb may be done.
+
+        Raises:
+            RunNotFound: there is no run of this very id.
+            NotAllowed: it may not.
+        """
+        run = self.store.get(run_id)
+        if run.id != run_id.lower():  # a part of an id is a comfort of the command line, not of the web
+            raise RunNotFound(run_id, "this store")
+        self.check(verb, request, run)
+        return run
+
+    def to_json(self, run: Run, request: Request) -> dict[str, Any]:
+        """Return a run as JSON, with links to what can be done."""
+        here = f"{request.root}/runs/{run.id}"
+        links = {"self": here, "log": f"{here}/log", "stop": f"{here}/stop", "rerun": f"{here}/rerun"}
+        return run.to_json() | {"links": links}
+
+    def list_json(self, request: Request, limit: int = _LIST_DEFAULT) -> dict[str, Any]:
+        """Return the newest runs as JSON."""
+        return {"runs": [self.to_json(run, request) for run in self.store.list(limit)]}
+
+    def _list(self, request: Request) -> Reply:
+        self.check("list", request)
+        accept = request.header("accept") or ""
+        if "text/event-stream" in accept:
+            from runcast.web.lists import list_stream
+
+            return list_stream(self, request)
+        if wants_html(request):
+            return Reply(200, _HTML, list_page(request.root))
+        asked = dict(request.parameters)
+        text = asked.get("limit", str(_LIST_DEFAULT))
+        if not text.isdigit() or not 0 < int(text) <= _LIST_MOST:
+            raise UsageError(f"expected limit as a number from 1 to {_LIST_MOST}, got {text[:40]!r}")
+        runs = self.store.list(None if set(asked) & {"before", "name", "state"} else int(text))
+        chosen: list[dict[str, Any]] = []
+        for run in runs:
+            if len(chosen) == int(text):
+                break
+            if "before" in asked and run.id >= asked["before"]:
+                continue
+            if asked.get("name", run.name) == run.name and asked.get("state", run.state) == run.state:
+                chosen.append(self.to_json(run, request))
+        return json_reply({"runs": chosen})
+
+    def _commands(self, request: Request) -> Reply:
+        self.check("list", request)
+        listed = [command.to_json() for command in self.commands.values()]
+        return json_reply({"commands": listed, "any": self.allow_any_command})
+
+    def _asset(self, request: Request, name: str) -> Reply:
+        found = asset(name)
+        if found is None:
+            raise NoSuchPage(f"there is no asset {name[:80]!r}")
+        kept = [
+            ("Cache-Control", "public, max-age=31536000, immutable"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        return Reply(200, [("Content-Type", found[0]), *kept], found[1])
+
+    def _start(self, request: Request) -> Reply:
+        self.check("start", request)
+        asked = request.json()
+        if unknown := set(asked) - {"name", "command", "params", "title"}:
+            raise UsageError(f'expected "name" or "command", got {sorted(unknown)[0]!r} as well')
+        if ("name" in asked) == ("command" in asked):
+            raise UsageError('expected either "name" (one of /commands) or "command" in the body')
+        if "name" in asked:
+            if asked.get("params"):
+                raise UsageError(f"expected no params: the command {asked['name']!r} takes none")
+            run = find_command(self.commands, str(asked["name"])).start(self.store)
+        elif not self.allow_any_command:
+            raise NotAllowed(
+                "expected the name of a command: this server starts no others "
+                "(its operator can allow them: --allow-any-command)"
+            )
+        else:
+            run = self.store.start(asked["command"])
+        return self._created(run, request)
+
+    def _created(self, run: Run, request: Request) -> Reply:
+        self.started += 1
+        value = self.to_json(run, request)
+        return json_reply(value, 201, [("Location", quote(value["links"]["self"]))])
+
+    def _show(self, request: Request, id: str) -> Reply:
+        run = self.find(id, "read", request)
+        if wants_html(request):
+            return Reply(200, _HTML, run_page(request.root))
+        return json_reply(self.to_json(run, request))
+
+    def _log(self, request: Request, id: str) -> Reply:
+        if (request.header("upgrade") or "").lower() == "websocket":
+            raise UpgradeRefused(
+                "expected a plain request: this server speaks no WebSocket (it is a WSGI server); "
+                "ask for text/event-stream, or serve runcast by ASGI"
+            )
+        return log_reply(self.find(id, "read", request), request)
+
+    def _stop(self, request: Request, id: str) -> Reply:
+        run, asked = self.find(id, "stop", request), request.json()
+        stop = parse_stop(asked)
+        options: dict[str, Any] = {"grace": stop.grace, "signal": stop.signal}
+        run.stop(**{name: value for name, value in options.items() if value is not None})
+        return json_reply(self.to_json(run, request), 202)
+
+    def _rerun(self, request: Request, id: str) -> Reply:
+        run = self.find(id, "rerun", request)
+        if run.name in self.commands:
+            return self._created(self.commands[run.name].start(self.store), request)
+        if not self.allow_any_command:
+            raise NotAllowed(
+                f"expected a run of a named command, this one ran {shlex.join(run.command)[:200]!r}: "
+                "this server starts no others (its operator can allow them: --allow-any-command)"
+            )
+        return self._created(self.store.rerun(run), request)
+
+    def _stdin(self, request: Request, id: str) -> Reply:
+        eof = dict(request.parameters).get("eof", "0") not in ("0", "false", "")
+        self.find(id, "send", request).send(request.body, eof=eof)
+        return Reply(204)
+
+    def _delete(self, request: Request, id: str) -> Reply:
+        self.store.remove(self.find(id, "delete", request))
+        return Reply(204)
+
+
+def _allowed(methods: Mapping[str, object]) -> str:
+    return ", ".join(sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))

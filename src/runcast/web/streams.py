@@ -1,0 +1,192 @@
+"""A live reply: one run in one form, as steps that say when they would wait.
+
+Owns the order of what a viewer gets: how it begins, bursts of output, changes of state, signs of
+life, how it ends. Steps never wait; a thread drives them by `pull`, an event loop by `feeds.py`,
+which lets one set of steps serve everybody who is at the same place. A `Viewing` is what those
+two need to know, so that the list of runs (lists.py) is fed in the same way.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, field
+
+from runcast.model import CHUNK_BYTES, Channel, Reading
+from runcast.readers import Steps, Wait, drive, hub
+from runcast.run import Run
+from runcast.wire.encoder import Encoder
+from runcast.wire.place import START, Place
+
+__all__ = ["KEEPALIVE_SECONDS", "LogViewing", "Stream", "Viewing", "pull"]
+
+KEEPALIVE_SECONDS = 15.0  # how long a viewer may hear nothing; proxies cut after 60 s
+_LOOK_SECONDS = 1.0  # how often is asked whether the supervisor still lives
+
+
+class Viewing(ABC):
+    """One viewer's way through what it asked for.
+
+    Attributes:
+        form: two viewings of equal form get the same bytes from the same place on.
+        offset: how far it has read.
+        stopping: set to have the steps end at the next chance, telling the viewer to come back.
+        finished: whether the last bytes were given out.
+    """
+
+    form: Hashable
+    offset: int
+    stopping: bool = False
+    finished: bool = False
+
+    @property
+    @abstractmethod
+    def place(self) -> Hashable:
+        """Where it is: equal places, equal bytes from here on."""
+
+    @abstractmethod
+    def copy(self) -> Viewing:
+        """Return the viewing of another viewer at the same place."""
+
+    @abstractmethod
+    def steps(self, *, begin: bool = True) -> Steps[bytes]:
+        """Give the bytes of the reply until it ends; without `begin`, those after its beginning."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a viewer of a run asked for.
+
+    Attributes:
+        run: the run.
+        form: what decides how the log is said: format, channels and the like.
+        encoder: makes an encoder for a place.
+        place: where to begin.
+        channels: the channels to read; None for all.
+        follow: whether to wait for more at the tail.
+        status: returns the run as JSON values.
+        until: the offset at which to end, for a part of a log.
+        keepalive: seconds of silence after which a sign of life is given; None for never.
+        interval: seconds of silence after which a visible line is given; None for never.
+    """
+
+    run: Run
+    form: Hashable
+    encoder: Callable[[Place], Encoder]
+    status: Callable[[], Mapping[str, object]]
+    place: Place = START
+    channels: frozenset[Channel] | None = None
+    follow: bool = True
+    until: int | None = None
+    keepalive: float | None = KEEPALIVE_SECONDS
+    interval: float | None = None
+    interval_text: str = field(default="*** Interval")
+
+
+class LogViewing(Viewing):
+    """A viewer's way through the log of a run."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.form = (stream.run.directory.path, stream.form, stream.until)
+        self.log = stream.run.open_log()
+        self.encoder = stream.encoder(stream.place)
+        self._state: object = None
+
+    @property
+    def offset(self) -> int:  # type: ignore[override]
+        """How far it has read."""
+        return self.encoder.next
+
+    @property
+    def place(self) -> Hashable:
+        """Where it is, unfinished lines included."""
+        return self.encoder.key
+
+    def copy(self) -> LogViewing:
+        """Return the viewing of another viewer at the same place."""
+        other = copy(self)
+        other.log = self.stream.run.open_log()
+        other.encoder = self.stream.encoder(self.encoder.place)
+        return other
+
+    def _read(self) -> Reading:
+        offset, until = self.encoder.next, self.stream.until
+        limit = CHUNK_BYTES if until is None else min(CHUNK_BYTES, until - offset)
+        return self.log.read(offset, limit, self.stream.channels) if limit > 0 else Reading([], offset)
+
+    def _news(self) -> bytes:
+        """Say a change of state since the last call."""
+        state = self.stream.run.directory.state().get("state")
+        if state == self._state or not state:
+            return b""
+        first, self._state = self._state is None, state
+        return b"" if first else self.encoder.tell("state", self.stream.status())
+
+    def steps(self, *, begin: bool = True) -> Steps[bytes]:
+        """Give the bytes of the reply until it ends; without `begin`, those after its beginning."""
+        stream, encoder = self.stream, self.encoder
+        if begin:
+            self._news()
+            yield encoder.hello(stream.status())
+        watch = hub().watch(self.log) if stream.follow else None
+        told = heard = time.monotonic()
+        ending = woken = False
+        try:
+            while not self.stopping and not self.finished:
+                seen = [(watch, watch.version)] if watch else []
+                before = encoder.next
+                reading = self._read()
+                if reading.next != before:
+                    data = encoder.feed(reading)
+                    woken, heard = False, time.monotonic()
+                    if data:
+                        yield data
+                        told = time.monotonic()
+                    continue
+                if woken and not ending:
+                    stream.run.settle()
+                if not ending and self.log.closed:
+                    ending = True
+                    continue  # its last words may have come between the read and the end
+                if ending or not stream.follow:
+                    self.finished = True
+                    yield self._last(reading, ending)
+                    return
+                now = time.monotonic()
+                if changed := self._news():
+                    yield changed
+                    told = now
+                elif stream.interval is not None and now - heard >= stream.interval:
+                    yield encoder.remark(stream.interval_text)
+                    told = heard = now
+                elif stream.keepalive is not None and now - told >= stream.keepalive:
+                    yield encoder.beat()
+                    told = now
+                wait = _LOOK_SECONDS
+                if stream.interval is not None:
+                    wait = min(wait, max(stream.interval - (now - heard), 0.001))
+                yield Wait(seen, wait)
+                woken = True
+            if not self.finished:
+                self.finished = True
+                yield encoder.restart()
+        finally:
+            if watch:
+                watch.close()
+            self.log.close()
+
+    def _last(self, reading: Reading, closed: bool) -> bytes:
+        """Say what was held back, and how the run ended if it has."""
+        rest = self.encoder.feed(reading, final=closed)
+        outcome = self.stream.run.outcome
+        if not closed or outcome is None or self.stream.until is not None:
+            return rest
+        return rest + self.encoder.exit(self.stream.run.state, outcome)
+
+
+def pull(viewing: Viewing) -> Iterator[bytes]:
+    """Yield the bytes of a live reply, blocking this thread while there are none."""
+    return (data for data in drive(viewing.steps()) if data)

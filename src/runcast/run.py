@@ -130,7 +130,7 @@ class RunBase:
 
     @property
     def state(self) -> State:
-        """Where it is in its life."""
+        """Where it is in its life. Looking settles a run whose supervisor died."""
         outcome = self.outcome
         if outcome is None and recover(self.directory.path):
             outcome = self.outcome
@@ -330,11 +330,11 @@ class Run(RunBase):
         Args:
             channel: only this channel, or these.
             encoding: None returns bytes; what is invalid is replaced.
-            timeout: seconds to wait at most.
-            check: raise `RunFailed` unless the outcome is ok.
+            timeout: seconds to wait for the end at most.
+            check: raise `RunFailed` unless the outcome is ok; by default what `start` was told.
 
         Raises:
-            WaitTimeout: the log was not closed in time; the run goes on.
+            WaitTimeout, RunFailed: see `wait`.
         """
         self.wait(timeout=timeout, check=check)
         data = b"".join(chunk.data for chunk in self.follow(channel=channel) if chunk)
@@ -357,22 +357,22 @@ class Run(RunBase):
         """Ask the run to end; kill all of it if it has not within `grace` seconds. Does not wait.
 
         Raises:
-            RunFinished: it has ended already.
+            RunFinished, SupervisorLost: it has ended already; its supervisor does not answer.
         """
         self._control(self._stop_request(grace, signal))
 
     def kill(self) -> None:
-        """Kill the run and everything it started, at once. Does not wait."""
+        """Kill the run and everything it started, at once. Does not wait. Raises what `stop` does."""
         self._control(self._stop_request(0, SIGKILL))
 
     def signal(self, number: int) -> None:
-        """Send a signal to the run's process group."""
+        """Send a signal to the run's process group. Raises what `stop` does."""
         self._control(self._signal_request(number))
 
     def send(self, data: bytes | str, *, eof: bool = False) -> None:
         """Write to the run's stdin (`start(stdin="pipe")`); returns when the program has taken it.
 
-        With `eof`, the program sees the end of its input behind `data`.
+        With `eof`, its input ends behind `data`. Raises what `stop` does, also where it reads no stdin.
         """
         self._control({"op": "stdin", "eof": eof}, data.encode() if isinstance(data, str) else data)
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from runcast.errors import FormatTooNew, RunActive, RunNotFound, StoreUnusable, UsageError
+from runcast.errors import FormatTooNew, RunActive, RuncastError, RunNotFound, StoreUnusable, UsageError
 from runcast.ids import is_run_id, new_run_id
 from runcast.log import CAP_BYTES, RunDirectory
 from runcast.model import State
@@ -170,12 +170,8 @@ class Store:
             SupervisorLost: no supervisor could be started.
         """
         argv = to_argv(command, shell=shell)
-        for option, value in (
-            ("timeout", timeout),
-            ("idle_timeout", idle_timeout),
-            ("cap", cap),
-            ("stop_unwatched", stop_unwatched),
-        ):
+        limits = {"timeout": timeout, "idle_timeout": idle_timeout, "cap": cap}
+        for option, value in (limits | {"stop_unwatched": stop_unwatched}).items():
             if value is not None and not value > 0:
                 raise UsageError(f"expected {option} to be more than 0, got {value!r}: leave it out for none")
         if stdin is not None and input is not None:
@@ -362,14 +358,17 @@ def _memory_store() -> Store:
     """Return a store in a private folder of a memory file system, which ends with this process."""
     import tempfile
 
+    # Not a moment without its owner's lock: another process may sweep just now.
     parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
     prefix = f"runcast-{os.geteuid()}-"
     for name in os.listdir(parent):
         if name.startswith(prefix):
             _sweep_memory(f"{parent}/{name}")
-    folder = tempfile.mkdtemp(prefix=prefix, dir=parent)
-    lock = os.open(f"{folder}/.owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    made = tempfile.mkdtemp(prefix=f".{prefix}", dir=parent)
+    lock = os.open(f"{made}/.owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = made.replace(f"/.{prefix}", f"/{prefix}")
+    os.rename(made, folder)
     store = Store(folder)
     store._lifeline, _kept_open = os.pipe2(os.O_CLOEXEC)  # its writing end closes when this process ends
     atexit.register(_remove_memory, folder, os.getpid())
@@ -377,8 +376,14 @@ def _memory_store() -> Store:
 
 
 def _remove_memory(folder: str, owner: int) -> None:
-    if os.getpid() == owner:  # not in a forked child
-        _remove_tree(folder, ignore_errors=True)
+    if os.getpid() != owner:  # a forked child
+        return
+    runs = list(Store(folder).list())
+    for act in (Run.kill, lambda run: run.wait(timeout=_CLOSING_SECONDS)):
+        for run in runs:
+            with contextlib.suppress(RuncastError):
+                act(run)
+    _remove_tree(folder, ignore_errors=True)
 
 
 def _sweep_memory(folder: str) -> None:

@@ -229,7 +229,8 @@ class FileLogWriter(LogWriter):
         self._directory = directory
         self._data: int | None = None
         self._index: int | None = None
-        self._begun: list[int] = []  # segments that were begun since the last sync
+        self._newest = -1  # the segment that is being written
+        self._unsynced: set[int] = set()  # this one, and those before it that no sync has seen finished
 
     def _path(self, start: int) -> str:
         return f"{self._directory.log_path}/{_name(start)}"
@@ -247,7 +248,8 @@ class FileLogWriter(LogWriter):
             raise
         self._close_files()
         self._data, self._index = data, index
-        self._begun.append(start)
+        self._newest = start
+        self._unsynced.add(start)
 
     def _mark(self, start: int) -> None:
         # An empty file, without an index: a name is all that fits on a full disk.
@@ -262,17 +264,18 @@ class FileLogWriter(LogWriter):
         return os.write(self._data, data)
 
     def _drop(self, start: int) -> None:
-        for name in (
-            self._path(start),
-            self._path(start) + ".index",
-        ):  # bytes first: an index alone is nothing
+        path = self._path(start)
+        for name in (path, path + ".index"):  # bytes first: an index alone is nothing
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
 
     def sync(self) -> None:
-        """Have what was appended so far survive a power loss. May take as long as the disk does."""
-        begun, self._begun = self._begun, self._begun[-1:]
-        for start in begun:
+        """Have what was appended so far survive a power loss.
+
+        May take as long as the disk does, so another thread may call it while this one appends.
+        """
+        for start in list(self._unsynced):
+            finished = start != self._newest
             for name in (self._path(start), self._path(start) + ".index"):
                 with contextlib.suppress(OSError):  # dropped meanwhile, or the disk is failing
                     fd = os.open(name, _O_READ)
@@ -280,6 +283,8 @@ class FileLogWriter(LogWriter):
                         _fdatasync(fd)
                     finally:
                         os.close(fd)
+            if finished:
+                self._unsynced.discard(start)
 
     def _tell(self, outcome: Outcome) -> None:
         self.sync()

@@ -102,7 +102,7 @@ def _supervise(
         def sync() -> None:
             _thread.start_new_thread(log.sync, ())  # the disk may take its time, the pipes may not
 
-        run = Supervision(request, log, directory.write_state, exits, sync)
+        run = Supervision(request, log, directory.write_state, exits, sync, directory.watched)
         pid = run.start(fds.pop("stdin", None))
         if pid is None:
             return

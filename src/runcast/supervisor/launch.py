@@ -9,6 +9,7 @@ sockets), a fresh interpreter supervises this one run: the same code, 10 to 40 m
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import socket
@@ -26,6 +27,7 @@ __all__ = ["launch"]
 
 _ANSWER_SECONDS = 30.0
 _START_SECONDS = 20.0
+_LEAST_BYTES, _LEAST_FILES = 64 * 1024, 16  # for the files of a run, its outcome above all
 _NAMESPACES = ("mnt", "pid", "net", "user", "ipc", "uts")
 _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 
@@ -99,6 +101,16 @@ def _inherited() -> dict[str, str]:
     return {"RUNCAST_RUN_ID": run_id} if run_id else {}
 
 
+def _check_room(store: str) -> None:
+    """Refuse a full disk, where the outcome may find no room in the end."""
+    room = os.statvfs(store)
+    free, files = room.f_bavail, room.f_favail
+    if os.geteuid() == 0:  # who may use what is set aside for root
+        free, files = room.f_bfree, room.f_ffree
+    if (room.f_blocks and free * room.f_frsize < _LEAST_BYTES) or (room.f_files and files < _LEAST_FILES):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
     """Have the run in the folder `request["new"]` started; it is at `request["path"]` afterwards.
 
@@ -110,7 +122,9 @@ def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
 
     Raises:
         SupervisorLost: nobody could be made to supervise it; nothing was started.
+        OSError: the disk is full.
     """
+    _check_room(store)
     message = pack_request(request | {"fds": list(fds)})
     name = f".supervisors/{_context()}"
     path = f"{store}/{name}"

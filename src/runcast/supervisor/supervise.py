@@ -21,6 +21,7 @@ from typing import Any
 from runcast.log import LogWriter
 from runcast.model import Channel, Outcome, Reason, State
 from runcast.supervisor.control import Connection
+from runcast.supervisor.limits import Limits
 from runcast.supervisor.pump import Pipe, Pump
 from runcast.supervisor.spawn import CannotStart, spawn
 from runcast.supervisor.tree import Tree
@@ -43,6 +44,7 @@ class Supervision:
         log: where the output goes; closed at the end.
         tell: called with the state whenever it changes.
         exits: a descriptor that becomes readable when a child may have ended.
+        watched: returns a number that changes whenever somebody notes that they watch.
         sync: has the log survive a power loss so far; called at most once a second.
     """
 
@@ -53,18 +55,19 @@ class Supervision:
         tell: Callable[[dict[str, Any]], None],
         exits: int,
         sync: Callable[[], None],
+        watched: Callable[[], int],
     ) -> None:
         self._request = request
         self._log = log
         self._tell = tell
         self._exits = exits
         self._sync = sync
+        self._watched = watched
         self._poll = select.poll()
         self._connections: dict[int, Connection] = {}
         self._calls: dict[int, Callable[[], object]] = {}
         self._listener: socket.socket | None = None
         self._deaf = False  # no more connections can be had at the moment
-        self._lifeline: int | None = None
         self._stdin: int | None = None
         self._stdin_queue: list[tuple[Connection, memoryview, bool]] = []
         self._reason: Reason | None = None
@@ -101,13 +104,8 @@ class Supervision:
         self._tree = Tree(pid)
         pipes = [Pipe(out_read, Channel.STDOUT), Pipe(err_read, Channel.STDERR)]
         self._pump = Pump(self._log, pipes, self._poll.unregister)
-        self._state = {
-            "state": State.RUNNING.value,
-            "pid": pid,
-            "supervisor": os.getpid(),
-            "started_at": time.time(),
-        }
-        self._tell(self._state)
+        self._state = {"pid": pid, "supervisor": os.getpid(), "started_at": time.time()}
+        self._tell_state(State.RUNNING)
         return pid
 
     def _open_stdin(self, given: int | None, theirs: list[int]) -> int:
@@ -125,8 +123,7 @@ class Supervision:
 
     def depend_on(self, lifeline: int) -> None:
         """Kill the run when the other end of a pipe is closed: its owner, and every reader, is gone."""
-        self._lifeline = lifeline  # the caller's to close
-        self._poll.register(lifeline, select.POLLIN)
+        self.hear(lifeline, lambda: self._stop(Reason.STOPPED, signal.SIGKILL, 0, time.monotonic()))
 
     def listen(self, listener: socket.socket) -> None:
         """Take requests from a control socket."""
@@ -134,7 +131,7 @@ class Supervision:
         self._poll.register(listener, select.POLLIN)
 
     def hear(self, fd: int, call: Callable[[], object]) -> None:
-        """Call something, once, when a descriptor is readable or hung up."""
+        """Call something, once, when a descriptor is readable or hung up. It is the caller's to close."""
         self._calls[fd] = call
         self._poll.register(fd, select.POLLIN)
 
@@ -142,9 +139,8 @@ class Supervision:
         """Supervise until the log is closed; return how the run ended."""
         self._poll.register(self._exits, select.POLLIN)
         now = time.monotonic()
-        timeout, idle = self._request.get("timeout"), self._request.get("idle_timeout")
-        self._timeout_at = None if timeout is None else now + timeout
-        self._idle, self._heard, self._heard_bytes = idle, now, 0
+        self._limits = Limits(self._request, self._watched, now)
+        self._heard_bytes = 0
         self._sync_at, self._synced = now + 1.0, 0
         try:
             while not self._ended(now):
@@ -158,9 +154,6 @@ class Supervision:
                         self._reap(now)
                     elif self._listener is not None and fd == self._listener.fileno():
                         self._accept()
-                    elif fd == self._lifeline:
-                        self._poll.unregister(fd)
-                        self._stop(Reason.STOPPED, signal.SIGKILL, 0, now)
                     elif fd == self._stdin:
                         self._feed_stdin(event)
                     elif fd in self._calls:
@@ -170,15 +163,16 @@ class Supervision:
                         self._serve(fd, now)
                 self._pump.expire(now)
                 self._expire(now)
+        except BaseException:  # a run that nobody supervises must not go on
+            self._tree.kill(KILL_SECONDS)
+            raise
         finally:
             self._close()
         assert self._outcome is not None
         return self._outcome
 
     def _wait_ms(self, now: float) -> float | None:
-        deadlines = [self._pump.due(), self._timeout_at, self._kill_at, self._drain_until]
-        if self._idle is not None:
-            deadlines.append(self._heard + self._idle)
+        deadlines = [self._pump.due(), self._limits.due(), self._kill_at, self._drain_until]
         if self._pump.bytes != self._synced:
             deadlines.append(self._sync_at)
         soonest = min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -189,17 +183,15 @@ class Supervision:
     def _expire(self, now: float) -> None:
         """Do what the time has come for."""
         if self._pump.bytes != self._heard_bytes:
-            self._heard, self._heard_bytes = now, self._pump.bytes
+            self._heard_bytes = self._pump.bytes
+            self._limits.heard(now)
         if now >= self._sync_at and self._pump.bytes != self._synced:
             self._sync_at, self._synced = now + 1.0, self._pump.bytes
             self._sync()
-        if self._reason is None and self._outcome is None:
-            if self._timeout_at is not None and now >= self._timeout_at:
-                self._stop(Reason.TIMED_OUT, signal.SIGTERM, STOP_GRACE, now)
-            elif self._idle is not None and now >= self._heard + self._idle:
-                self._stop(Reason.IDLE_TIMED_OUT, signal.SIGTERM, STOP_GRACE, now)
-        self._timeout_at = None if self._reason is not None else self._timeout_at
-        self._idle = None if self._reason is not None else self._idle
+        if self._reason is not None or self._outcome is not None:
+            self._limits.end()
+        elif (reason := self._limits.exceeded(now)) is not None:
+            self._stop(reason, signal.SIGTERM, STOP_GRACE, now)
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = None
             if not self._tree.kill(KILL_SECONDS):

@@ -21,7 +21,7 @@ from runcast.web.http import Reply
 from runcast.web.responder import Authorize, Responder, by_id_alone
 from runcast.web.streams import pull
 from runcast.web.views import STOP_UNWATCHED, stream_reply
-from runcast.web.wsgi import to_request
+from runcast.web.wsgi import client_gone, to_request
 
 __all__ = ["Runcast"]
 
@@ -104,7 +104,7 @@ def _serve(path: str = "") -> Response:
 
 
 def _response(reply: Reply) -> Response:
-    body = reply.body if reply.stream is None else pull(reply.stream)
+    body = reply.body if reply.stream is None else pull(reply.stream, client_gone(flask_request.environ))
     response = Response(body, reply.status)
     del response.headers["Content-Type"]
     response.headers.extend(reply.headers)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import closing
 from copy import copy
 from dataclasses import dataclass, field
 
 from runcast.model import CHUNK_BYTES, Channel, Reading
-from runcast.readers import Steps, Wait, drive, hub
+from runcast.readers import Steps, Wait, hub
 from runcast.run import Run
 from runcast.wire.encoder import Encoder
 from runcast.wire.place import START, Place
@@ -94,6 +95,14 @@ class LogViewing(Viewing):
         self.log = stream.run.open_log()
         self.encoder = stream.encoder(stream.place)
         self._state: object = None
+        self._noted = 0.0
+        self._note_every = float(stream.run.request.get("stop_unwatched") or 0) / 4
+
+    def _note(self, now: float) -> None:
+        """Note that somebody watches, where the run ends if nobody does."""
+        if self._note_every and now - self._noted >= self._note_every:
+            self._noted = now
+            self.stream.run.directory.touch_watched()
 
     @property
     def offset(self) -> int:  # type: ignore[override]
@@ -136,6 +145,7 @@ class LogViewing(Viewing):
         ending = woken = False
         try:
             while not self.stopping and not self.finished:
+                self._note(time.monotonic())
                 seen = [(watch, watch.version)] if watch else []
                 before = encoder.next
                 reading = self._read()
@@ -165,7 +175,7 @@ class LogViewing(Viewing):
                 elif stream.keepalive is not None and now - told >= stream.keepalive:
                     yield encoder.beat()
                     told = now
-                wait = _LOOK_SECONDS
+                wait = min(_LOOK_SECONDS, self._note_every or _LOOK_SECONDS)
                 if stream.interval is not None:
                     wait = min(wait, max(stream.interval - (now - heard), 0.001))
                 yield Wait(seen, wait)
@@ -187,6 +197,19 @@ class LogViewing(Viewing):
         return rest + self.encoder.exit(self.stream.run.state, outcome)
 
 
-def pull(viewing: Viewing) -> Iterator[bytes]:
-    """Yield the bytes of a live reply, blocking this thread while there are none."""
-    return (data for data in drive(viewing.steps()) if data)
+def pull(viewing: Viewing, gone: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
+    """Yield the bytes of a live reply, blocking this thread while there are none.
+
+    Args:
+        viewing: the viewer's.
+        gone: says whether the viewer has left; asked while there is nothing to say.
+    """
+    with closing(viewing.steps()) as steps:
+        for step in steps:
+            if not isinstance(step, Wait):
+                if step:
+                    yield step
+                continue
+            hub().wait(step.seen, step.timeout)
+            if gone():
+                return

@@ -7,6 +7,7 @@ hub, so it holds its thread; a closed connection is noticed at the next bytes or
 from __future__ import annotations
 
 import http
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from runcast.web.logs import problem_reply
 from runcast.web.responder import Authorize, Responder, allow_all
 from runcast.web.streams import pull
 
-__all__ = ["RunsWSGI", "send_reply", "to_request"]
+__all__ = ["RunsWSGI", "client_gone", "send_reply", "to_request"]
 
 StartResponse = Callable[..., Any]
 
@@ -83,4 +84,27 @@ def send_reply(reply: Reply, environ: dict[str, Any], start_response: StartRespo
         start_response(status, headers)
         return [] if head else [reply.body]
     start_response(status, headers)
-    return [] if head else pull(reply.stream)
+    return [] if head else pull(reply.stream, client_gone(environ))
+
+
+def client_gone(environ: dict[str, Any]) -> Callable[[], bool]:
+    """Return what tells whether the client has left, as far as the server lets us know.
+
+    WSGI has no word for it: without a way of the server's own, a client that left is noticed when
+    something is written to it, at the second keep-alive at the latest.
+    """
+    if callable(told := environ.get("waitress.client_disconnected")):
+        return lambda: bool(told())
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if not isinstance(connection, socket.socket):
+        return lambda: False
+
+    def gone() -> bool:
+        try:
+            return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except (OSError, ValueError):  # reset, or closed; ValueError: TLS cannot be peeked into
+            return not hasattr(connection, "pending")
+
+    return gone

@@ -23,7 +23,7 @@ const POLL_HIDDEN = 10000;
  *
  * A source has: look(), which brings it up to date; poll(), the same for one that does not listen;
  * url(), the event stream from where it is; events, the names to listen to; take(name, text), an
- * event; behind(), whether a look found more than was taken; over, whether there is nothing to come.
+ * event, which returns whether to look again; behind(), whether a look found more than was taken; over, whether there is nothing to come.
  *
  * @param status called with "live", "polling", "retrying", "signed out", "gone" or "over", and an error
  */
@@ -101,8 +101,7 @@ function listen(source, opened) {
     for (const name of source.events) {
       stream.addEventListener(name, (event) => {
         alive();
-        source.take(name, event.data);
-        if (source.over) end(heard);
+        if (source.take(name, event.data) || source.over) end(heard);
       });
     }
     stream.addEventListener("restart", () => end(heard));

@@ -6,8 +6,12 @@
 import { LONGEST_LINE, Line, styleNames, Terminal } from "./terminal.js";
 import { count } from "./words.js";
 
-const MOST_LINES = 20000; // in the page; a browser lays these out in a moment, ten times as many not
+const MOST_LINES = 20000; // in the page; ten times as many and a browser gets slow
 const MOST_CHARACTERS = 8 << 20;
+// Lines come and go in blocks. Those out of sight are laid out when one scrolls there, not before.
+const BLOCK_LINES = 500;
+const BLOCK_CHARACTERS = 1 << 18;
+const REST = 3; // times as long as drawing took, before it is done again: a flood leaves time for clicks
 const NEAR_END = 30; // pixels from the end that still count as being there
 
 const CLASSES = { stdout: "line", stderr: "line err", data: "line data" };
@@ -18,11 +22,13 @@ export class Output {
   #jump;
   #onCut;
   #channels = new Map();
-  #kept = []; // lines and notes, in order
+  #blocks = [];
+  #lines = 0; // in all blocks
   #size = 0; // their characters
-  #fresh = []; // not yet on the page
-  #changed = new Set(); // on the page, with another text
-  #drawing = 0;
+  #changed = new Set(); // lines on the page that have another text by now
+  #drawing = false;
+  #rested = 0; // when drawing may be done again
+  #top = 0; // where the scroller was last
   #following = true;
   #partial = false; // the beginning of a line is missing: up to its end, nothing is shown
 
@@ -39,6 +45,7 @@ export class Output {
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     jump.addEventListener("click", () => {
       this.#follow(true);
+      this.#toEnd();
       scroller.focus({ preventScroll: true });
     });
     new ResizeObserver(() => this.#following && this.#toEnd()).observe(scroller);
@@ -82,7 +89,7 @@ export class Output {
       channel = { line: null };
       channel.terminal = new Terminal(
         () => {
-          if (!channel.line || channel.line.gone) {
+          if (!channel.line || channel.line.block.gone) {
             channel.line = new Line();
             channel.line.channel = name;
             this.#append(channel.line);
@@ -93,8 +100,8 @@ export class Output {
         },
         () => {
           const line = channel.terminal.line(); // an empty line is a line
+          line.block.size += line.text.length;
           this.#size += line.text.length;
-          line.counted = line.text.length;
           channel.line = null;
         },
       );
@@ -104,64 +111,93 @@ export class Output {
   }
 
   #append(line) {
-    this.#kept.push(line);
-    this.#fresh.push(line);
-    // Not at every line: removing from the front of a long list costs.
-    if (this.#kept.length > MOST_LINES * 1.05 || this.#size > MOST_CHARACTERS * 1.05) this.#trim();
+    let block = this.#blocks.at(-1);
+    if (!block || block.lines.length >= BLOCK_LINES || block.size >= BLOCK_CHARACTERS) {
+      block = { lines: [], size: 0, shown: 0, gone: false, element: null };
+      this.#blocks.push(block);
+      this.#trim();
+    }
+    line.block = block;
+    block.lines.push(line);
+    this.#lines += 1;
   }
 
   #trim() {
-    let drop = 0;
-    while (this.#kept.length - drop > MOST_LINES || (this.#size > MOST_CHARACTERS && drop < this.#kept.length - 1)) {
-      const line = this.#kept[drop];
-      this.#size -= line.counted || 0;
-      line.gone = true;
-      line.element?.remove();
-      this.#changed.delete(line);
-      drop += 1;
+    while (this.#lines > MOST_LINES || (this.#size > MOST_CHARACTERS && this.#blocks.length > 2)) {
+      const block = this.#blocks.shift();
+      block.gone = true;
+      block.element?.remove();
+      this.#lines -= block.lines.length;
+      this.#size -= block.size;
+      this.#onCut();
     }
-    this.#kept.splice(0, drop);
-    this.#fresh = this.#fresh.filter((line) => !line.gone);
-    this.#onCut();
   }
 
   #draw() {
     if (this.#drawing) return;
-    this.#drawing = 1;
+    this.#drawing = true;
     const draw = () => {
-      if (!this.#drawing) return;
-      this.#drawing = 0;
+      this.#drawing = false;
+      const began = performance.now();
       this.#render();
+      const took = performance.now() - began;
+      this.#rested = took > 10 ? began + took * (1 + REST) : 0;
     };
     // A hidden tab gets no frames, and must not pile up lines until it is seen.
-    if (document.hidden) setTimeout(draw, 200);
+    const rest = document.hidden ? 200 : this.#rested - performance.now();
+    if (rest > 0) setTimeout(draw, rest);
     else requestAnimationFrame(draw);
   }
 
   #render() {
-    for (const line of this.#changed) fill(line);
+    for (const line of this.#changed) if (!line.block.gone) fill(line);
     this.#changed.clear();
-    const fragment = document.createDocumentFragment();
-    for (const line of this.#fresh) fragment.append(fill(line));
-    this.#fresh = [];
-    this.#list.append(fragment);
+    const last = this.#blocks.length - 1;
+    for (const [at, block] of this.#blocks.entries()) {
+      if (block.shown < block.lines.length) {
+        const fragment = document.createDocumentFragment();
+        for (const line of block.lines.slice(block.shown)) fragment.append(fill(line));
+        block.shown = block.lines.length;
+        if (!block.element) {
+          block.element = document.createElement("div");
+          block.element.className = "block";
+          this.#list.append(block.element);
+        }
+        block.element.append(fragment);
+      }
+      // Not the last ones, whose true heights decide where the end is.
+      if (at === last - 2 && !block.settled) {
+        for (const earlier of this.#blocks.slice(0, last - 1)) settle(earlier);
+      }
+    }
     if (this.#following) this.#toEnd();
   }
 
   #toEnd() {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#top = this.#scroller.scrollTop;
   }
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    this.#follow(scrollHeight - scrollTop - clientHeight < NEAR_END, false);
+    // Away from the end is not enough: lines that came since the last drawing move the end, too.
+    if (scrollHeight - scrollTop - clientHeight < NEAR_END) this.#follow(true);
+    else if (scrollTop < this.#top) this.#follow(false);
+    this.#top = scrollTop;
   }
 
-  #follow(following, move = true) {
+  #follow(following) {
     this.#following = following;
     this.#jump.hidden = following;
-    if (move && following) this.#toEnd();
   }
+}
+
+/** Have a block laid out only when it is in sight; till then it is as high as its lines, unwrapped. */
+function settle(block) {
+  if (block.settled) return;
+  block.settled = true;
+  block.element.style.containIntrinsicBlockSize = `auto ${block.lines.length * 1.55}em`;
+  block.element.classList.add("settled");
 }
 
 function fill(line) {

@@ -7,6 +7,9 @@ import { bytes, commandLine, count, duration, moment, seconds, sentence, verdict
 
 // How much of a long output is fetched and shown, in bytes from its end.
 const RECENT = 8 << 20;
+// How far behind a page may be before it skips to what is recent. A flood of output goes faster than
+// it can be shown, and what is skipped would have left the page at once.
+const LAG = 32 << 20;
 
 const $ = (id) => document.getElementById(id);
 const id = decodeURIComponent(location.pathname.replace(/\/+$/, "").split("/").pop());
@@ -23,6 +26,7 @@ const source = {
   offset: null,
   lines: 0,
   countFrom: 0, // the offset from which on lines are counted here
+  looked: 0, // the offset at which the tail was last asked for
   heard: performance.now(),
 
   async look() {
@@ -62,27 +66,37 @@ const source = {
 
   take(name, text) {
     const value = JSON.parse(text);
-    if (name === "message") for (const chunk of value.chunks) this.chunk(chunk);
-    else if (name === "progress") showProgress(value);
+    if (name === "message") {
+      for (const chunk of value.chunks) this.chunk(chunk);
+      return this.offset - this.looked > LAG; // time to ask how far the end is
+    }
+    if (name === "progress") showProgress(value);
     else if (name === "exit") {
       this.update({ ...this.run, ...value, closed: true });
       this.end();
     } else this.update({ ...this.run, ...value });
+    return false;
   },
 
   update(run) {
-    const first = !this.run;
-    this.run = run;
-    if (first) {
-      const tail = Number(run.tail_offset);
-      this.offset = Math.max(0, tail - RECENT);
-      if (this.offset) {
-        output.skipLine();
-        this.lines = run.lines;
-        this.countFrom = tail;
-      }
+    const tail = Number(run.tail_offset);
+    if (!this.run) {
+      this.offset = 0;
+      if (tail > RECENT) this.skip(tail, run.lines);
+    } else if (tail - this.offset > LAG) {
+      output.note(`${bytes(tail - RECENT - this.offset)} of output are skipped here: they came too fast to be shown`);
+      this.skip(tail, run.lines);
     }
+    this.run = run;
+    this.looked = this.offset;
     showRun(run);
+  },
+
+  skip(tail, lines) {
+    this.offset = tail - RECENT;
+    this.lines = lines;
+    this.countFrom = tail;
+    output.skipLine();
   },
 
   chunk(chunk) {

@@ -28,6 +28,7 @@ const source = {
 
   take(name, text) {
     show(JSON.parse(text));
+    return false;
   },
 };
 

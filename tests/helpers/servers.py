@@ -1,0 +1,124 @@
+"""Real servers for tests: an application in a file of its own, under the server that users have.
+
+Each server is a process group that is gone at the end of the block. A port is chosen by the
+kernel and given to the server, which may be killed and started again at the same one.
+"""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from tests.helpers.wait import MS, wait_until
+
+LONG = 15000 * MS
+
+ASGI = """
+    import os
+    from runcast import Store
+    from runcast.web.asgi import RunsASGI
+    app = RunsASGI(Store.open(), allow_any_command=True)
+"""
+WSGI = ASGI.replace("asgi", "wsgi").replace("ASGI", "WSGI")
+
+COMMANDS = {
+    "uvicorn": "uvicorn --log-level warning --port {port} {app}:app",
+    "gunicorn": "gunicorn -k gthread --threads 40 --workers {workers} --bind 127.0.0.1:{port} {app}:app",
+}
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """A server process with one application. Use as a context manager."""
+
+    def __init__(self, folder: Path, server: str, code: str, *, workers: int = 1) -> None:
+        self.port = free_port()
+        self._folder = folder
+        (folder / "served_app.py").write_text(textwrap.dedent(code))
+        command = COMMANDS[server].format(port=self.port, app="served_app", workers=workers)
+        self._command = [sys.executable, "-m", *command.split()]
+        self._log = folder / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def root(self) -> str:
+        """The server's URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        environment = os.environ | {"PYTHONPATH": str(self._folder)}
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        wait_until(self._answers, timeout=LONG, what=f"an answer of {self._command}")
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self._log.read_text()
+        with contextlib.suppress(OSError), self.connect() as connection:
+            connection.request("GET", "/runs/none")
+            return connection.getresponse().status == 404
+        return False
+
+    def kill(self) -> None:
+        """Kill the whole process group at once."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[http.client.HTTPConnection]:
+        """Give a connection."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONG)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers (names in lower case) and body of one request."""
+        with self.connect() as connection:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, named)
+            response = connection.getresponse()
+            told = {name.lower(): value for name, value in response.getheaders()}
+            return response.status, told, response.read()
+
+    @contextlib.contextmanager
+    def stream(self, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
+        """Give the response of a GET whose body goes on; `read1` returns what is there."""
+        with self.connect() as connection:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request("GET", path, headers=named)
+            yield connection.getresponse()
+
+    def __enter__(self) -> "Server":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()

@@ -1,0 +1,124 @@
+"""One URL, every client: each form says the whole log, live, and how it ended."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from runcast import Run, Store
+from tests.helpers.servers import LONG, Server
+from tests.helpers.wait import wait_until
+from tests.unit.wire.eventsource import EventSource
+
+# Says one line, and the rest when the file `go` is there.
+TWO_STEPS = "echo one; echo two >&2; while [ ! -e go ]; do sleep 0.02; done; printf three; exit 3"
+ACCEPTS = {
+    "text": "text/plain",
+    "sse": "text/event-stream",
+    "ndjson": "application/x-ndjson",
+}
+
+
+@pytest.fixture
+def run(store: Store, tmp_path: Path) -> Run:
+    """Start a run that stops half way until `go` is made in the test's folder."""
+    (tmp_path / "steps.sh").write_text(TWO_STEPS)  # its text is not in the run's command line
+    run = store.start(["bash", "steps.sh"], cwd=tmp_path)
+    wait_until(lambda: run.tail_offset == 8, what="the first two lines")
+    return run
+
+
+@pytest.mark.parametrize("form", ACCEPTS)
+def test_first_line_arrives_while_the_run_goes_on(
+    server: Server, run: Run, tmp_path: Path, form: str
+) -> None:
+    """The first line is there before the second was written, and the rest comes when it is."""
+    with server.stream(f"/runs/{run.id}/log", Accept=ACCEPTS[form]) as response:
+        seen = b""
+        while b"two" not in seen:
+            seen += response.read1()
+        assert b"one" in seen
+        assert b"three" not in seen
+        (tmp_path / "go").touch()
+        seen += response.read()
+    assert b"three" in seen
+
+
+def test_curl_streams_bytes(server: Server, run: Run, tmp_path: Path) -> None:
+    """curl without options gets the bytes as they come, and with `end=1` the outcome as a last line."""
+    curl = ["curl", "-sN", f"{server.root}/runs/{run.id}/log?end=1"]
+    with subprocess.Popen(curl, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert sorted([process.stdout.readline(), process.stdout.readline()]) == [b"one\n", b"two\n"]
+        (tmp_path / "go").touch()
+        rest = process.communicate(timeout=LONG)[0]
+    assert rest == b"three\n[runcast: exit code 3]\n"
+
+
+def test_events_say_lines_and_the_exit(server: Server, run: Run, tmp_path: Path) -> None:
+    """An EventSource sees each line as one event, and the exit by name."""
+    (tmp_path / "go").touch()
+    run.wait()
+    body = server.ask("GET", f"/runs/{run.id}/log", Accept="text/event-stream")[2]
+    events = EventSource().read(body)
+    assert [event.type for event in events] == ["run", "message", "message", "message", "exit"]
+    assert sorted(event.data for event in events[1:4]) == ["one", "three", "two"]
+    assert json.loads(events[-1].data)["outcome"]["code"] == 3
+    assert events[-1].id == f"{run.id}:end"
+
+
+def test_long_poll_goes_on_from_next(server: Server, run: Run, tmp_path: Path) -> None:
+    """Polling with `next` sees everything once, answers at once when there is news, and tells the end."""
+    text, offset, closed = "", "-1", False
+    while not closed:
+        path = f"/runs/{run.id}/log?offset={offset}"
+        reply = json.loads(server.ask("GET", path, Accept="application/json")[2])
+        text += "".join(chunk["text"] for chunk in reply["chunks"])
+        offset, closed = reply["next"], reply["closed"]
+        if "two" in text and "one" in text:
+            (tmp_path / "go").touch()
+    assert sorted(text.split("\n")) == ["one", "three", "two"]
+    assert reply["outcome"]["code"] == 3
+    again = server.ask("GET", f"/runs/{run.id}/log?offset={offset}", Accept="application/json")[2]
+    assert json.loads(again)["closed"]
+
+
+def test_poll_without_waiting_answers_at_once(server: Server, run: Run) -> None:
+    """`wait=0` at the tail of a live log is an empty answer, not a wait."""
+    path = f"/runs/{run.id}/log?offset=now&wait=0"
+    reply = json.loads(server.ask("GET", path, Accept="application/json")[2])
+    assert reply["chunks"] == []
+    assert reply["closed"] is False
+
+
+def test_range_and_places(server: Server, run: Run, tmp_path: Path) -> None:
+    """`Range`, `tail`, `line`, `offset` and `channel` choose what is read."""
+    (tmp_path / "go").touch()
+    run.wait()
+    whole = run.output(encoding=None)
+    log = f"/runs/{run.id}/log"
+    assert server.ask("GET", log, Range="bytes=1-4")[2] == whole[1:5]
+    assert server.ask("GET", log, Range="bytes=-5")[2] == b"three"
+    assert server.ask("GET", f"{log}?tail=1")[2] == b"three"
+    assert server.ask("GET", f"{log}?line=2")[2] == whole[4:]
+    assert server.ask("GET", f"{log}?offset=4")[2] == whole[4:]
+    assert server.ask("GET", f"{log}?channel=stderr")[2] == b"two\n"
+    status, headers, _ = server.ask("GET", log, Range="bytes=2-3")
+    assert (status, headers["content-range"]) == (206, f"bytes 2-3/{len(whole)}")
+
+
+def test_headers_of_a_live_reply(server: Server, run: Run) -> None:
+    """Nothing between us and the client may hold back, keep or guess."""
+    with server.stream(f"/runs/{run.id}/log") as response:
+        assert response.getheader("X-Accel-Buffering") == "no"
+        assert response.getheader("Cache-Control") == "no-store, no-transform"
+        assert response.getheader("X-Content-Type-Options") == "nosniff"
+        assert response.getheader("Transfer-Encoding") == "chunked"
+
+
+def test_head_reads_nothing(server: Server, run: Run) -> None:
+    """A HEAD of a live log is answered at once, without a body."""
+    status, headers, body = server.ask("HEAD", f"/runs/{run.id}/log")
+    assert (status, body) == (200, b"")
+    assert headers["content-type"].startswith("text/plain")

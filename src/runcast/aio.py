@@ -77,11 +77,11 @@ class AsyncRun(RunBase):
         await asyncio.to_thread(self._control, self._stop_request(grace, signal))
 
     async def kill(self) -> None:
-        """Kill the run and everything it started, at once. Does not wait."""
+        """Kill the run and everything it started, at once. Does not wait. Raises what `stop` does."""
         await asyncio.to_thread(self._control, self._stop_request(0, SIGKILL))
 
     async def signal(self, number: int) -> None:
-        """Send a signal to the run's process group."""
+        """Send a signal to the run's process group. Raises what `stop` does."""
         await asyncio.to_thread(self._control, self._signal_request(number))
 
     async def send(self, data: bytes | str, *, eof: bool = False) -> None:

@@ -26,6 +26,11 @@ This module imports nothing of ours.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runcast.model import Outcome
+
 from typing import Any
 
 __all__ = [
@@ -115,7 +120,7 @@ class RunFinished(RuncastError):
 class RunFailed(RuncastError):
     """`check=True` was asked for and the outcome is not ok; `outcome` tells why."""
 
-    def __init__(self, run_id: str, outcome: object) -> None:
+    def __init__(self, run_id: str, outcome: Outcome) -> None:
         super().__init__(f"run {run_id} was not ok: {outcome}")
         self.run_id = run_id
         self.outcome = outcome

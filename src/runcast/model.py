@@ -8,7 +8,9 @@ Must not know: files, processes, sockets, HTTP. Imports nothing of ours but `err
 from __future__ import annotations
 
 import signal as _signal
+import time
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from runcast.errors import BadOffset, OffsetBeyondTail
@@ -23,6 +25,7 @@ __all__ = [
     "State",
     "format_offset",
     "parse_offset",
+    "rfc3339",
 ]
 
 CHUNK_BYTES = 64 * 1024  # one read or write: the capacity of a Linux pipe; larger Python blocks are slower
@@ -209,3 +212,16 @@ def parse_offset(text: str, tail: int) -> int:
     if offset > tail:
         raise OffsetBeyondTail(offset, tail)
     return offset
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """Return a time in RFC 3339, in UTC, to the microsecond; None for 0.0, which means unknown."""
+    if not seconds:
+        return None
+    whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(whole)}.{micro:06d}Z"

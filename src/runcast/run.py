@@ -17,13 +17,14 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 from runcast.errors import (
     RunFailed,
     RunFinished,
+    RunNotFound,
     StartFailed,
     SupervisorLost,
     UsageError,
     WaitTimeout,
 )
 from runcast.log import FileLog, RunDirectory
-from runcast.model import Channel, Chunk, Outcome, Reason, State, format_offset
+from runcast.model import Channel, Chunk, Outcome, Reason, State, format_offset, rfc3339
 from runcast.readers import Cursor, Followed, Lines, Steps, Wait, begin, drive, follow, until
 from runcast.supervisor.control import ask
 from runcast.supervisor.recover import recover
@@ -56,18 +57,10 @@ class Place(TypedDict, total=False):
 def _channels(asked: Channels) -> frozenset[Channel] | None:
     if asked is None:
         return None
-    names = [asked] if isinstance(asked, str) else list(asked)
     try:
-        return frozenset(Channel(name) for name in names)
+        return frozenset(map(Channel, [asked] if isinstance(asked, str) else asked))
     except ValueError:
         raise UsageError(f"expected channels among stdout, stderr and data, got {asked!r}") from None
-
-
-def _rfc3339(seconds: float | None) -> str | None:
-    if not seconds:
-        return None
-    whole, milliseconds = divmod(int(seconds * 1000), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03d}Z"
 
 
 class RunBase:
@@ -131,9 +124,7 @@ class RunBase:
     @property
     def state(self) -> State:
         """Where it is in its life. Looking settles a run whose supervisor died."""
-        outcome = self.outcome
-        if outcome is None and recover(self.directory.path):
-            outcome = self.outcome
+        outcome = self._settled()
         if outcome is None:
             return State(self.directory.state().get("state", State.STARTING))
         return State.LOST if outcome.reason is Reason.LOST else State.EXITED
@@ -155,7 +146,7 @@ class RunBase:
     def to_json(self) -> dict[str, Any]:
         """Return what there is to know, as JSON values; times are RFC 3339, in UTC."""
         log, state, outcome = self.open_log(), self.state, self.outcome
-        ended = outcome and outcome.to_json() | {"ended_at": _rfc3339(outcome.ended_at)}
+        ended = outcome and outcome.to_json() | {"ended_at": rfc3339(outcome.ended_at)}
         return {
             "id": self.id,
             "name": self.name,
@@ -164,8 +155,8 @@ class RunBase:
             "state": state.value,
             "pid": self.directory.state().get("pid"),
             "outcome": ended,
-            "created_at": _rfc3339(self.created_at),
-            "started_at": _rfc3339(self.started_at),
+            "created_at": rfc3339(self.created_at),
+            "started_at": rfc3339(self.started_at),
             "ended_at": ended and ended["ended_at"],
             "tail_offset": format_offset(log.tail_offset),
             "lines": log.lines,
@@ -174,7 +165,7 @@ class RunBase:
 
     def settle(self) -> None:
         """Find out whether the supervisor still lives; a run that lost it is over then."""
-        recover(self.directory.path)
+        self._ended()
 
     def _follow_steps(
         self, timeout: float | None, channel: Channels, **place: Unpack[Place]
@@ -201,10 +192,14 @@ class RunBase:
         for _channel, line in lines.flush():
             yield line
 
-    def _ended(self) -> Outcome | None:
+    def _settled(self) -> Outcome | None:
         outcome = self.outcome
-        if outcome is None and recover(self.directory.path):
-            outcome = self.outcome
+        return self.outcome if outcome is None and recover(self.directory.path) else outcome
+
+    def _ended(self) -> Outcome | None:
+        outcome = self._settled()
+        if outcome is None and not os.path.isdir(self.directory.path):  # there never will be one
+            raise RunNotFound(self.id, f"the store {os.path.dirname(self.directory.path)}")
         return outcome
 
     def _wait_steps(self, timeout: float | None) -> Steps[Outcome | None]:

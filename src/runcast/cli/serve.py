@@ -80,7 +80,7 @@ def command(
     Ctrl-C or SIGTERM end the server; its runs go on, and the next server shows them.
     """
     for package in _NEEDS:
-        if find_spec(package) is None:
+        if not _installed(package):
             tell(f"expected the server's packages, {package} is not installed: pip install 'runcast[server]'")
             return exit_codes.ERROR
     from runcast.server.serve import Options, serve
@@ -98,6 +98,13 @@ def command(
     )
     serve(options, _announce)
     return exit_codes.OK
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # somebody took it away on purpose
+        return False
 
 
 def _announce(urls: list[str]) -> None:

@@ -216,8 +216,16 @@ class LogWriter(ABC):
         if self._cap is None:
             return
         while self._old_cost > self._cap - self._segment_bytes and self._old:
-            victim = next((i for i, old in enumerate(self._old) if old.start + old.size > self._cap // 2), 0)
-            segment = self._old.pop(victim)
+            segment = self._old.pop(self._behind_head(self._cap // 2))
             self._old_cost -= segment.cost
             self._drop(segment.start)
             self.truncated = True
+
+    def _behind_head(self, most: int) -> int:
+        """Return which kept segment is the first that does not belong to the head."""
+        cost = 0
+        for number, old in enumerate(self._old):
+            cost += old.cost
+            if cost > most or old.start + old.size > most:
+                return number
+        return 0

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
+from runcast.errors import OffsetBeyondTail
 from runcast.model import Chunk
 from runcast.readers.cursor import Cursor
 from runcast.readers.hub import Seen, Watch, Watchable, hub
@@ -90,11 +91,15 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
             moved = False
             for one in active:
                 before = one.cursor.offset
-                for chunk in one.cursor.read():
+                for chunk in _read(one):
                     yield one.key, chunk
+                    heard = time.monotonic()
                 moved = moved or one.cursor.offset != before
             if moved:
-                heard, woken = time.monotonic(), False
+                woken = False
+                if timeout is not None and time.monotonic() - heard >= timeout:  # a filter left all of it out
+                    yield None
+                    heard = time.monotonic()
                 continue
             ended = [one for one in active if one.ending]
             for one in active:
@@ -121,6 +126,14 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
         for one in followed:
             if one.watch:
                 one.watch.close()
+
+
+def _read(one: Followed[Key]) -> list[Chunk]:
+    try:
+        return one.cursor.read()
+    except (OffsetBeyondTail, FileNotFoundError):
+        one.look()  # it was removed, most likely: that is a better error
+        raise
 
 
 def until(

@@ -6,6 +6,7 @@ splits at U+2028 and others that are part of the text. Pure: chunks in, lines ou
 
 from __future__ import annotations
 
+from runcast import utf8
 from runcast.model import Channel, Chunk
 
 __all__ = ["LINE_BYTES", "Lines"]
@@ -53,7 +54,7 @@ class Lines:
         if self._size[channel] < self._most:
             return []
         data = b"".join(self._rest.pop(channel))
-        cut = utf8_cut(data)
+        cut = utf8.cut(data)
         cut -= data[:cut].endswith(b"\r")  # it may belong to the line's end
         self._parted.add(channel)
         self._rest[channel], self._size[channel] = [data[cut:]], len(data) - cut
@@ -70,14 +71,3 @@ class Lines:
 
 def _text(line: bytes) -> str:
     return line.removesuffix(b"\r").decode(errors="replace")
-
-
-def utf8_cut(data: bytes) -> int:
-    """Return how many bytes to keep so that no UTF-8 sequence is cut: all of them, or up to 3 fewer."""
-    for back in range(1, min(4, len(data) + 1)):
-        byte = data[-back]
-        if byte < 0x80:
-            break
-        if byte >= 0xC0:
-            return len(data) - back if back < (2 if byte < 0xE0 else 3 if byte < 0xF0 else 4) else len(data)
-    return len(data)

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import uvicorn
 
@@ -95,7 +96,7 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
 
             def ready() -> None:
                 stack.enter_context(registered(store.path, urls[0]))
-                announce([url + (f"?token={token}" if token else "") for url in urls])
+                announce([url + (f"?token={quote(token, safe='')}" if token else "") for url in urls])
 
             _Server(app, ready).run(sockets)
     finally:

@@ -13,10 +13,12 @@ import contextlib
 import json
 import os
 import socket
+import struct
 from typing import Any
 
-__all__ = ["Connection", "ask", "connect_path", "listen_path"]
+__all__ = ["REQUEST_LENGTH", "Connection", "ask", "connect_path", "listen_path", "pack_request"]
 
+REQUEST_LENGTH = struct.Struct("<I")  # before the JSON of a request to start a run
 _LINE_BYTES = 64 * 1024
 _STDIN_BYTES = 64 * 1024  # of one request; a sender splits
 _PATH_BYTES = 100  # sun_path holds 108 with its end (unix(7)); longer paths go through /proc
@@ -62,6 +64,12 @@ def connect_path(path: str, timeout: float) -> socket.socket:
         if folder is not None:
             os.close(folder)
     return connection
+
+
+def pack_request(request: dict[str, Any]) -> bytes:
+    """Return a request as a supervisor reads it: its length, then JSON."""
+    body = json.dumps(request).encode()
+    return REQUEST_LENGTH.pack(len(body)) + body
 
 
 def ask(

@@ -17,29 +17,21 @@ import resource
 import select
 import signal
 import socket
-import struct
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from runcast.log import CAP_BYTES, FileLogWriter, RunDirectory
-from runcast.supervisor.control import listen_path
+from runcast.supervisor.control import REQUEST_LENGTH, listen_path
 from runcast.supervisor.supervise import Supervision
 from runcast.supervisor.tree import become_subreaper
 
-__all__ = ["main", "pack_request", "serve"]
+__all__ = ["main", "serve"]
 
-_LENGTH = struct.Struct("<I")
 IDLE = "idle"
 _REQUEST_BYTES = 32 * 1024  # most requests at once: an environment is some KiB
 _ERRORS_BYTES = 256 * 1024
 _FDS = 2  # a request brings at most its stdin and a lifeline
-
-
-def pack_request(request: dict[str, Any]) -> bytes:
-    """Return a request as a supervisor reads it: its length, then JSON."""
-    body = json.dumps(request).encode()
-    return _LENGTH.pack(len(body)) + body
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, int]]:
@@ -56,7 +48,10 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, int]]
             fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
     for fd in fds:
         os.set_inheritable(fd, False)
-    while len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack_from(data)[0]:
+    while (
+        len(data) < REQUEST_LENGTH.size
+        or len(data) < REQUEST_LENGTH.size + REQUEST_LENGTH.unpack_from(data)[0]
+    ):
         more = connection.recv(1024 * 1024)
         if not more:
             for fd in fds:
@@ -64,7 +59,7 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, int]]
             raise EOFError("the request is not whole")
         data += more
     try:
-        value: dict[str, Any] = json.loads(data[_LENGTH.size :])
+        value: dict[str, Any] = json.loads(data[REQUEST_LENGTH.size :])
         return value, dict(zip(value["fds"], fds, strict=True))
     except (ValueError, KeyError, TypeError) as error:
         for fd in fds:

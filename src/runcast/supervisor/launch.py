@@ -20,8 +20,7 @@ from zlib import crc32
 
 from runcast._version import __version__
 from runcast.errors import SupervisorLost
-from runcast.supervisor.control import connect_path
-from runcast.supervisor.detached import pack_request
+from runcast.supervisor.control import connect_path, pack_request
 
 __all__ = ["launch"]
 

@@ -143,7 +143,11 @@ class Feeds:
                     continue
                 if self._join(viewer, viewing, own):
                     return
-                await hub().wait_async(step.seen, 0)
+                # The others are further: go on at once. Or all are at the tail, and an unfinished
+                # line sets this viewer apart: then wait as they do.
+                feed = self._feeds.get(viewing.form)
+                behind = feed is not None and feed.viewing.offset > viewing.offset
+                await hub().wait_async(step.seen, 0 if behind else step.timeout)
             viewer.end(True)
         finally:
             self._viewings.discard(viewing)

@@ -59,7 +59,7 @@ def log_reply(run: Run, request: Request, *, interval: float | None = None) -> R
     if form is Format.HTML:
         return Reply(200, headers(form, live=False), run_page(request.root))
     last = request.header("last-event-id")
-    if last and (seen := parse_event_id(last)) is not None and seen.place is None:
+    if last and parse_event_id(last) == (run.id, None):
         return Reply(204, [("Cache-Control", "no-store")])  # it has seen the exit: an EventSource stops
     live = query.follow and not run.closed
     told = headers(form, live=live)

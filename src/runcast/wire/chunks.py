@@ -13,8 +13,8 @@ from __future__ import annotations
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator
 
+from runcast import utf8
 from runcast.model import Channel, Chunk
-from runcast.wire import utf8
 from runcast.wire.jsons import escape, rfc3339
 from runcast.wire.sse import EVENT_BYTES
 

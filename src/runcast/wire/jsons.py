@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Mapping
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from runcast.model import Outcome
+from runcast.model import Outcome, rfc3339
 
 __all__ = ["compact", "escape", "outcome_json", "rfc3339"]
 
@@ -68,19 +66,6 @@ def _dumps(value: object) -> bytes:
 def _finite(text: str) -> float | None:
     number = float(text)
     return number if math.isfinite(number) else None
-
-
-@lru_cache(maxsize=64)
-def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-
-
-def rfc3339(seconds: float) -> str | None:
-    """Return a time in RFC 3339, in UTC, to the microsecond; None for 0.0, which means unknown."""
-    if not seconds:
-        return None
-    whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
-    return f"{_second(whole)}.{micro:06d}Z"
 
 
 def outcome_json(outcome: Outcome | None) -> dict[str, Any] | None:

@@ -25,8 +25,8 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
+from runcast import utf8
 from runcast.model import OFFSET_DIGITS, Channel, Chunk, Reading, format_offset
-from runcast.wire import utf8
 from runcast.wire.jsons import compact
 from runcast.wire.place import REACH, START, Place, event_id, suffix
 from runcast.wire.sse import EVENT_BYTES, EventStream, event

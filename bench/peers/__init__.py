@@ -1,0 +1,1 @@
+"""Peers: what people would use instead, or the least that physics allows."""

@@ -1,0 +1,1 @@
+"""One module a row: a function that yields figures, and a `ROW` that names it."""

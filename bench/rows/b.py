@@ -1,0 +1,64 @@
+"""B: one viewer of a command that prints lines of 80 bytes as fast as it can.
+
+Megabytes of lines a second, whatever a form puts around them. Slower contenders get fewer lines,
+so that each takes about a second.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from bench.bench import Bench
+from bench.measure import OURS, alternate
+from bench.row import Figure, Goal, Row
+from bench.web import ACCEPTS, serve
+
+_LINES = {OURS: 2_500_000, "C copy": 2_500_000, "websocketd": 200_000, "usual Starlette": 100_000}
+_LINES["usual Flask"] = 100_000
+_LINE_EVENTS = 500_000
+_LINE_BYTES = 80
+
+
+def measure(bench: Bench) -> Iterator[Figure]:
+    """Yield the throughput in each form beside each peer."""
+    linegen, copy_server = bench.program("linegen"), bench.program("copyserver")
+    other = str(max(os.sched_getaffinity(0)))
+
+    def flat_out(name: str, form: str) -> dict[str, float]:
+        lines = _LINE_EVENTS if "a line" in form else _LINES[name]
+        lines //= bench.pick(1, 4)
+        command = [linegen, str(lines), "-c", other]
+        with bench.memory(lines * 100) as folder, serve(name, command, f"{folder}/s", copy_server) as served:
+            begun = time.perf_counter()
+            with served.get(form=form) as connection:
+                received = bytearray(1 << 18)
+                total = 0
+                while count := connection.recv_into(received):
+                    total += count
+                    if received[:count].endswith(b":end\n\n"):
+                        break
+            assert total >= lines * _LINE_BYTES, f"{name}: {total} bytes of {lines} lines"
+            return {form: lines * _LINE_BYTES / 1e6 / (time.perf_counter() - begun)}
+
+    contenders = {name: lambda name=name: flat_out(name, "text") for name in _LINES}
+    for form in list(ACCEPTS)[1:]:
+        contenders[f"{OURS} {form}"] = lambda form=form: {"text": flat_out(OURS, form)[form]}
+    found = alternate(bench, "B", contenders)
+    goals = (Goal(40.0, "websocketd"), Goal(0.55, "C copy"))
+    peers = [name for name in _LINES if name != OURS]
+    yield found.figure("text", "flat out, text", "MB/s", peers=peers, goals=goals, higher=True)
+    for form in list(ACCEPTS)[1:]:
+        yield found.figure(
+            "text",
+            f"flat out, {form}",
+            "MB/s",
+            ours=f"{OURS} {form}",
+            peers=["websocketd", "C copy"],
+            goals=goals if "JSON" in form else (),
+            higher=True,
+        )
+
+
+ROW = Row("B", "one viewer, flat out", measure, quick=True)

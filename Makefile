@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SERVE_ARGS ?=
 LOCK_ARGS ?=
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
@@ -32,6 +33,10 @@ $(STAMP): pyproject.toml $(LOCK)
 	@$(RUN) pip install -qq --disable-pip-version-check --require-hashes -r $(LOCK)
 	@$(RUN) pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+.PHONY: serve
+serve: $(STAMP) ## Serve the example commands on 127.0.0.1:8765 (SERVE_ARGS="--port 0")
+	@exec $(RUN) runcast serve --port 8765 --config examples/server.toml $(SERVE_ARGS)
 
 .PHONY: test
 test: $(STAMP) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")

@@ -18,7 +18,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "runcast"
 
 # From the bottom. A module imports from its own room and from lower layers only.
 LAYERS = (
-    {"errors", "ids", "_version"},
+    {"errors", "ids", "utf8", "_version"},
     {"model"},
     {"log", "wire"},
     {"supervisor", "readers"},
@@ -36,7 +36,7 @@ LAYERS = (
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Stricter than the layers: the only rooms that these may import, and those that they never may.
-ONLY = {"wire": {"errors", "model"}}
+ONLY = {"wire": {"errors", "model", "utf8"}}
 NEVER = {
     "supervisor": {"readers", "wire", "web", "run", "store"},
     "sources": {"readers"},

@@ -1,0 +1,339 @@
+"""The page of a run: what it shows, while the run goes on and after."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from runcast import Run, Store
+from tests.helpers.browser import LONG, Person, Puppet, lines, shows
+from tests.helpers.wait import wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+expect.set_options(timeout=LONG * 1000)
+
+BELOW = "(box) => box.scrollHeight - box.scrollTop - box.clientHeight"
+
+
+def test_lines_appear_while_the_run_goes_on(person: Person, run: Run, puppet: Puppet):
+    """Lines, and the beginning of one, are seen when they are written; the end is told in a sentence."""
+    puppet.say("one\ntwo\nis this the end? ")
+    page = person.open(f"/runs/{run.id}")
+
+    shows(page, "one", "two", "is this the end? ")
+    expect(page.locator("#state")).to_have_text("running")
+    expect(page.locator("#link")).to_have_text("live")
+    puppet.say("no\nthree\n")
+    shows(page, "one", "two", "is this the end? no", "three")
+    expect(page.locator("#lines")).to_have_text("4 lines")
+    assert run.outcome is None
+
+    puppet.say("\nlast words")
+    puppet.exit(3)
+    expect(page.locator("#outcome")).to_have_text(re.compile(r"Failed with exit code 3 after [\d.]+ (ms|s)\."))
+    shows(page, "one", "two", "is this the end? no", "three", "", "last words")
+    expect(page.locator("#state")).to_have_text("exit 3")
+    expect(page.locator("#lines")).to_have_text("5 lines")
+    expect(page.locator("#bytes")).to_have_text(f"{run.tail_offset} B")
+    expect(page.locator("#stop")).to_be_hidden()
+    assert page.title() == "✗ puppet – exit 3"
+
+
+def test_reload_keeps_every_line_once(person: Person, run: Run, puppet: Puppet):
+    """A reload in mid-line, and one after the end, show every line once."""
+    puppet.say("one\ntw")
+    page = person.open(f"/runs/{run.id}")
+    shows(page, "one", "tw")
+
+    page.reload()
+    shows(page, "one", "tw")
+    puppet.say("o\nthree\n")
+    shows(page, "one", "two", "three")
+
+    puppet.exit()
+    expect(page.locator("#state")).to_have_text("done")
+    page.reload()
+    shows(page, "one", "two", "three")
+    expect(page.locator("#state")).to_have_text("done")
+
+
+def test_two_tabs(person: Person, run: Run, puppet: Puppet):
+    """Two tabs of one run show the same, the late one from the beginning."""
+    puppet.say("one\n")
+    first = person.open(f"/runs/{run.id}")
+    shows(first, "one")
+    second = person.open(f"/runs/{run.id}")
+    puppet.say("two\n")
+
+    shows(second, "one", "two")
+    shows(first, "one", "two")
+
+
+def test_facts(person: Person, run: Run, puppet: Puppet):
+    """Command, process and start are told, and the duration counts on."""
+    page = person.open(f"/runs/{run.id}")
+
+    expect(page.get_by_role("heading")).to_have_text("puppet running")
+    expect(page.locator("#command")).to_contain_text("'import os, sys↵")
+    expect(page.locator("#command")).to_contain_text(puppet.argv[-1])
+    expect(page.locator("#pid")).to_have_text(str(run.pid))
+    expect(page.locator("#started")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+    before = page.inner_text("#duration")
+    wait_until(lambda: page.inner_text("#duration") != before, what="the next second")
+
+
+def test_stop(person: Person, run: Run):
+    """Stop ends the run, and the page says so."""
+    page = person.open(f"/runs/{run.id}")
+    page.get_by_role("button", name="Stop").click()
+
+    expect(page.locator("#state")).to_have_text("stopped")
+    expect(page.locator("#outcome")).to_have_text(re.compile(r"Stopped after .*, with SIGTERM\."))
+    assert run.wait(timeout=LONG).reason == "stopped"
+
+
+def test_kill_what_does_not_stop(person: Person, start: Callable[[str], Run]):
+    """A second click kills what does not heed the first."""
+    run = start("trap 'echo no' TERM; echo ready; while :; do read -t 9 <> <(:); done")
+    page = person.open(f"/runs/{run.id}")
+    shows(page, "ready")
+
+    page.get_by_role("button", name="Stop").click()
+    shows(page, "ready", "no")
+    expect(page.locator("#state")).to_have_text("stopping")
+    page.get_by_role("button", name="Kill now").click()
+
+    expect(page.locator("#outcome")).to_have_text(re.compile(r"Stopped after .*, with SIGKILL\."))
+    assert run.wait(timeout=LONG).signal == 9
+
+
+def test_run_again(person: Person, start: Callable[[str], Run], store: Store):
+    """Run again starts the same and goes there."""
+    run = start("echo again")
+    page = person.open(f"/runs/{run.id}")
+    page.get_by_role("button", name="Run again").click()
+
+    page.wait_for_url(lambda url: not url.endswith(run.id))
+    shows(page, "again")
+    assert [other.command for other in store.list()] == [run.command] * 2
+
+
+def test_delete(person: Person, start: Callable[[str], Run], store: Store):
+    """A run that has ended is deleted by two clicks, not by one."""
+    run = start("echo over")
+    page = person.open(f"/runs/{run.id}")
+    page.get_by_role("button", name="Delete").click()
+    assert [other.id for other in store.list()] == [run.id]
+
+    page.get_by_role("button", name="Really delete?").click()
+    page.wait_for_url("**/runs")
+    expect(page.get_by_text("No runs yet")).to_be_visible()
+    assert list(store.list()) == []
+
+
+def test_download(person: Person, start: Callable[[str], Run]):
+    """The download is the log, to the byte."""
+    run = start(r"printf 'a\r\nb\0\377 c'")
+    page = person.open(f"/runs/{run.id}")
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Download").click()
+
+    assert downloading.value.suggested_filename == f"{run.id}.log"
+    assert downloading.value.path().read_bytes() == b"a\r\nb\0\377 c"
+
+
+def test_channels_apart(person: Person, run: Run, puppet: Puppet):
+    """stderr has colour and a mark, and does not run into an unfinished line of stdout."""
+    page = person.open(f"/runs/{run.id}")
+    puppet.say("name? ")
+    shows(page, "name? ")
+    puppet.say("warning\n", fd=2)
+    shows(page, "name? ", "warning")
+    puppet.say("Ada\n")
+    shows(page, "name? Ada", "warning")
+
+    out, err = page.locator(".line").all()
+    mark = "(line) => getComputedStyle(line, '::before').content"
+    colour = "(line) => getComputedStyle(line).backgroundColor"
+    assert (out.evaluate(mark), err.evaluate(mark)) == ("none", '"err"')
+    assert out.evaluate(colour) != err.evaluate(colour)
+
+
+def test_nothing_printed(person: Person, start: Callable[[str], Run]):
+    """A run without output says so."""
+    page = person.open(f"/runs/{start('true').id}")
+
+    expect(page.locator("#silent")).to_have_text("It printed nothing.")
+    expect(page.locator("#lines")).to_have_text("0 lines")
+
+
+def test_no_program(person: Person, store: Store):
+    """A command that cannot be started says why."""
+    run = store.start(["no-such-program-anywhere"])
+    page = person.open(f"/runs/{run.id}")
+
+    expect(page.locator("#state")).to_have_text("not started")
+    expect(page.locator("#outcome")).to_have_text(re.compile("Could not be started.*no-such-program-anywhere"))
+
+
+def test_half_characters(person: Person, run: Run, puppet: Puppet):
+    """A character that comes in pieces is whole; bytes that are none are marked and hide nothing."""
+    page = person.open(f"/runs/{run.id}")
+    puppet.say(b"gr\xc3")
+    shows(page, "gr")
+    puppet.say(b"\xbc\xc3\x9f \xff \xf0\x9f\n\xa6\x8a ok\n")
+
+    shows(page, "grüß \ufffd \ufffd", "\ufffd\ufffd ok")
+
+
+def test_follows_until_one_scrolls_up(person: Person, run: Run, puppet: Puppet):
+    """The end stays in sight until one scrolls up; the button goes back to it."""
+    page = person.open(f"/runs/{run.id}")
+    output, jump = page.locator("#output"), page.get_by_role("button", name="Jump to the end")
+    puppet.say("".join(f"{number}\n" for number in range(200)))
+    expect(page.locator(".line")).to_have_count(200)
+    wait_until(lambda: output.evaluate(BELOW) < 2, what="the end in sight")
+    expect(jump).to_be_hidden()
+
+    output.hover()
+    page.mouse.wheel(0, -900)
+    expect(jump).to_be_visible()
+    before = output.evaluate("(box) => box.scrollTop")
+    puppet.say("".join(f"{number}\n" for number in range(200)))
+    expect(page.locator(".line")).to_have_count(400)
+    assert output.evaluate("(box) => box.scrollTop") == before
+
+    jump.click()
+    wait_until(lambda: output.evaluate(BELOW) < 2, what="the end in sight again")
+    expect(jump).to_be_hidden()
+    puppet.say("and on\n" * 100)
+    expect(page.locator(".line")).to_have_count(500)
+    wait_until(lambda: output.evaluate(BELOW) < 2, what="the new end in sight")
+
+
+def test_keyboard(person: Person, run: Run, puppet: Puppet):
+    """All can be reached and used by keyboard, and the focus is seen."""
+    page = person.open(f"/runs/{run.id}")
+    puppet.say("".join(f"{number}\n" for number in range(200)))
+    expect(page.locator(".line")).to_have_count(200)
+    reached = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        assert focused.evaluate("(one) => getComputedStyle(one).outlineStyle") == "solid"
+        reached.append(focused.inner_text().split("\n")[0] if focused.get_attribute("id") != "output" else "OUT")
+    assert reached == ["← All runs", "Stop", "Run again", "Download", "OUT"]
+
+    page.keyboard.press("Home")
+    wait_until(lambda: page.evaluate("document.querySelector('#output').scrollTop") == 0)
+    expect(page.get_by_role("button", name="Jump to the end")).to_be_visible()
+    page.keyboard.press("End")
+    expect(page.get_by_role("button", name="Jump to the end")).to_be_hidden()
+
+
+def test_keeps_so_many_lines(person: Person, start: Callable[[str], Run]):
+    """Of a long output the page keeps the last 20,000 lines, says so, and links to the whole."""
+    run = start("seq 60000")
+    page = person.open(f"/runs/{run.id}")
+    wait_until(lambda: lines(page)[-1:] == ["60000"], timeout=LONG, what="the last line")
+
+    shown = lines(page)
+    assert 20_000 <= len(shown) <= 20_500
+    assert shown == [str(number) for number in range(60_001 - len(shown), 60_001)]
+    expect(page.locator("#lines")).to_have_text("60,000 lines")
+    expect(page.locator("#before")).to_contain_text("Earlier output is not shown here")
+    link = page.get_by_role("link", name="The whole text")
+    whole = page.request.get(page.url.partition("/runs")[0] + (link.get_attribute("href") or ""))
+    assert whole.body() == run.output(encoding=None)
+
+
+def test_begins_near_the_end_of_a_long_log(person: Person, start: Callable[[str], Run]):
+    """Of 20 MB only what is recent is fetched; its first line is whole."""
+    run = start("seq -f 'line %015.0f' 0 999999")
+    run.wait(timeout=LONG)
+    page = person.open(f"/runs/{run.id}")
+    wait_until(lambda: lines(page)[-1:] == ["line 000000000999999"], timeout=LONG, what="the last line")
+
+    first = lines(page)[0]
+    assert re.fullmatch(r"line \d{15}", first)
+    assert int(first[5:]) > 900_000
+    expect(page.locator("#lines")).to_have_text("1,000,000 lines")
+    expect(page.locator("#before")).to_be_visible()
+
+
+def test_flood(person: Person, start: Callable[[str], Run]):
+    """While output comes faster than it can be shown, the page stays in use: Stop works."""
+    run = start("yes 'as fast as it can' | head -c 2000000000")
+    page = person.open(f"/runs/{run.id}")
+    expect(page.locator(".line").first).to_be_attached()
+
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#state")).to_have_text("stopped")
+    wait_until(lambda: page.locator(".line").count() <= 20_500, timeout=LONG)
+
+
+def test_gap(person: Person, store: Store):
+    """What the cap dropped is told where it is missing."""
+    run = store.start(["seq", "2000000"], cap=2_000_000)
+    run.wait(timeout=LONG)
+    page = person.open(f"/runs/{run.id}")
+
+    expect(page.locator("#lines-here .note")).to_have_text(re.compile("MB of output are missing here"))
+    expect(page.locator("#outcome")).to_contain_text("The middle of its output was dropped")
+    wait_until(lambda: lines(page)[-1:] == ["2000000"], what="the last line")
+
+
+def test_narrow(person: Person, run: Run, puppet: Puppet):
+    """At 360 pixels nothing is cut off, neither on the page nor in the output."""
+    puppet.say("a-very-long-word-" * 30 + "\n")
+    page = person.open(f"/runs/{run.id}")
+    page.set_viewport_size({"width": 360, "height": 640})
+    expect(page.locator(".line")).to_have_count(1)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert page.evaluate("(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.querySelector('#output'))") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(person: Person, run: Run, puppet: Puppet, scheme: str):
+    """In both schemes text has a contrast of 4.5 to 1 or more (WCAG 2.2, 1.4.3), coloured output too."""
+    page = person.open(f"/runs/{run.id}")
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    codes = [*range(30, 38), *range(90, 98)]
+    puppet.say("".join(f"\033[{code}mcolour {code}\033[0m\n" for code in codes))
+    puppet.say("an error\n", fd=2)
+    expect(page.locator(".line")).to_have_count(len(codes) + 1)
+
+    ratios = contrasts(page, "#title, #state, #command, #outcome, dt, dd, button, .button, .line, .line span")
+    assert len(ratios) > 25
+    assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
+
+
+def contrasts(page: Page, selector: str) -> dict[str, float]:
+    """Return the contrast of each element's text with what is behind it, by its text."""
+    ratios: dict[str, float] = page.evaluate(
+        """(selector) => {
+          const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+          const channels = (colours) => {
+            canvas.clearRect(0, 0, 1, 1);
+            for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+            return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+          };
+          const luminance = (rgb) => rgb.map((value) => value / 255)
+            .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, value, at) => sum + value * [0.2126, 0.7152, 0.0722][at], 0);
+          const behind = (element) => element
+            ? [...behind(element.parentElement), getComputedStyle(element).backgroundColor] : ["white"];
+          const found = {};
+          for (const element of document.querySelectorAll(selector)) {
+            if (!element.innerText || !element.checkVisibility()) continue;
+            const colours = [channels(behind(element)), channels([...behind(element), getComputedStyle(element).color])];
+            const [low, high] = colours.map(luminance).sort((a, b) => a - b);
+            found[`${element.tagName} ${element.innerText}`] = (high + 0.05) / (low + 0.05);
+          }
+          return found;
+        }""",
+        selector,
+    )
+    return ratios

@@ -1,0 +1,126 @@
+"""R5: what a program says last is kept to the last byte, and how it ended is told exactly."""
+
+import random
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runcast import Outcome, Reason, Store
+from tests.helpers.children import PYTHON, Printer
+from tests.helpers.wait import MS
+
+DEADLINE = 60000 * MS
+RUNS = 1000
+THREADS = 4
+
+pytestmark = pytest.mark.fault
+
+IGNORED = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
+STOPPING = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+DEADLY = sorted(signal.valid_signals() - IGNORED - STOPPING)
+
+WORDS = b"".join(b"%06d the last words of a program\n" % number for number in range(2200))[: 64 * 1024]
+
+CODE = """
+import os, signal, sys
+how, number, fd, words = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4].encode()
+if how == 'signal' and number not in (9, 19): signal.signal(number, signal.SIG_DFL)
+while words: words = words[os.write(fd, words):]
+os.kill(os.getpid(), number) if how == 'signal' else os._exit(number)
+"""
+
+Case = tuple[str, int]
+
+
+def in_threads(calls: list[Callable[[], None]]) -> list[str]:
+    """Make all calls, in a few threads; return what went wrong."""
+    wrong: list[str] = []
+
+    def work() -> None:
+        while calls:
+            try:
+                calls.pop()()
+            except IndexError:
+                return
+            except Exception as error:
+                wrong.append(repr(error))
+
+    threads = [threading.Thread(target=work) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+    return wrong
+
+
+def expected(how: str, number: int) -> tuple[Reason, int | None, int | None]:
+    return (Reason.EXITED, number, None) if how == "exit" else (Reason.SIGNALED, None, number)
+
+
+def said(outcome: Outcome) -> tuple[Reason, int | None, int | None]:
+    return outcome.reason, outcome.code, outcome.signal
+
+
+def test_last_words(store: Store):
+    """R5: up to 64 KiB right before every exit code and every signal: no byte lost, the outcome exact."""
+    chance = random.Random(5)
+    every: list[Case] = [("exit", code) for code in range(256)] + [("signal", n) for n in DEADLY]
+    cases = every + chance.choices(every, k=RUNS - len(every))
+
+    def check(at: int) -> None:
+        how, number = cases[at]
+        size = chance.choice((0, 1, 100, 4096, 65535, 65536, chance.randrange(65536)))
+        fd, channel = chance.choice(((1, "stdout"), (2, "stderr")))
+        words = WORDS[:size].decode()
+        if at % 10:  # a shell starts much faster, and its printf is no process of its own either
+            last = f"exit {number}" if how == "exit" else f"kill -{number} $$"
+            command = ["sh", "-c", f'printf %s "$1" >&{fd}; {last}', "sh", words]
+        else:
+            command = [*PYTHON, CODE, how, str(number), str(fd), words]
+        run = store.start(command)
+        outcome = run.wait(timeout=DEADLINE)
+        kept = b"".join(chunk.data for chunk in run.follow(channel=channel) if chunk)
+        assert said(outcome) == expected(how, number), f"{cases[at]}: {outcome}"
+        assert kept == WORDS[:size], f"{cases[at]}: {len(kept)} of {size} bytes"
+        assert outcome.dropped == 0
+
+    wrong = in_threads([lambda at=at: check(at) for at in range(RUNS)])
+
+    assert wrong == []
+    assert len(list(store.list())) == RUNS
+
+
+def test_crash(store: Store):
+    """R5: a program that reads where there is no memory is told as what it is, its output kept."""
+    code = "import ctypes, os; os.write(1, b'x' * 65536); ctypes.string_at(0)"
+    run = store.start([PYTHON[0], "-I", "-c", code])
+
+    assert said(run.wait(timeout=DEADLINE)) == (Reason.SIGNALED, None, signal.SIGSEGV)
+    assert run.output(channel="stdout") == "x" * 65536
+
+
+@pytest.mark.parametrize("last", ["exit 3", "signal 9", "signal 11"])
+def test_last_words_on_both_channels(store: Store, tmp_path: Path, last: str):
+    """R5: last words on both channels at once are all kept, each on its channel."""
+    how, number = last.split()
+    for lines in (1, 7, 400, 800):
+        printer = Printer(tmp_path / f"copy{lines}", lines=lines, block=lines, last=last)
+        run = store.start(printer.argv)
+
+        assert said(run.wait(timeout=DEADLINE)) == expected(how, int(number))
+        for channel in ("stdout", "stderr"):
+            assert run.output(channel=channel, encoding=None) == printer.copy(channel)
+
+
+def test_last_words_beyond_the_pipe(store: Store, tmp_path: Path):
+    """R5: a burst of several megabytes right before the end is kept, too."""
+    printer = Printer(tmp_path / "copy", lines=30_000, block=1000, last="exit 3")
+    run = store.start(printer.argv)
+
+    assert said(run.wait(timeout=DEADLINE)) == (Reason.EXITED, 3, None)
+    for channel in ("stdout", "stderr"):
+        assert run.output(channel=channel, encoding=None) == printer.copy(channel)

@@ -1,0 +1,93 @@
+"""R8: runs and viewers, however many, leave nothing behind."""
+
+import os
+import random
+import threading
+from pathlib import Path
+
+import pytest
+
+from runcast import Store
+from tests.helpers.children import fds
+from tests.helpers.stores import supervisors
+from tests.helpers.wait import MS, wait_until
+
+DEADLINE = 20000 * MS
+
+pytestmark = pytest.mark.fault
+
+
+def watches() -> int:
+    """Return how many inotify watches this process has."""
+    count = 0
+    for path in Path("/proc/self/fdinfo").iterdir():
+        try:
+            count += path.read_text().count("inotify wd:")
+        except OSError:  # the descriptor of the listing itself
+            continue
+    return count
+
+
+def zombies(pid: int) -> list[int]:
+    """Return the children of a process that ended and were not waited for."""
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            if Path(f"/proc/{child}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z":
+                found.append(int(child))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def once(store: Store) -> None:
+    run = store.start(["echo", "hello"])
+    assert run.output(timeout=DEADLINE) == "hello\n"
+
+
+def test_short_runs(store: Store):
+    """R8: 300 short runs leave no descriptor, watch, thread or zombie more, and a handful of supervisors."""
+    once(store)
+    before = fds(), watches(), threading.active_count()
+
+    for _ in range(300):
+        once(store)
+
+    assert (fds(), watches(), threading.active_count()) == before
+    assert zombies(os.getpid()) == []
+    wait_until(lambda: len(supervisors(Path(store.path))) <= 1 + 4, what="the spare supervisors to leave")
+    for pid in supervisors(Path(store.path)):
+        assert zombies(pid) == []
+
+
+def test_viewers_that_leave(store: Store):
+    """R8: viewers that come and leave at any point, also while they wait, leave nothing."""
+    chance = random.Random(8)
+    code = "i=0; while [ $i -lt 300 ]; do echo $i; i=$((i+1)); done; read end"
+    run = store.start(["sh", "-c", code], stdin="pipe")
+    wait_until(lambda: run.open_log().lines == 300)
+    list(zip(range(3), run.follow(timeout=0.001), strict=False))
+    before = fds(), watches(), threading.active_count()
+
+    for _ in range(300):
+        viewer = chance.choice((run.follow, run.lines))(timeout=0.001)
+        for _ in range(chance.randrange(4)):
+            next(viewer)
+        viewer.close()
+
+    assert (fds(), watches(), threading.active_count()) == before
+    run.send("", eof=True)
+    run.wait(timeout=DEADLINE)
+
+
+def test_viewers_that_are_forgotten(store: Store):
+    """R8: a viewer that is dropped in the middle is cleaned up without being closed."""
+    run = store.start(["sh", "-c", "echo up; read end"], stdin="pipe")
+    assert next(run.lines()) == "up"
+    before = fds(), watches()
+
+    for _ in range(50):
+        assert next(run.lines()) == "up"
+
+    assert (fds(), watches()) == before
+    run.kill()

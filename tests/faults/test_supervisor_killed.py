@@ -1,0 +1,146 @@
+"""R3: the supervisor dies in mid-output. Viewers hear of it, nothing false is said, little is lost."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from runcast import Reason, Run, State, Store
+from runcast.errors import RunFinished
+from tests.helpers.children import Collected, Printer, collect, marked, supervisor_of
+from tests.helpers.wait import MS, wait_until
+
+DEADLINE = 10000 * MS
+PIPE_BYTES = 1024 * 1024  # what a pipe that was grown may hold
+READ_BYTES = 64 * 1024  # what one read may have in flight
+
+pytestmark = pytest.mark.fault
+
+LEAVES = 'setsid sh -c \'trap "" TERM HUP PIPE; while :; do sleep 1000; done\' & exec "$@"'
+"""A shell that leaves a process behind which has its own session and holds the pipes."""
+
+
+class Viewer(threading.Thread):
+    """Follows a run, beginning to end."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(daemon=True)
+        self._run = run
+        self.collected = Collected()
+        self.start()
+
+    def run(self) -> None:
+        """Collect all there is."""
+        self.collected = collect(self._run.follow())
+
+
+def start_printer(store: Store, printer: Printer) -> Run:
+    """Start an endless printer that leaves a process behind, and return when it is well under way."""
+    run = store.start(["sh", "-c", LEAVES, "sh", *printer.argv])
+    wait_until(lambda: run.tail_offset > 500_000, DEADLINE)
+    assert len(marked(run.id)) >= 3
+    return run
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+
+
+@pytest.mark.parametrize("settler", ["forkserver", "follower"])
+def test_lost(store: Store, tmp_path: Path, settler: str):
+    """R3: a follower ends within 2 s, the run is lost, its output a prefix, and nothing of it is left."""
+    printer = Printer(tmp_path / "copy", lines=0, block=50)
+    run = start_printer(store, printer)
+    viewer = Viewer(run)
+    wait_until(lambda: viewer.is_alive() and run.tail_offset > 1_000_000, DEADLINE)
+    supervisor = supervisor_of(run)
+    if settler == "follower":
+        os.kill(parent(supervisor), signal.SIGKILL)
+
+    os.kill(supervisor, signal.SIGKILL)
+    viewer.join(2000 * MS)
+
+    assert not viewer.is_alive()
+    assert run.state is State.LOST
+    assert run.closed
+    outcome = run.wait(timeout=0)
+    assert (outcome.reason, outcome.code, outcome.signal, outcome.ok) == (Reason.LOST, None, None, False)
+    assert outcome.message == "its supervisor died before the run ended"
+    assert marked(run.id) == []
+    assert viewer.collected.faults == []
+    for channel in ("stdout", "stderr"):
+        kept, written = viewer.collected.of(channel), printer.copy(channel)
+        assert written.startswith(kept)
+        assert len(written) - len(kept) <= PIPE_BYTES + READ_BYTES + printer.block * printer.width
+
+
+def test_lost_with_nobody_looking(store: Store, tmp_path: Path):
+    """R3: the forkserver settles a lost run by itself: there is an outcome although nobody asks."""
+    run = start_printer(store, Printer(tmp_path / "copy", lines=0, block=50))
+
+    os.kill(supervisor_of(run), signal.SIGKILL)
+
+    wait_until(lambda: os.path.exists(f"{run.directory.path}/outcome.json"), 2000 * MS)
+    assert marked(run.id) == []
+    assert not os.path.exists(run.directory.control_path)
+
+
+def test_all_die_and_somebody_comes(store: Store, tmp_path: Path):
+    """R3: whoever looks at a run later, when all that watched over it is dead, finds it lost."""
+    run = start_printer(store, Printer(tmp_path / "copy", lines=0, block=50))
+    supervisor = supervisor_of(run)
+    os.kill(parent(supervisor), signal.SIGKILL)
+    os.kill(supervisor, signal.SIGKILL)
+    wait_until(lambda: not run.directory.held)
+
+    [found] = store.list()
+
+    assert found.state is State.LOST
+    assert marked(run.id) == []
+
+
+def test_many_settle_at_once(store: Store, tmp_path: Path):
+    """R3: of many who find the same lost run each is told so, and its outcome is written once."""
+    run = start_printer(store, Printer(tmp_path / "copy", lines=0, block=50))
+    supervisor = supervisor_of(run)
+    outcomes = []
+    waiting = [
+        threading.Thread(target=lambda: outcomes.append(store.get(run.id).wait(timeout=DEADLINE)))
+        for _ in range(8)
+    ]
+    for thread in waiting:
+        thread.start()
+
+    os.kill(supervisor, signal.SIGKILL)
+    for thread in waiting:
+        thread.join(DEADLINE)
+
+    assert len(outcomes) == 8
+    assert len(set(outcomes)) == 1
+    assert outcomes[0].reason is Reason.LOST
+
+
+def test_nothing_can_be_asked_of_a_lost_run(store: Store, tmp_path: Path):
+    """R3: stopping a lost run says that it has ended, and removing it works."""
+    run = start_printer(store, Printer(tmp_path / "copy", lines=0, block=50))
+    os.kill(supervisor_of(run), signal.SIGKILL)
+
+    with pytest.raises(RunFinished, match=f"run {run.id} has ended .lost"):
+        run.stop()
+    store.remove(run)
+    assert list(store.list()) == []
+
+
+def test_other_runs_go_on(store: Store, tmp_path: Path):
+    """R3: the death of one supervisor is nothing to the runs of the others."""
+    other = store.start(["cat"], stdin="pipe")
+    run = start_printer(store, Printer(tmp_path / "copy", lines=0, block=50))
+
+    os.kill(supervisor_of(run), signal.SIGKILL)
+    wait_until(lambda: run.state is State.LOST, 2000 * MS)
+
+    other.send("hello", eof=True)
+    assert other.output(timeout=DEADLINE) == "hello"
+    assert store.start(["echo", "next"]).output(timeout=DEADLINE) == "next\n"

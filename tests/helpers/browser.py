@@ -1,0 +1,303 @@
+"""A real Chromium at the real server: the person, the program that says what it is told, the bad proxy.
+
+Playwright drives the browser that Debian installs; nothing is downloaded. A `Person` notices what
+no page of ours may ever do: show a dialog, throw, break its Content-Security-Policy.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
+
+from tests.helpers.cli import cli_begun
+from tests.helpers.wait import MS, wait_until
+
+LONG = 20000 * MS
+LINES = "#lines-here .line"
+_ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+    *("--disable-background-networking", "--disable-component-update", "--no-first-run"),
+]
+_REPORT = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`CSP report: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
+"""
+
+
+def chromium() -> str:
+    """Return the path of a Chromium; fail the test, with what to do, where there is none."""
+    named = os.environ.get("RUNCAST_CHROMIUM")
+    found = named or shutil.which("chromium") or shutil.which("google-chrome")
+    if not found:
+        pytest.fail("expected a Chromium: `apt-get install chromium` as root, or set RUNCAST_CHROMIUM to one")
+    return found
+
+
+@contextlib.contextmanager
+def launched() -> Iterator[Browser]:
+    """Give a browser. Not longer than a module needs it: its event loop is in the way of other tests'."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=_ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Person:
+    """Somebody at a browser, who has opened the server's link with the token.
+
+    Attributes:
+        context: the browser as this person has it: cookies, tabs.
+        problems: dialogs, errors and CSP reports of all tabs so far.
+    """
+
+    def __init__(self, browser: Browser, server: "Serving", **options: object) -> None:
+        self.server = server
+        self.context = browser.new_context(**{"locale": "en-GB", **options})  # type: ignore[arg-type]
+        self.context.set_default_timeout(LONG * 1000)
+        self.context.add_init_script(_REPORT)
+        self.context.on("dialog", self._dialog)
+        self.context.on("weberror", lambda error: self.problems.append(f"error: {error.error}"))
+        self.context.on("console", self._console)
+        self.problems: list[str] = []
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.problems.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # A server that is away is told on the console, too; that is no fault of the page.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.problems.append(f"console: {message.text}")
+
+    def open(self, path: str = "/runs", root: str = "") -> Page:
+        """Open a page of the server in a new tab; the first one by the link with the token."""
+        page = self.context.new_page()
+        root = root or self.server.root
+        if not self.context.cookies():
+            page.goto(f"{root}/?{urlsplit(self.server.url).query}")
+        page.goto(root + path)
+        return page
+
+    def __enter__(self) -> "Person":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.context.close()
+        if error is None:
+            assert self.problems == []
+
+
+def lines(page: Page) -> list[str]:
+    """Return the lines that the page of a run shows."""
+    shown: list[str] = page.locator(LINES).evaluate_all("all => all.map((one) => one.textContent)")
+    return shown
+
+
+def shows(page: Page, *expected: str) -> None:
+    """Wait until the page of a run shows exactly these lines."""
+    __tracebackhide__ = True
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: lines(page) == list(expected), timeout=LONG)
+    said = f"{page.title()!r} at {page.url}, link {page.locator('#link').text_content()!r}"
+    assert lines(page) == list(expected), f"expected {list(expected)}, got {lines(page)}; {said}"
+
+
+class Serving:
+    """A server, `runcast serve`, that can be killed and started again at the same port.
+
+    Attributes:
+        url: what it printed: its address, with the token.
+        root: its address.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        self._arguments = arguments
+        self._port = 0
+        self._processes = contextlib.ExitStack()
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        begun = cli_begun("serve", "--port", self._port, *self._arguments, stderr=subprocess.DEVNULL)
+        self.process = self._processes.enter_context(begun)
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().decode().strip()
+        parts = urlsplit(self.url)
+        assert parts.port, f"expected the server's address, got {self.url!r}"
+        self._port = parts.port
+        self.root = f"http://{parts.netloc}"
+
+    def kill(self) -> None:
+        """Kill it, as a machine out of memory does."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(LONG)
+
+    def __enter__(self) -> "Serving":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._processes.close()
+
+
+_PUPPET = """
+import os, sys
+for line in open(sys.argv[1], "rb"):
+    what, _, data = line.partition(b" ")
+    if what == b"exit":
+        os._exit(int(data))
+    data = bytes.fromhex(data.decode())
+    while data:
+        data = data[os.write(int(what), data):]
+"""
+
+
+class Puppet:
+    """A program that writes what it is told, when it is told: so a test decides what has been said.
+
+    Attributes:
+        argv: the command.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "strings"
+        os.mkfifo(path)
+        self.argv = [sys.executable, "-I", "-S", "-c", _PUPPET, str(path)]
+        self._fd = os.open(path, os.O_RDWR)  # for both: neither waits for the other to open it
+
+    def say(self, text: str | bytes, fd: int = 1) -> None:
+        """Have it write to stdout (1) or stderr (2)."""
+        data = text.encode() if isinstance(text, str) else text
+        self._pull(f"{fd} {data.hex()}\n")
+
+    def exit(self, code: int = 0) -> None:
+        """Have it exit."""
+        self._pull(f"exit {code}\n")
+
+    def _pull(self, string: str) -> None:
+        data = string.encode()
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._fd)
+
+
+class Proxy:
+    """A proxy in front of a server, which can be told to misbehave.
+
+    Attributes:
+        root: its address.
+        mode: "pass" what comes; answer "bad gateway"; or "hold" event streams back, as a proxy that
+            buffers does. A change cuts the connections that are open.
+        seen: the request lines, in order.
+    """
+
+    BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\nConnection: close\r\n\r\n502\n"
+
+    def __init__(self, root: str) -> None:
+        self._to = ("127.0.0.1", urlsplit(root).port or 80)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.root = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.mode = "pass"
+        self.seen: list[str] = []
+        self._open: set[socket.socket] = set()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def turn(self, mode: str) -> None:
+        """Change the mode, and cut what is open."""
+        self.mode = mode
+        for end in tuple(self._open):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                client, _ = self._listener.accept()
+                self._open.add(client)
+                thread = threading.Thread(target=self._serve, args=(client,))
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        """Serve one connection: one request, for nothing is kept alive."""
+        with client, contextlib.suppress(OSError):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                data = client.recv(65536)
+                if not data:
+                    break
+                head += data
+            self.seen.append(head.partition(b"\r\n")[0].decode())
+            if self.mode == "bad gateway":
+                client.sendall(self.BAD_GATEWAY)
+            elif head:
+                held = self.mode == "hold" and b"accept: text/event-stream" in head.lower()
+                self._pass(client, head.replace(b"keep-alive", b"close"), held)
+        self._open.discard(client)
+
+    def _pass(self, client: socket.socket, head: bytes, held: bool) -> None:
+        with socket.create_connection(self._to) as server:
+            self._open.add(server)
+            server.sendall(head)
+            back = threading.Thread(target=_pump, args=(client, server))
+            back.start()
+            while data := server.recv(65536):
+                if not held:
+                    client.sendall(data)
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+            back.join()
+            self._open.discard(server)
+
+    def __enter__(self) -> "Proxy":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._threads[0].join()
+        self.turn("bad gateway")
+        for thread in self._threads[1:]:
+            thread.join()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    """Pass on what comes until one of the two ends; then end both."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    for end in (source, target):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,83 @@
+"""Stores for tests: whatever was started in one is gone when the test is.
+
+A forkserver outlives the process that wanted it, by a minute, and a run outlives everybody. So a
+test that starts runs does it in a `temporary_store` (or the fixture `store`), which ends them
+all, each by its own pid, and returns only when the last one is dead.
+"""
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from runcast import Store
+from runcast.errors import RuncastError
+from tests.helpers.wait import MS, wait_until
+
+
+@contextlib.contextmanager
+def temporary_store(path: Path) -> Iterator[Store]:
+    """Give the store at `path`; at the end kill its runs, what they left, and its supervisors."""
+    try:
+        yield Store(str(path))
+    finally:
+        end_store(path)
+
+
+def end_store(path: Path) -> None:
+    """Kill every run of a store, whatever they left behind, and the store's supervisors."""
+    ids = set()
+    for run in Store(str(path)).list():
+        ids.add(run.id)
+        with contextlib.suppress(RuncastError):  # over already, or lost: then it is settled
+            run.kill()
+        with contextlib.suppress(RuncastError):
+            run.wait(timeout=5000 * MS)
+    if os.path.isdir(path):
+        # Again and again: a forkserver replaces the supervisors that die before it does.
+        wait_until(lambda: not _kill(supervisors(path) + _leftovers(ids)), what=f"the end of all in {path}")
+
+
+def supervisors(path: Path) -> list[int]:
+    """Return the processes that serve a store: its forkservers first, then the supervisors."""
+    named = f"forkserver import main; main({str(path)!r}, ".encode()
+    found = [pid for pid in _pids() if named in _read(pid, "cmdline")]
+    return sorted(found, key=lambda pid: (_parent(pid) in found, pid))
+
+
+def _leftovers(ids: set[str]) -> list[int]:
+    """Return the processes whose environment says that they belong to one of these runs."""
+    marks = {f"RUNCAST_RUN_ID={run_id}".encode() for run_id in ids}
+    return [pid for pid in _pids() if not marks.isdisjoint(_read(pid, "environ").split(b"\0"))]
+
+
+def _kill(pids: list[int]) -> list[int]:
+    """Kill these processes, wait until they are dead, and return which there were."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            fd = os.pidfd_open(pid)
+            try:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+                select.select([fd], [], [], 5000 * MS)
+            finally:
+                os.close(fd)
+    return pids
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+
+
+def _read(pid: int, name: str) -> bytes:
+    """Return a file of a process; nothing of one that is gone, a zombie, or somebody else's."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
+def _parent(pid: int) -> int:
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(fields[1]) if fields else 0

@@ -1,0 +1,138 @@
+"""What all verbs share: help, version, usage errors, and what is loaded."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import runcast
+from runcast.cli.app import VERBS
+from tests.helpers.cli import LONG, RUNCAST, cli, terminal
+
+NO_VERB = f"expected a verb ({', '.join(VERBS)}), got "
+
+
+def loaded(*arguments: str) -> set[str]:
+    """Return the modules that a command line loads."""
+    code = f"import sys; from runcast.cli import main; main({list(arguments)!r}); print('', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=LONG, check=True)
+    return set(done.stdout.decode().splitlines()[-1].split())
+
+
+def test_version():
+    """`--version` says it, and loads no store."""
+    assert cli("--version") == (0, f"runcast {runcast.__version__}\n".encode(), "")
+    assert not loaded("--version") & {"runcast.store", "runcast.run", "asyncio"}
+
+
+def test_python_m():
+    """`python -m runcast` is the same command."""
+    command = [sys.executable, "-m", "runcast", "--version"]
+
+    assert (
+        subprocess.run(command, capture_output=True, timeout=LONG, check=True).stdout == cli("--version").out
+    )
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help(option: str):
+    """The help names every verb and shows examples."""
+    done = cli(option)
+
+    assert (done.code, done.err) == (0, "")
+    text = done.out.decode()
+    assert "Examples:\n    runcast run -- make -j4" in text
+    assert [line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()] == list(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb(verb: str):
+    """Each verb explains itself with an example, and has the short help of the list."""
+    done = cli(verb, "-h")
+
+    assert (done.code, done.err) == (0, "")
+    text = done.out.decode()
+    assert f"\n    runcast {verb}" in text.partition("Example")[2]
+    assert cli(verb, "--help").out == done.out
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "serve"])
+def test_a_verb_loads_no_other(verb: str):
+    """A verb loads its own module, and neither asyncio nor what others need."""
+    modules = loaded(verb, "last" if verb != "run" else "true")
+    verbs = {name for name in VERBS if f"runcast.cli.{name}" in modules}
+
+    assert verbs - {"kill": {"stop"}, "rm": {"stop"}}.get(verb, set()) == {verb}
+    assert not modules & {"asyncio", "platformdirs", "tempfile", "shutil"}
+
+
+def test_nothing_asked():
+    """Without a verb the help is shown, on stderr: nothing was done."""
+    done = cli()
+
+    assert (done.code, done.out) == (2, b"")
+    assert done.err == cli("--help").out.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["frobnicate"],
+            f"{NO_VERB}'frobnicate' (see `runcast --help`)",
+        ),
+        (
+            ["ls\x1b[31m"],
+            NO_VERB + r"'ls\x1b[31m' (see `runcast --help`)",
+        ),
+        (["--frobnicate"], "no such option '--frobnicate' (see `runcast --help`)"),
+        (["log"], "missing argument 'ID' (see `runcast log --help`)"),
+        (["log", "a", "b"], "got unexpected extra argument"),
+        (["ls", "-n", "x"], "invalid value for '-n' / '--limit': 'x' is not a valid integer"),
+        (["--store"], "option '--store' requires an argument"),
+    ],
+)
+def test_usage_errors(arguments: list[str], said: str):
+    """What is wrong with the arguments is said in one line that names the help."""
+    done = cli(*arguments)
+
+    assert (done.code, done.out) == (2, b"")
+    assert done.err.startswith(f"runcast: {said}")
+    assert done.err.endswith(" --help`)\n")
+    assert done.err.count("\n") == 1
+
+
+def test_reader_of_the_help_left():
+    """`runcast --help | head -1` ends without a word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = cli("--help", stdout=writing)
+    os.close(writing)
+
+    assert (done.code, done.err) == (141, "")
+
+
+def test_nobody_to_tell():
+    """An error that cannot be told, because stderr is closed, keeps its exit code."""
+    done = subprocess.run(["sh", "-c", f"{RUNCAST} log nonsense 2>&-"], timeout=LONG, check=False)
+
+    assert done.returncode == 2
+
+
+def test_completion():
+    """A shell can ask for the verbs."""
+    words = os.environ | {"_RUNCAST_COMPLETE": "bash_complete", "COMP_WORDS": "runcast f", "COMP_CWORD": "1"}
+
+    done = cli(env=words)
+
+    assert (done.code, done.out) == (0, b"plain,follow\n")
+
+
+def test_help_at_a_terminal():
+    """Help fits into the terminal."""
+    with terminal("run", "--help", columns=60) as screen:
+        assert screen.end() == 0
+
+    assert max(map(len, screen.seen.splitlines())) <= 66  # examples are not wrapped

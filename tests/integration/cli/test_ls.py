@@ -1,0 +1,191 @@
+"""`runcast ls`: the runs of a store."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from runcast import Run, Store
+from runcast.ids import new_run_id
+from tests.helpers.cli import LONG, cli, cli_begun, terminal
+
+ROW = re.compile(r"(\w{26})  (.+?) {2,}(\S+ \S+) ago {2,}(-|\S+ \S+) {2,}(\S+ \w+) {2,}(.*)")
+
+
+def finished(store: Store, command: list[str], **options: object) -> Run:
+    run = store.start(command, **options)
+    run.wait(timeout=LONG)
+    return run
+
+
+def rows(out: bytes) -> list[tuple[str, ...]]:
+    """Return id, state, age, duration, size and command of each line of a table."""
+    head, *lines = out.decode().splitlines()
+    assert head.split() == ["ID", "STATE", "STARTED", "TOOK", "SIZE", "COMMAND"]
+    matches = [ROW.fullmatch(line) for line in lines]
+    assert all(matches), out
+    return [match.groups() for match in matches if match]
+
+
+def test_newest_first(store: Store):
+    """Runs are listed newest first, each with its outcome, size and command."""
+    runs = [
+        finished(store, ["echo", "hello world"]),
+        finished(store, ["sh", "-c", "exit 3"]),
+        finished(store, ["sh", "-c", "kill -9 $$"]),
+        finished(store, ["no-such-program"]),
+        finished(store, ["sleep", "1000"], timeout=0.01),
+        store.start(["sleep", "1000"], name="nightly"),
+    ]
+    runs[5].stop()
+    runs[5].wait(timeout=LONG)
+    runs.append(store.start(["sleep", "1000"]))
+    assert runs[6].pid
+
+    done = cli("ls")
+
+    assert (done.code, done.err) == (0, "")
+    listed = rows(done.out)
+    assert [row[0] for row in listed] == [run.id for run in reversed(runs)]
+    states = ["running", "stopped", "timed out", "failed to start", "SIGKILL", "exit 3", "exit 0"]
+    assert [row[1] for row in listed] == states
+    assert [row[5] for row in listed] == [
+        *("sleep 1000", "nightly: sleep 1000", "sleep 1000", "no-such-program"),
+        *("sh -c 'kill -9 $$'", "sh -c 'exit 3'", "echo 'hello world'"),
+    ]
+    assert [row[4] for row in listed] == ["0 B"] * 6 + ["12 B"]
+    assert listed[3][3] == "-"
+
+
+@pytest.mark.slow
+def test_limit(store: Store):
+    """`-n` lists so many, `--all` lists all, and 20 is the default."""
+    for number in range(22):
+        store.start(["echo", str(number)])
+
+    assert [row[5] for row in rows(cli("ls", "-n", "3").out)] == ["echo 21", "echo 20", "echo 19"]
+    assert len(rows(cli("ls").out)) == 20
+    assert len(rows(cli("ls", "--all", "-n", "3").out)) == 22
+
+
+def test_only_what_is_listed_is_read(store: Store):
+    """However many runs there are, only those that are listed are looked at: others may be rubbish."""
+    for _ in range(50):
+        os.makedirs(f"{store.path}/{new_run_id()}")
+    newest = finished(store, ["true"])
+
+    done = cli("ls", "-n", "1")
+    assert [row[0] for row in rows(done.out)] == [newest.id]
+    assert done.err == ""
+    assert cli("ls", "-n", "3").err.count("cannot be read") == 2
+
+
+def test_json(store: Store):
+    """`--json` gives one JSON object a line, as the library has it."""
+    runs = [finished(store, ["echo", "a"]), finished(store, ["echo", "b\n\x1b"])]
+
+    lines = cli("ls", "--json").out.splitlines()
+
+    assert [json.loads(line) for line in lines] == [run.to_json() for run in reversed(runs)]
+
+
+@pytest.mark.slow
+def test_truncated(store: Store):
+    """A run whose output was cut by its cap says so."""
+    finished(store, ["head", "-c", "8000000", "/dev/zero"], cap=2 << 20)
+
+    assert rows(cli("ls").out)[0][1] == "exit 0, truncated"
+
+
+def test_dropped(store: Store):
+    """A run whose output could not all be written says how much is missing."""
+    run = finished(store, ["true"])
+    path = Path(run.directory.path, "outcome.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"dropped": 3 << 20}))
+
+    assert rows(cli("ls").out)[0][1] == "exit 0, 3.0 MiB dropped"
+
+
+def test_control_codes_are_shown(store: Store):
+    """A command or a name cannot draw on the terminal, nor make two lines of one."""
+    run = finished(store, ["echo", "\x1b[31mred\n\u202e"], name="a\rb\x9b")
+
+    (row,) = rows(cli("ls").out)
+    assert row[5] == r"a\rb\x9b: echo '\x1b[31mred\n\u202e'"
+    assert run.name == "a\rb\x9b"
+
+
+def test_width_of_a_terminal(store: Store):
+    """At a terminal, lines are cut to its width."""
+    finished(store, ["echo", "x" * 500])
+
+    with terminal("ls", columns=90) as screen:
+        assert screen.end() == 0
+    head, line = screen.seen.splitlines()
+    assert len(line) == 90
+    assert line.endswith("x…")
+    assert len(head) <= 90
+
+
+def test_damaged_run(store: Store):
+    """A run whose files are damaged is told, and the others are listed."""
+    good, bad = finished(store, ["true"]), finished(store, ["true"])
+    Path(bad.directory.path, "run.json").write_text("")
+
+    for arguments in ([], ["--json"]):
+        done = cli("ls", *arguments)
+        assert done.code == 0
+        assert good.id.encode() in done.out
+        assert bad.id.encode() not in done.out
+        assert f"runcast: run {bad.id} cannot be read: " in done.err
+        assert done.err.count("\n") == 1
+
+
+def test_no_runs(store: Store):
+    """A store without runs, or that is not there yet, is told, and nothing is made."""
+    done = cli("ls")
+
+    assert done == (0, b"", f"runcast: no runs in the store {store.path}\n")
+    assert not os.path.exists(store.path)
+    assert cli("ls", "--json") == (0, b"", "")
+
+
+@pytest.mark.fault
+def test_lost(store: Store):
+    """A run whose supervisor died is listed as lost."""
+    run = store.start(["sleep", "1000"])
+    with cli_begun("follow", run.id):
+        for chunk in run.follow(timeout=0.01):
+            if run.directory.state().get("supervisor"):
+                break
+            assert chunk is None
+    os.kill(run.directory.state()["supervisor"], 9)
+    cli("wait", run.id)
+
+    assert rows(cli("ls").out)[0][1] == "lost"
+
+
+def test_reader_left(store: Store):
+    """`runcast ls | head` that has seen enough ends us without a word."""
+    finished(store, ["true"])
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = cli("ls", stdout=writing)
+    os.close(writing)
+
+    assert (done.code, done.err) == (141, "")
+
+
+def test_removed_meanwhile(store: Store):
+    """A run that is removed while it is listed is passed over."""
+    runs = [finished(store, ["echo", shlex.quote(str(number))]) for number in range(3)]
+    listed = store.list()
+    shutil.rmtree(runs[1].directory.path)
+
+    assert len(list(listed)) == 3
+    assert len(rows(cli("ls").out)) == 2

@@ -1,0 +1,39 @@
+"""Runs that are over, made without a process: their folders, as a supervisor leaves them."""
+
+from pathlib import Path
+
+from runcast.ids import new_run_id
+from runcast.log import RunDirectory
+from runcast.model import Channel, Outcome, Reason
+from tests.unit.log.disks import SECOND, ClockedFile
+
+OUT, ERR = Channel.STDOUT, Channel.STDERR
+APPENDS = ((OUT, b"one\n"), (ERR, b"two\r\n"), (OUT, b"three"))
+EXITED = Outcome(Reason.EXITED, 0, ended_at=1_700_000_010.0)
+
+
+def make_run(
+    store: Path,
+    run_id: str = "",
+    *,
+    outcome: Outcome = EXITED,
+    appends: tuple[tuple[Channel, bytes], ...] = APPENDS,
+    name: str = "ls",
+) -> str:
+    """Make the folder of a run that has ended; return its id."""
+    run_id = run_id or new_run_id()
+    store.mkdir(mode=0o700, exist_ok=True)
+    request = {
+        **{"format": 1, "id": run_id, "name": name, "source": "command", "command": [name, "-l"]},
+        **{"cwd": "/", "env": {}, "timeout": None, "idle_timeout": None, "cap": None},
+        **{"created_at": 1_700_000_000.0, "host": "here"},
+    }
+    directory = RunDirectory.create(str(store / run_id), request)
+    assert directory.acquire()
+    directory.write_state({"state": "running", "pid": 4711, "started_at": 1_700_000_000.25})
+    writer = ClockedFile(directory)
+    for channel, data in appends:
+        writer.append(channel, data)
+        writer.now += SECOND
+    writer.close(outcome)
+    return run_id

@@ -1,0 +1,82 @@
+"""What a viewer asks for over a WebSocket."""
+
+import signal
+
+import pytest
+
+from runcast.errors import UsageError
+from runcast.wire.asks import Ask, Resize, Signal, Stdin, Stop, parse_ask, parse_stop
+
+
+@pytest.mark.parametrize(
+    ("message", "ask"),
+    [
+        ('{"stdin": "yes\\n"}', Stdin(b"yes\n")),
+        ('{"stdin": "\\u20ac", "eof": true}', Stdin("\u20ac".encode(), eof=True)),
+        ('{"stdin": {"base64": "AP8="}}', Stdin(b"\0\xff")),
+        ('{"eof": true}', Stdin(b"", eof=True)),
+        ('{"resize": [80, 24]}', Resize(80, 24)),
+        ('{"signal": "INT"}', Signal(signal.SIGINT)),
+        ('{"signal": "sigusr1"}', Signal(signal.SIGUSR1)),
+        ('{"signal": 40}', Signal(40)),
+        ('{"stop": {}}', Stop()),
+        ('{"stop": {"signal": "TERM", "grace": 5}}', Stop(signal.SIGTERM, 5.0)),
+        ('{"stop": {"grace": 0}}', Stop(None, 0.0)),
+    ],
+)
+def test_asks(message: str, ask: Ask):
+    """Each verb has its object."""
+    assert parse_ask(message) == ask
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (b'{"eof":true}', "expected a text message"),
+        ("", "expected a JSON object, got ''"),
+        ("{", "expected a JSON object"),
+        ("[1]", "expected a JSON object, got '[1]'"),
+        ("[" * 100_000, "expected a JSON object"),
+        ("{}", "expected one of stdin, eof, resize, signal and stop, got none"),
+        ('{"kill": 1}', "got 'kill'"),
+        ('{"stdin": "a", "stop": {}}', "got 'stdin', 'stop'"),
+        ('{"eof": true, "signal": "INT"}', "got 'signal', 'stdin'"),
+        ('{"stdin": 5}', "expected stdin to be text"),
+        ('{"stdin": "\\ud800"}', "expected stdin to be text"),
+        ('{"stdin": {"base64": "A"}}', "expected stdin to be text"),
+        ('{"stdin": {"base64": "AA==", "x": 1}}', "expected stdin to be text"),
+        ('{"stdin": {"base64": "\u20ac"}}', "expected stdin to be text"),
+        ('{"stdin": "a", "eof": 1}', "expected eof to be true or false, got 1"),
+        ('{"resize": [80]}', "expected resize to be [columns, rows]"),
+        ('{"resize": [80, 0]}', "expected resize to be [columns, rows]"),
+        ('{"resize": [80, 65536]}', "expected resize to be [columns, rows]"),
+        ('{"resize": [true, true]}', "expected resize to be [columns, rows]"),
+        ('{"resize": "80"}', "expected resize to be [columns, rows]"),
+        ('{"signal": "NOPE"}', "expected signal to be a name such as INT"),
+        ('{"signal": "SIG_IGN"}', "expected signal to be a name such as INT"),
+        ('{"signal": 0}', "expected signal to be a name such as INT"),
+        ('{"signal": 65}', "expected signal to be a name such as INT"),
+        ('{"signal": true}', "expected signal to be a name such as INT"),
+        ('{"signal": null}', "expected signal to be a name such as INT"),
+        ('{"stop": 5}', "expected stop to be an object with signal and grace, got 5"),
+        ('{"stop": {"after": 5}}', "expected stop to be an object"),
+        ('{"stop": {"grace": -1}}', "expected grace to be a number of seconds"),
+        ('{"stop": {"grace": NaN}}', "expected grace to be a number of seconds"),
+        ('{"stop": {"grace": Infinity}}', "expected grace to be a number of seconds"),
+        ('{"stop": {"grace": "5"}}', "expected grace to be a number of seconds"),
+        ('{"stop": {"grace": true}}', "expected grace to be a number of seconds"),
+    ],
+)
+def test_refused(message: str | bytes, words: str):
+    """Anything else is an error that says what was expected and what came."""
+    with pytest.raises(UsageError) as caught:
+        parse_ask(message)
+
+    assert words in str(caught.value)
+
+
+def test_stop_of_http():
+    """The body of a request to stop is read by the same rule."""
+    assert parse_stop({"signal": 15, "grace": 1.5}) == Stop(15, 1.5)
+    with pytest.raises(UsageError, match="expected stop to be an object"):
+        parse_stop(None)

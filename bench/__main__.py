@@ -11,7 +11,7 @@ import traceback
 from bench.bench import Bench, Patience
 from bench.machine import busy_share, facts
 from bench.row import Figure, Row, Skipped, load_rows
-from bench.table import as_json, render
+from bench.table import as_json, markdown, render
 
 
 def _arguments(rows: dict[str, Row]) -> argparse.Namespace:
@@ -34,6 +34,7 @@ def _arguments(rows: dict[str, Row]) -> argparse.Namespace:
     )
     parser.add_argument("--disk", metavar="DIR", help="a folder on the disk to measure with")
     parser.add_argument("--json", metavar="FILE", help="write every sample to a file")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     arguments = parser.parse_args()
     names = {name.lower(): name for name in rows}
     for name in arguments.rows:
@@ -81,7 +82,7 @@ def main() -> None:
         print("interrupted; what there is:", file=sys.stderr)
     machine["others"] += f", {busy_share():.0%} just after"
     print("\n".join(f"{name:<8} {value}" for name, value in machine.items()), end="\n\n")
-    print(render(found))
+    print((markdown if arguments.markdown else render)(found))
     print(
         f"\nMedian (lowest-highest) of {bench.rounds} rounds; the ratio is the median of the rounds' ratios."
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.row import Figure, Goal
 
-__all__ = ["as_json", "render"]
+__all__ = ["as_json", "markdown", "render"]
 
 _HEAD = ("row", "figure", "runcast", "peer", "its", "ratio", "goal", "reached?")
 Found = Mapping[str, Sequence[Figure]]
@@ -63,6 +63,14 @@ def render(found: Found) -> str:
         text.append("  ".join(cells).rstrip())
     text.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(text)
+
+
+def markdown(found: Found) -> str:
+    """Return the table for a page of the documentation: a line a peer."""
+    lines = [line for row, figures in found.items() for figure in figures for line in _lines(row, figure)]
+    text = [_HEAD, tuple("---" for _ in _HEAD), *(line for line in lines if any(line[3:]))]
+    skipped = [f"\n{row}, {name.strip()}: {why}" for row, name, why, *rest in lines if why and not any(rest)]
+    return "\n".join(["| " + " | ".join(cells) + " |" for cells in text] + skipped)
 
 
 def as_json(facts: Mapping[str, str], found: Found) -> dict[str, Any]:

@@ -26,12 +26,10 @@ This module imports nothing of ours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runcast.model import Outcome
-
-from typing import Any
 
 __all__ = [
     "BadOffset",

@@ -118,12 +118,19 @@ class Log(ABC):
 
     @settled
     def read(
-        self, offset: int, limit: int = CHUNK_BYTES, channels: Collection[Channel] | None = None
+        self,
+        offset: int,
+        limit: int = CHUNK_BYTES,
+        channels: Collection[Channel] | None = None,
+        *,
+        labelled: bool = True,
     ) -> Reading:
         """Return up to `limit` bytes from `offset` on, without waiting.
 
         A gap is a chunk of channel `gap` and of no bytes. With `channels`, chunks of others are
-        left out (bytes of unknown channel and gaps never are).
+        left out (bytes of unknown channel and gaps never are). Who needs neither channel nor time
+        of all channels' bytes asks for them without labels, as one chunk of channel `unknown`:
+        that is twice as fast.
 
         Raises:
             OffsetBeyondTail: `offset` lies past the tail.
@@ -145,6 +152,9 @@ class Log(ABC):
             span = spans[bisect_right(spans, offset, key=_start) - 1]
             if channels is None:
                 end = min(span.end, offset + limit)
+                if not labelled:
+                    data = _fetch(span.extent, offset, end)
+                    return Reading([Chunk(offset, end, Channel.UNKNOWN, 0.0, data)], end)
                 return Reading(_chunks(span.extent, offset, end), end)
             for piece in span.extent.pieces(offset, span.end):
                 scanned += 1
@@ -177,18 +187,15 @@ class Log(ABC):
         spans = self._extents()
         offset = min(offset, spans[-1].end if spans else 0)
         base, lines = self._counted if self._counted[0] <= offset else (0, 0)
-        limit = offset
         for span in reversed(spans):
-            if span.end < base:
-                break
-            if span.start > limit:
+            if span.start > offset:
                 continue
-            _, record = self._last(span, _OFFSET, limit)
+            _, record = self._last(span, _OFFSET, offset)
             if record is not None:
                 if record.offset >= base:
                     base, lines = record.offset, record.lines
                 break
-            limit = span.start  # the whole index is lost: look further back, and count its bytes
+            # The whole index is lost: look further back, and count the bytes.
         lines += self._count(base, offset)
         self._counted = offset, lines
         return lines

@@ -96,9 +96,11 @@ class Extent(ABC):
             block = self.records(left, right - left)
             for at in range(len(block) - 1, -1, -1):
                 if block[at] is not None:
+                    if left + at < number:
+                        self._remember(left + at + 1, number + 1)
                     return left + at, block[at]
-            self._remember(left, right)
             right, count = left, _MANY
+        self._remember(least, number + 1)
         return _NEVER, None
 
     def _remember(self, first: int, end: int) -> None:

@@ -48,10 +48,10 @@ class _Segment(Extent):
         super().__init__(start)
         self._path = f"{folder}/{_name(start)}"
         self._opened = opened
-        self._fds: tuple[int, int] | None = None  # of the bytes, and of the index
+        self._fds: tuple[int, int | None] | None = None  # of the bytes, and of the index if there is one
         self._sealed: int | None = None
 
-    def _open(self) -> tuple[int, int]:
+    def _open(self) -> tuple[int, int | None]:
         if self._fds is None:
             try:
                 data = os.open(self._path, _O_READ)
@@ -68,13 +68,13 @@ class _Segment(Extent):
                 self._opened[0].close()
         return self._fds
 
-    def _open_index(self) -> int:
+    def _open_index(self) -> int | None:
         try:
             index = os.open(self._path + ".index", _O_READ)
         except FileNotFoundError:
             if not os.path.exists(self._path):  # bytes go first when a segment is dropped
                 raise Dropped from None
-            return os.open(os.devnull, _O_READ)  # lost: every byte is there still, of unknown channel
+            return None  # lost: every byte is there still, of unknown channel
         try:
             check_header(os.pread(index, RECORD_BYTES, 0), self._path)
         except BaseException:
@@ -97,19 +97,34 @@ class _Segment(Extent):
     def pread(self, offset: int, count: int) -> bytes:
         return os.pread(self._open()[0], count, offset - self.start)
 
+    def _index(self) -> int | None:
+        data, index = self._open()
+        if index is None:  # or not begun yet: an empty segment at the tail needs none
+            index = self._open_index()
+            self._fds = data, index
+        return index
+
+    def _index_size(self) -> int:
+        index = self._index()
+        return 0 if index is None else os.fstat(index).st_size
+
     def record_count(self) -> int:
-        return max(os.fstat(self._open()[1]).st_size // RECORD_BYTES - 1, 0)
+        return max(self._index_size() // RECORD_BYTES - 1, 0)
 
     def records(self, first: int, count: int) -> list[Record | None]:
-        return unpack(os.pread(self._open()[1], count * RECORD_BYTES, (first + 1) * RECORD_BYTES))
+        index = self._index()
+        if index is None:
+            return []
+        return unpack(os.pread(index, count * RECORD_BYTES, (first + 1) * RECORD_BYTES))
 
     def torn(self) -> bool:
-        return os.fstat(self._open()[1]).st_size % RECORD_BYTES != 0
+        return self._index_size() % RECORD_BYTES != 0
 
     def close(self) -> None:
         if self._fds is not None:
             for fd in self._fds:
-                os.close(fd)
+                if fd is not None:
+                    os.close(fd)
             self._fds = None
             self._opened.remove(self)
 

@@ -46,7 +46,7 @@ class ServerApp:
         log_requests: bool = False,
     ) -> None:
         self._runs = RunsASGI(store, commands=commands, allow_any_command=allow_any_command)
-        metrics = Metrics(lambda: self._runs.responder.started, lambda: self._runs.feeds.viewers)
+        metrics = Metrics(lambda: self._runs.responder.started, lambda: self.viewers)
         description = files("runcast.server").joinpath("openapi.json").read_bytes()
 
         async def to_runs(_: Request) -> Response:
@@ -77,6 +77,11 @@ class ServerApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
         await self._app(scope, receive, send)
+
+    @property
+    def viewers(self) -> int:
+        """How many live replies there are now."""
+        return self._runs.feeds.viewers
 
     def shutdown(self) -> None:
         """Have all live replies end themselves; call it in the event loop."""

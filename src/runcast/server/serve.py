@@ -7,6 +7,7 @@ after a second is cut. Its runs do not notice.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import logging
@@ -33,7 +34,8 @@ from runcast.store import Store
 __all__ = ["Options", "serve"]
 
 TOKEN_VARIABLE = "RUNCAST_TOKEN"
-_GRACE_SECONDS = 1  # for live replies to end by themselves, which takes them a moment
+_LAST_WORDS = 30  # hundredths of a second for live replies to end by themselves, which takes them a moment …
+_GRACE_SECONDS = 1  # … and seconds for what a slow client has not taken yet; then it is cut
 _MESSAGE_BYTES = 1024 * 1024  # of a WebSocket: stdin comes in small pieces
 
 log = logging.getLogger("runcast.server")
@@ -174,7 +176,13 @@ class _Server(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
         self._cast.shutdown()
+        for _ in range(_LAST_WORDS):  # uvicorn would close WebSockets in the middle of their last words
+            if not self._cast.viewers:
+                break
+            await asyncio.sleep(0.01)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

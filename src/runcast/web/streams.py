@@ -124,7 +124,9 @@ class LogViewing(Viewing):
     def _read(self) -> Reading:
         offset, until = self.encoder.next, self.stream.until
         limit = CHUNK_BYTES if until is None else min(CHUNK_BYTES, until - offset)
-        return self.log.read(offset, limit, self.stream.channels) if limit > 0 else Reading([], offset)
+        if limit <= 0:
+            return Reading([], offset)
+        return self.log.read(offset, limit, self.stream.channels, labelled=self.encoder.labelled)
 
     def _news(self) -> bytes:
         """Say a change of state since the last call."""

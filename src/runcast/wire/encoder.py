@@ -34,7 +34,10 @@ class Encoder(ABC):
     Attributes:
         run: the id of the run.
         next: the offset at which the next reading must begin.
+        labelled: whether it looks at the channels and times of chunks at all.
     """
+
+    labelled = True
 
     def __init__(self, run: str, place: Place = START) -> None:
         self.run = run

@@ -22,6 +22,8 @@ class Text(Encoder):
         end: say the outcome as a last line.
     """
 
+    labelled = False
+
     def __init__(self, run: str, place: Place = START, *, end: bool = False) -> None:
         super().__init__(run, place)
         self._end = end

@@ -54,10 +54,7 @@ async ([url, id, icon, patience]) => {
   };
   const element = (name, values) => read((resolve) => {
     const made = Object.assign(document.createElement(name), values);
-    made.onload = () => {
-      if (name !== "iframe") resolve(`${name} loaded`);
-      else resolve(made.contentDocument?.body?.innerText ?? "");
-    };
+    made.onload = () => resolve(`${name} loaded`);
     made.onerror = () => resolve("");
     document.body.append(made);
   });
@@ -77,7 +74,8 @@ async ([url, id, icon, patience]) => {
     socket.onmessage = (event) => { socket.close(); resolve(event.data); };
     socket.onclose = () => resolve("");
   }));
-  vector("frame", element("iframe", {src: text}));
+  const framed = Object.assign(document.createElement("iframe"), {src: text});
+  document.body.append(framed);
   vector("script", element("script", {src: url + "/runs"}));
   vector("image", element("img", {src: `${url}/runs/-/assets/${icon}`}));
   vector("window", read((resolve) => {
@@ -115,6 +113,8 @@ async ([url, id, icon, patience]) => {
     socket.onclose = () => resolve("");
   }));
   vector("stop with header", post(`/runs/${id}/stop`, {headers: {"X-Runcast": "1"}}));
+  await Promise.all(waits);
+  vector("frame", framed.contentDocument?.body?.innerText ?? "");
   const values = await Promise.all(waits);
   const telling = new RegExp(`too late|secret|loaded|created_at|${id}`);
   return names.filter((_, at) => telling.test(values[at]));
@@ -208,3 +208,33 @@ def test_own_page(store: Store, browser: Browser):
     assert readable | {"post json", "post header", "stop with header"} <= set(read)
     assert len(list(store.list())) >= 3
     assert not run.wait(timeout=LONG).ok
+
+
+def test_link_from_elsewhere(store: Store, browser: Browser, attacker: int):
+    """A link on another site leads to a page with nothing but a link, and that one leads on."""
+    with serving() as server, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(server.url)
+        page.goto(f"http://{FOREIGN}:{attacker}/")
+        page.evaluate("(url) => { location = url; }", f"http://127.0.0.1:{server.port}/commands?x=1")
+        page.wait_for_url("**/commands?x=1")
+        shown = page.content()
+
+        page.click("text=Open this page again")
+
+        page.wait_for_function("document.body.innerText.includes('commands')")
+        assert "This server wants its token" in shown  # the browser keeps its strict cookie for itself
+        assert page.url == f"http://127.0.0.1:{server.port}/commands?x=1"
+
+
+def test_token_typed_into_the_page(store: Store, browser: Browser):
+    """Who opens a page without the token can type it there."""
+    with serving() as server, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{server.port}/commands")
+
+        page.fill("input", server.token)
+        page.click("button")
+
+        page.wait_for_function("document.body.innerText.includes('commands')")
+        assert page.url == f"http://127.0.0.1:{server.port}/commands"

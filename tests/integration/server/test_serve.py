@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from websockets.sync.client import connect
 
 from runcast import Store
 from runcast.cli import main
@@ -311,25 +312,33 @@ def test_nohup(store: Store):
 
 
 @pytest.mark.fault
-def test_ends_with_streams_open(server: Server):
-    """SIGTERM ends it in time with live replies open; they end, and the run goes on."""
+def test_ends_with_streams_open(server: Server, store: Store):
+    """SIGTERM ends it with live replies open: they end and say to come back, and the run goes on."""
     run_id = server.start(FOREVER)
     accepts = ("text/event-stream", "text/plain", "application/x-ndjson", "application/json")
     with contextlib.ExitStack() as stack:
+        path = f"/runs/{run_id}/log?offset=now"
         replies = [
-            stack.enter_context(
-                server.open("GET", f"/runs/{run_id}/log?offset=now", {**server.bearer, "Accept": accept})
-            )
+            stack.enter_context(server.open("GET", path, {**server.bearer, "Accept": accept}))
             for accept in accepts
             for _ in range(5)
         ]
+        url = f"ws://127.0.0.1:{server.port}{path}"
+        sockets = [
+            stack.enter_context(connect(url, additional_headers=server.bearer, open_timeout=LONG))
+            for _ in range(5)
+        ]
         assert {reply.status for reply in replies} == {200}
+        assert {json.loads(one.recv(LONG))["event"] for one in sockets} == {"run"}
 
         assert server.end() == 0
         ends = [_rest(reply) for reply in replies]
+        for one in sockets:
+            assert any('"restart"' in message for message in one)
 
     assert sum(b"event: restart" in end for end in ends) == 5
-    assert Store(os.environ["RUNCAST_STORE"]).get(run_id).outcome is None
+    assert {one.close_code for one in sockets} == {1001}
+    assert store.get(run_id).outcome is None
 
 
 def _rest(reply: http.client.HTTPResponse) -> bytes:

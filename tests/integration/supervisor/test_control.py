@@ -407,7 +407,8 @@ def test_many_connections(store: Store):
     run = started(store, ["sh", "-c", "echo up; read line; echo $line"], stdin="pipe")
 
     with idle_connections(run, 64 + 16):
-        assert fds(supervisor_of(run)) < 100
+        assert next(run.follow(timeout=0.2, tail=0)) is None
+        assert 64 <= fds(supervisor_of(run)) <= 64 + 20
     run.send("line\n")
 
     assert run.output(timeout=DEADLINE) == "up\nline\n"

@@ -215,10 +215,11 @@ def test_folder_removed_by_force(store: Store):
     """R3: a run whose supervisor fails, since its folder is gone, is killed and not left to itself."""
     code = "trap 'echo up; exec sleep 60' USR1; while :; do sleep 0.01; done"
     run = store.start(["sh", "-c", code])
-    assert run.pid
+    pid = run.pid
+    assert pid
     shutil.rmtree(run.directory.path)
 
-    os.kill(run.pid, signal.SIGUSR1)
+    os.kill(pid, signal.SIGUSR1)
 
     wait_until(lambda: not marked(run.id), what="the end of the run")
     assert store.start(["echo", "next"]).output() == "next\n"

@@ -164,6 +164,30 @@ def test_work_of_reading():
     assert extent.fetched < 5 * count
 
 
+def test_good_records_between_damaged_ones():
+    """Two long ranges of damage, met from the right to the left, hide nothing that lies between."""
+    records: list[Record | None] = [Record(START + n, n, n, CHANNELS[n % 3]) for n in range(400)]
+    records[300:350] = [None] * 50
+    records[50:150] = [None] * 100
+    extent = ListExtent(records, 400)
+    for number in (349, 149, 200):
+        list(extent.pieces(START + number, START + number + 1))
+        found = extent.last_before(0, START + number)[0]
+        assert found == {349: 299, 149: 49, 200: 200}[number]
+
+    assert labels_of(list(extent.pieces(START, START + 400)), START, START + 400) == labels_by_looking(extent)
+
+
+def test_work_of_searching_a_lost_index():
+    """A search that runs into a long range of damage does not look at all of it again."""
+    extent = ListExtent([*[None] * 20_000, Record(START + 10, 1, 0, Channel.STDOUT)], 20)
+    for _ in range(50):
+        assert extent.last_before(0, START + 5) == (-1, None)
+        assert extent.last_before(0, START + 10)[0] == 20_000
+
+    assert extent.fetched < 2 * 20_000
+
+
 def test_work_of_reading_a_lost_index():
     """A long range of damage is looked at once, not again with every read behind it."""
     count = 20_000

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from runcast.errors import FormatTooNew, StoreUnusable
 from runcast.log import FileLog, FileLogWriter, RunDirectory
 from runcast.log.extent import Dropped
-from runcast.log.records import RECORD_BYTES, header
+from runcast.log.records import RECORD_BYTES, header, pack
 from runcast.model import Channel, Outcome, Reason
 from runcast.testing import FilePlace, PlainLog
 from tests.unit.log.disks import SECOND, ClockedFile, SmallFile
@@ -183,6 +184,51 @@ def test_new_segments_are_seen(place: FilePlace):
         assert log.read(10 * n).chunks[0].data == b"number %02d\n" % n
 
 
+def test_change_within_the_same_tick(place: FilePlace):
+    """A folder that changes twice within one tick of the file system's clock is listed again."""
+    writer, log = place.writer(segment_bytes=10), place.log()
+    tick = time.time_ns() + 10 * SECOND
+    for n in range(5):
+        writer.append(OUT, b"number %02d\n" % n)
+        os.utime(place.directory.log_path, ns=(tick, tick))
+        assert log.tail_offset == 10 * (n + 1)
+
+
+def test_fork(place: FilePlace, tmp_path: Path):
+    """Segments that are shared with another log, by hard links, end where this one's own begin."""
+    assert place.directory.acquire()
+    parent, plain = ClockedFile(place.directory, segment_bytes=100), PlainLog()
+    for n in range(40):
+        data = b"number %02d\n" % n
+        parent.append(ERR if n % 3 else OUT, data)
+        parent.now += SECOND
+        if n < 25:
+            plain.append(ERR if n % 3 else OUT, data)
+    fork = FilePlace(str(tmp_path / "fork"))
+    for name in files(place):
+        if int(name[:20]) < 250:
+            os.link(f"{place.directory.log_path}/{name}", f"{fork.directory.log_path}/{name}")
+    Path(fork.directory.log_path, f"{250:020d}").touch()
+    log = fork.log()
+    assert log.tail_offset == 250
+
+    for _ in range(2):
+        assert b"".join(data for _, data in read_all(log)) == plain.data()
+        assert all(channel is not UNKNOWN for channel, _ in read_all(log))
+        for number in range(1, 30):
+            assert log.offset_of_line(number) == plain.offset_of_line(number)
+            assert log.offset_of_tail(number) == plain.offset_of_tail(number)
+        assert log.lines == plain.lines_before(plain.tail)
+        assert log.offset_of_time(1_700_000_000 + 24.5) == 250
+        writer = fork.writer()
+        writer.append(OUT, b"fork\n")
+        plain.append(OUT, b"fork\n")
+        fork.crash(writer)
+
+    assert place.log().tail_offset == 400
+    assert read_all(fork.log())[-1] == (OUT, b"fork\n")
+
+
 def test_empty_segment_left_behind(place: FilePlace):
     """What a dead writer left in the index of a segment without bytes labels nothing that comes later."""
     first = place.writer()
@@ -221,6 +267,8 @@ def test_empty_segment_at_the_tail_is_not_dropped(place: FilePlace):
     first = place.writer(segment_bytes=100)
     first.append(OUT, bytes(1000))
     first._begin(1000)
+    for _ in range(5):
+        first._write_record(pack(1000, 0, 0, OUT))
     place.crash(first)
 
     second = place.writer(cap_bytes=100)
@@ -316,10 +364,14 @@ def test_sync_covers_every_segment(place: FilePlace, monkeypatch: pytest.MonkeyP
     assert sorted(synced) == sorted(files(place))
 
     synced.clear()
-    writer.append(OUT, bytes(10))
-    writer._drop(30)
+    writer.append(OUT, bytes(10))  # it fills the one that was open, and begins the next
+    writer.sync()
+    assert sorted(synced) == sorted(name for name in files(place) if int(name[:20]) >= 30)
+
+    synced.clear()
+    writer._drop(40)
     writer.close(Outcome(Reason.EXITED, 0))
-    assert sorted(synced) == ["00000000000000000040", "00000000000000000040.index"]
+    assert synced == []
 
 
 def test_closed(place: FilePlace):

@@ -1,0 +1,330 @@
+"""Whatever a program prints, and whatever commands are called, stays text (PROMISES: T7, T8).
+
+The corpus goes through every field that a page shows, under the server's Content-Security-Policy
+and one that demands Trusted Types besides. `Person` fails a test that saw a dialog, an error or a
+CSP report; here is seen that no element was made and that the text is there, word for word.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from runcast import Run, Store
+from tests.helpers.browser import LONG, Person, Puppet, Serving, shows
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+expect.set_options(timeout=LONG * 1000)
+
+XSS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(2)>",
+    "<svg onload=alert(3)>",
+    "<svg><script>alert(4)</script></svg>",
+    "<iframe srcdoc='<script>parent.alert(5)</script>'></iframe>",
+    "<iframe src=javascript:alert(6)>",
+    "<a href=javascript:alert(7) autofocus onfocus=alert(7)>x</a>",
+    "<body onload=alert(8)>",
+    "<style>@import '//evil.example/x.css';</style>",
+    "<link rel=stylesheet href=//evil.example/x.css>",
+    "<meta http-equiv=refresh content='0;url=javascript:alert(9)'>",
+    "<base href=//evil.example/>",
+    "<form action=//evil.example/><button autofocus onfocus=alert(10)>",
+    "<details open ontoggle=alert(11)>",
+    "<video><source onerror=alert(12)></video>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(13)>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(14)>'>",
+    "<template><script>alert(15)</script></template>",
+    "</div></body><script>alert(16)</script>",
+    '"><script>alert(17)</script>',
+    "' onmouseover='alert(18)' x='",
+    "--><script>alert(19)</script>",
+    "]]><script>alert(20)</script>",
+    "</title></textarea></style></noscript></script><script>alert(21)</script>",
+    "&lt;script&gt;alert(22)&lt;/script&gt;&#60;script&#62;",
+    "${alert(23)} {{constructor.constructor('alert(23)')()}} <%= 23 %>",
+    "javascript:alert(24)//",
+    "data:text/html,<script>alert(25)</script>",
+    "\\u003cscript\\u003ealert(26)\\u003c/script\\u003e",
+    "+ADw-script+AD4-alert(27)+ADw-/script+AD4-",
+    "<ſcript>alert(28)</ſcript> \uff1cscript\uff1ealert(28)\uff1c/script\uff1e",
+    "__proto__ constructor toString hasOwnProperty",
+]
+PAGE = re.compile(r"/runs(/\w+)?$")
+# The elements that the pages are made of; a payload brings others, or more of these.
+ELEMENTS = "() => [...document.querySelectorAll('*')].map((one) => one.localName).sort()"
+
+
+@pytest.fixture(name="strict")
+def strict_fixture(browser: Browser, server: Serving) -> Iterator[Person]:
+    """Give somebody whose browser demands Trusted Types as well."""
+    with Person(browser, server) as person:
+
+        def demand(route: Route) -> None:
+            if not route.request.is_navigation_request():
+                route.continue_()
+                return
+            reply = route.fetch()
+            policy = reply.headers["content-security-policy"] + "; require-trusted-types-for 'script'"
+            route.fulfill(response=reply, headers={**reply.headers, "content-security-policy": policy})
+
+        person.context.route(PAGE, demand)
+        yield person
+
+
+def elements(page: Page) -> list[str]:
+    """Return the names of all elements of a page, but for those that lines are made of."""
+    found: list[str] = page.evaluate(ELEMENTS)
+    return [
+        name
+        for name in found
+        if name not in ("div", "span", "li", "code", "a", "bdi", "time", "h3", "button")
+    ]
+
+
+def test_output(strict: Person, run: Run, puppet: Puppet):
+    """Markup in output, on both channels and in coloured text, is shown and not heeded."""
+    page = strict.open(f"/runs/{run.id}")
+    shows(page)
+    before = elements(page)
+    puppet.say("".join(f"{text}\n" for text in XSS))
+    puppet.say("".join(f"{text}\n" for text in XSS), fd=2)
+    puppet.say("".join(f"\033[31m{text}\033[0m {text}\n" for text in XSS))
+
+    shows(page, *XSS, *XSS, *(f"{text} {text}" for text in XSS))
+    assert elements(page) == before
+    puppet.exit()
+    expect(page.locator("#state")).to_have_text("done")
+    assert elements(page) == before
+
+
+def test_markup_in_pieces(strict: Person, run: Run, puppet: Puppet):
+    """Markup that comes character by character, over an earlier text, is text."""
+    page = strict.open(f"/runs/{run.id}")
+    shows(page)
+    before = elements(page)
+    for character in "\rsafe\r<img src=x onerror=alert(1)>":
+        puppet.say(character)
+
+    shows(page, "<img src=x onerror=alert(1)>")
+    assert elements(page) == before
+
+
+def test_demanded(strict: Person, run: Run):
+    """The browser of these tests does refuse what the policy forbids: a string as HTML, a script inline."""
+    page = strict.open(f"/runs/{run.id}")
+    refused = page.evaluate(
+        """() => {
+          try { document.body.innerHTML = "<b>x</b>"; return "done"; } catch (error) { return error.name; }
+        }"""
+    )
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('style'), {textContent: 'p {}'}))"
+    )
+
+    assert refused == "TypeError"
+    assert len(strict.problems) == 2
+    assert all("CSP report" in problem or "Content Security Policy" in problem for problem in strict.problems)
+    strict.problems.clear()
+
+
+def test_command_and_name(strict: Person, store: Store):
+    """Markup as the name of a run and in its arguments is text in the list and on its page."""
+    ids = [store.start(["true", text], name=text).id for text in XSS]
+    page = strict.open()
+    expect(page.locator(".row")).to_have_count(len(XSS))
+    expect(page.locator(".row .state")).to_have_text(["done"] * len(XSS))
+
+    assert page.locator(".row .name").all_text_contents() == XSS[::-1]
+    before = elements(page)
+    page.reload()
+    expect(page.locator(".row")).to_have_count(len(XSS))
+    assert elements(page) == before
+    assert set(page.locator(".row a").evaluate_all("all => all.map((a) => new URL(a.href).protocol)")) == {
+        "http:"
+    }
+    for run_id, text in zip(ids[:3] + ids[-3:], XSS[:3] + XSS[-3:], strict=True):
+        page.goto(f"{strict.server.root}/runs/{run_id}")
+        expect(page.locator("#title")).to_have_text(text)
+        assert text in page.inner_text("#command").replace("'\\''", "'")
+        assert text in page.title()
+
+
+def test_configuration(browser: Browser, store: Store, tmp_path: Path):
+    """Markup in titles, descriptions and commands of the configuration is text."""
+    config = tmp_path / "server.toml"
+    config.write_text(
+        "".join(
+            f"[commands.c{number}]\ncommand = {json.dumps(['true', text])}\n"
+            f"title = {json.dumps(text)}\ndescription = {json.dumps(text)}\n"
+            for number, text in enumerate(XSS)
+        )
+    )
+    with Serving("--config", config) as server, Person(browser, server) as person:
+        page = person.open()
+        expect(page.locator(".card")).to_have_count(len(XSS))
+
+        assert page.locator(".card h3").all_text_contents() == XSS
+        assert page.locator(".card p").all_text_contents() == XSS
+        assert page.locator("script, iframe, style, svg, form, img").count() == 3  # ours: script, form, logo
+
+
+def test_error_message(strict: Person):
+    """Markup that comes back in an error message is text."""
+    page = strict.open()
+    before = elements(page)
+    for text in ("<img src=x onerror=alert(1)> && x", "no-such-program '<script>alert(2)</script"):
+        page.get_by_label("Any command").fill(text)
+        page.get_by_label("Any command").press("Enter")
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert elements(page) == before
+
+
+def test_raw_output(strict: Person, run: Run, puppet: Puppet):
+    """The whole text, opened in a tab, is text for the browser."""
+    puppet.say("<!doctype html><script>alert(1)</script>\n" + "\n".join(XSS))
+    puppet.exit()
+    run.wait(timeout=LONG)
+    page = strict.open(f"/runs/{run.id}/log?follow=0&format=text")
+
+    assert page.evaluate("document.contentType") == "text/plain"
+    assert page.evaluate("document.scripts.length") == 0
+
+
+def test_hidden_characters(strict: Person, store: Store):
+    """A command is read as what it is: what turns text around, or is not seen, is written out."""
+    run = store.start(["true", "a\u202eb\u200bc\x1b[31md\ne"], name="x\u202ey")
+    page = strict.open(f"/runs/{run.id}")
+
+    expect(page.locator("#title")).to_have_text("x‹U+202E›y")
+    expect(page.locator("#command")).to_have_text("true 'a‹U+202E›b‹U+200B›c‹U+001B›[31md↵e'")
+
+
+# What is understood: overwriting and erasing within the line, tabs; and the line that it makes.
+EDITING = [
+    ("abc\rX", "Xbc"),
+    ("abc\r\033[KX", "X"),
+    ("abc\033[2K\rX", "X"),
+    ("abc\033[1GX", "Xbc"),
+    ("abc\033[2DX", "aXc"),
+    ("a\033[2CX", "a  X"),
+    ("a\033[9C\033[KX", "a         X"),
+    ("abc\bX", "abX"),
+    ("\b\b\033[9DX", "X"),
+    ("abc\033[1K\rX", "X  "),
+    ("a\tb", "a\tb"),
+    ("abc\r", "abc"),
+]
+# Sequences that vanish whole, and what they leave.
+VANISHING = [
+    # colours
+    ("\033[1;31mX\033[0m", "X"),
+    ("\033[38;5;196mX\033[m", "X"),
+    ("\033[38;2;255;0;0mX\033[39m", "X"),
+    ("\033[48;5;16;97mX\033[49;39m", "X"),
+    ("\033[4:3mX\033[24m", "X"),
+    ("\033[8mhidden\033[28m", "hidden"),
+    ("\033[38mX\033[999999999999m\033[0m", "X"),
+    # what would move about, clear, or change the terminal
+    ("\033[2J", ""),
+    ("\033[3J", ""),
+    ("\033[H", ""),
+    ("\033[5;5H", ""),
+    ("\033[1A", ""),
+    ("\033[3B", ""),
+    ("\033[?25l\033[?25h", ""),
+    ("\033[?1049h\033[?1049l", ""),
+    ("\033[?2004h\033[?1000h", ""),
+    ("\033[2;10r", ""),
+    ("\0337\0338", ""),
+    ("\033c", ""),
+    ("\033(0\033(B", ""),
+    ("\033#8", ""),
+    ("\033=\033>", ""),
+    ("\033D\033M", ""),
+    ("\033[4h\033[4l", ""),
+    ("\033[!p\033[2 q\033[12$p", ""),
+    ("\033[?2K\033[>1G", ""),
+    # questions, which a terminal would answer into stdin
+    ("\033[c\033[>c\033[=c", ""),
+    ("\033[5n\033[6n", ""),
+    ("\033[18t\033[21t", ""),
+    ("\033[?1$p", ""),
+    ("\033Z\005", ""),
+    # strings to the terminal, whatever ends them
+    ("\033]0;title\007", ""),
+    ("\033]2;title\033\\", ""),
+    ("\033]52;c;aGVsbG8=\007", ""),
+    ("\033]8;;javascript:alert(1)\033\\link\033]8;;\033\\", "link"),
+    ("\033]8;;https://example.org/\007link\033]8;;\007", "link"),
+    ("\033]4;1;?\007\033]10;?\007", ""),
+    ("\033]1337;File=name=eA==:" + "QUFB" * 500 + "\007", ""),
+    ("\033]777;notify;a;b\007", ""),
+    ("\033]50;xfont\007", ""),
+    ("\033P$qm\033\\", ""),
+    ("\033P+q544e\033\\", ""),
+    ("\033Pq#0;2;0;0;0~\033\\", ""),
+    ("\033_Gi=1;AAAA\033\\", ""),
+    ("\033^private\033\\", ""),
+    ("\033Xstring\033\\", ""),
+    # one within another, and what is none
+    ("\033[31\033[0m", ""),
+    ("\033]0;a\033[31m\033[0m", ""),
+    ("\033[31ä", "ä"),
+    ("\033\033[31m\033[0m", ""),
+    # other control characters
+    ("\007\016\017\x7f\x00\x0b\x0c", ""),
+    ("\u009b31m\u0090q\u009c", "31mq"),
+]
+# Broken ones: they end with their line, and swallow nothing behind it.
+BROKEN = [
+    "\033",
+    "\033[",
+    "\033[31",
+    "\033]0;never ended",
+    "\033P never ended either",
+    "\033(",
+    "\033]0;a\033",
+]
+
+
+def test_escape_sequences(strict: Person, run: Run, puppet: Puppet):
+    """Colours and overwriting are shown; all other sequences vanish whole and do nothing."""
+    page = strict.open(f"/runs/{run.id}")
+    puppet.say("".join(f"{said}\n" for said, _ in EDITING))
+    puppet.say("".join(f"<{said}>\n" for said, _ in VANISHING))
+    puppet.say("".join(f"<{said}\n" for said in BROKEN))
+    puppet.say("the end\n")
+
+    left = [f"<{text}>" for _, text in VANISHING] + ["<"] * len(BROKEN)
+    shows(page, *(text for _, text in EDITING), *left, "the end")
+    assert page.title() == "▶ puppet – running"
+
+
+def test_escape_sequences_in_pieces(strict: Person, run: Run, puppet: Puppet):
+    """The same when every character comes by itself."""
+    page = strict.open(f"/runs/{run.id}")
+    for character in "".join(f"{said}\n" for said, _ in EDITING + VANISHING[::4]):
+        puppet.say(character)
+
+    shows(page, *(text for _, text in EDITING + VANISHING[::4]))
+
+
+def test_colours(person: Person, run: Run, puppet: Puppet):
+    """Colours end where they are ended, go on over lines, and are each channel's own."""
+    page = person.open(f"/runs/{run.id}")
+    puppet.say("plain \033[31mred\033[1m bold\nstill\033[0m plain\n")
+    puppet.say("\033[32mgreen\n", fd=2)
+    puppet.say("plain\n")
+    shows(page, "plain red bold", "still plain", "green", "plain")
+
+    spans = page.locator(".line span")
+    assert [(one.text_content(), one.get_attribute("class")) for one in spans.all()] == [
+        ("red", "fg1"),
+        (" bold", "bold fg1"),
+        ("still", "bold fg1"),
+        ("green", "fg2"),
+    ]

@@ -38,8 +38,12 @@ $(STAMP): pyproject.toml $(LOCK)
 serve: $(STAMP) ## Serve the example commands on 127.0.0.1:8765 (SERVE_ARGS="--port 0")
 	@exec $(RUN) runcast serve --port 8765 --config examples/server.toml $(SERVE_ARGS)
 
+.PHONY: test-programs
+test-programs:
+	@scripts/test-programs curl chromium nginx=nginx-light
+
 .PHONY: test
-test: $(STAMP) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
+test: $(STAMP) test-programs ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
 	@$(RUN) pytest -q -m "not ($(APART))" $(PYTEST_ARGS) || test $$? -eq 5 # 5: none selected
 	@$(RUN) pytest -q -m "$(APART)" $(PYTEST_ARGS) || test $$? -eq 5
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Collection
 from signal import SIGKILL, SIGTERM
 from types import TracebackType
 from typing import Any, Literal, Unpack, overload
@@ -87,7 +89,7 @@ class AsyncRun(RunBase):
     async def send(self, data: bytes | str, *, eof: bool = False) -> None:
         """Write to the run's stdin (`start(stdin="pipe")`); returns when the program has taken it."""
         payload = data.encode() if isinstance(data, str) else data
-        await asyncio.to_thread(self._control, {"op": "stdin", "eof": eof}, payload)
+        await _in_own_thread(self._control, {"op": "stdin", "eof": eof}, payload)
 
     async def __aenter__(self) -> AsyncRun:
         return self
@@ -109,6 +111,36 @@ class AsyncRun(RunBase):
         else:
             await self.wait(check=False)
         return False
+
+
+async def _in_own_thread(call: Callable[..., None], *args: object) -> None:
+    """Await a call that may block for as long as some program likes.
+
+    Not one of the loop's own few threads: those would soon be in use, and the loop's end waits
+    for them.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def tell(error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        failed = None
+        try:
+            call(*args)
+        except BaseException as error:
+            failed = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+            loop.call_soon_threadsafe(tell, failed)
+
+    threading.Thread(target=work, daemon=True).start()
+    await done
 
 
 async def start(command: Command, *, store: Store | str | None = None, **options: Any) -> AsyncRun:

@@ -133,7 +133,9 @@ def test_proxy_that_holds_events_back(person: Person, proxy: Proxy, run: Run, pu
     proxy.turn("hold")
     page = person.open(f"/runs/{run.id}", proxy.root)
     puppet.say("one\n")
+    shows(page, "one")
     puppet.say("two\n", fd=2)
+    shows(page, "one", "two")
     puppet.say(b"\xff\n")
     shows(page, "one", "two", "\ufffd")
 

@@ -39,7 +39,7 @@ def test_lines_appear_while_the_run_goes_on(person: Person, run: Run, puppet: Pu
     expect(page.locator("#lines")).to_have_text("5 lines")
     expect(page.locator("#bytes")).to_have_text(f"{run.tail_offset} B")
     expect(page.locator("#stop")).to_be_hidden()
-    assert page.title() == "✗ puppet – exit 3"
+    assert page.title() == "✗ puppet \u2013 exit 3"
 
 
 def test_reload_keeps_every_line_once(person: Person, run: Run, puppet: Puppet):
@@ -337,7 +337,8 @@ def contrasts(page: Page, selector: str) -> dict[str, float]:
           const found = {};
           for (const element of document.querySelectorAll(selector)) {
             if (!element.innerText || !element.checkVisibility()) continue;
-            const colours = [channels(behind(element)), channels([...behind(element), getComputedStyle(element).color])];
+            const below = behind(element);
+            const colours = [channels(below), channels([...below, getComputedStyle(element).color])];
             const [low, high] = colours.map(luminance).sort((a, b) => a - b);
             found[`${element.tagName} ${element.innerText}`] = (high + 0.05) / (low + 0.05);
           }

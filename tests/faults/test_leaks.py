@@ -40,6 +40,12 @@ def zombies(pid: int) -> list[int]:
     return found
 
 
+def peak_kib(pid: int) -> int:
+    """Return the most memory that a process ever had."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmHWM" in line]
+    return int(line.split()[1])
+
+
 def once(store: Store) -> None:
     run = store.start(["echo", "hello"])
     assert run.output(timeout=DEADLINE) == "hello\n"
@@ -58,6 +64,7 @@ def test_short_runs(store: Store):
     wait_until(lambda: len(supervisors(Path(store.path))) <= 1 + 4, what="the spare supervisors to leave")
     for pid in supervisors(Path(store.path)):
         assert zombies(pid) == []
+        assert peak_kib(pid) <= 25 * 1024
 
 
 def test_viewers_that_leave(store: Store):

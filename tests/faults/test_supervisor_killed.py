@@ -1,6 +1,8 @@
 """R3: the supervisor dies in mid-output. Viewers hear of it, nothing false is said, little is lost."""
 
+import contextlib
 import os
+import random
 import signal
 import threading
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from runcast import Reason, Run, State, Store
 from runcast.errors import RunFinished
 from tests.helpers.children import Collected, Printer, collect, marked, supervisor_of
+from tests.helpers.stores import supervisors
 from tests.helpers.wait import MS, wait_until
 
 DEADLINE = 10000 * MS
@@ -144,3 +147,42 @@ def test_other_runs_go_on(store: Store, tmp_path: Path):
     other.send("hello", eof=True)
     assert other.output(timeout=DEADLINE) == "hello"
     assert store.start(["echo", "next"]).output(timeout=DEADLINE) == "next\n"
+
+
+def test_killed_at_any_moment(store: Store):
+    """R3: supervisors and forkservers killed at random: each run ends, whole or lost, and none is left."""
+    chance = random.Random(3)
+    ended: list[tuple[Run, str]] = []
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            run = store.start(["sh", "-c", "echo one; sleep 0.02; echo two"])
+            ended.append((run, "\n".join(line or "" for line in run.lines())))
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for _ in range(40):
+        before = len(ended)
+        wait_until(lambda before=before: len(ended) > before, DEADLINE)
+        active = [run.directory.state().get("supervisor") for run in store.list(4) if run.outcome is None]
+        alive = supervisors(Path(store.path))
+        victim = chance.choice(alive) if alive and chance.random() < 0.2 else next(filter(None, active), None)
+        with contextlib.suppress(ProcessLookupError):
+            if victim is not None:
+                os.kill(victim, signal.SIGKILL)
+    over.set()
+    for worker in workers:
+        worker.join(40000 * MS)
+        assert not worker.is_alive()
+
+    for run, text in ended:
+        if run.wait(timeout=2000 * MS).reason is Reason.EXITED:
+            assert run.outcome is not None
+            assert (run.outcome.code, text) == (0, "one\ntwo")
+        else:
+            assert run.state is State.LOST
+            assert "one\ntwo".startswith(text)
+        assert marked(run.id) == []
+    assert {run.state for run, _ in ended} == {State.EXITED, State.LOST}

@@ -27,6 +27,7 @@ LONG = 20000 * MS
 LINES = "#lines-here .line"
 _ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+    "--disable-smooth-scrolling",  # a key that comes at the very end of such a movement is lost
     *("--disable-background-networking", "--disable-component-update", "--no-first-run"),
 ]
 _REPORT = """
@@ -116,8 +117,15 @@ def shows(page: Page, *expected: str) -> None:
     __tracebackhide__ = True
     with contextlib.suppress(AssertionError):
         wait_until(lambda: lines(page) == list(expected), timeout=LONG)
-    said = f"{page.title()!r} at {page.url}, link {page.locator('#link').text_content()!r}"
-    assert lines(page) == list(expected), f"expected {list(expected)}, got {lines(page)}; {said}"
+    shown, wanted = lines(page), list(expected)
+    if shown != wanted:
+        pairs = enumerate(zip(shown, wanted, strict=False))
+        same = next((at for at, (one, other) in pairs if one != other), min(len(shown), len(wanted)))
+        raise AssertionError(
+            f"expected {len(wanted)} lines, got {len(shown)}; from line {same + 1} on "
+            f"expected {wanted[same : same + 5]}, got {shown[same : same + 5]}; "
+            f"{page.title()!r} says {page.locator('#link').text_content()!r}"
+        )
 
 
 class Serving:

@@ -96,6 +96,24 @@ def test_stop(store: Store):
     loop_of(main)
 
 
+def test_many_blocked_senders(store: Store):
+    """Tasks that send to programs which do not read hinder no other, and a cancelled one not the end."""
+
+    async def main() -> None:
+        runs = [await aio.start(["sleep", "60"], store=store, stdin="pipe") for _ in range(40)]
+        senders = [asyncio.create_task(run.send(b"x" * 200_000)) for run in runs]
+        patient = asyncio.create_task(runs[0].send(b"more"))
+        assert await asyncio.wait({*senders, patient}, timeout=0.2) == (set(), {*senders, patient})
+        patient.cancel()
+        for run in runs[1:]:
+            await run.kill()
+        refused = await asyncio.gather(*senders[1:], return_exceptions=True)
+        assert {type(error) for error in refused} == {RunFinished}
+        senders[0].cancel()
+
+    loop_of(main)
+
+
 def test_wait(store: Store):
     """A wait can be limited, checked and cancelled, and the run goes on."""
 

@@ -1,6 +1,6 @@
 """The guard: who may ask, before anything else is looked at.
 
-Owns the checks and their order (PROMISES: security): the name of this host, who asks, the page
+Owns the checks and their order: the name of this host, who asks, the page
 that asks, what kind of request, what it may change. A web page of somebody else can reach a
 server on this machine, and after DNS rebinding it can even send what only our own pages could:
 then nothing but `Host` gives it away. So each check is made on every request, in this order.
@@ -14,22 +14,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import math
 import re
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote_plus, urlsplit
+from urllib.parse import parse_qsl
 
+from runcast.server.asked import Asked, host_name, local_url, same_origin, without_token
 from runcast.server.replies import page, problem, redirect
 from runcast.web.http import Reply
 
-__all__ = ["Guard", "Verdict", "hide_token", "host_name"]
+__all__ = ["Guard", "Verdict"]
 
 FAILURES = 10  # wrong tokens that are answered at once …
 FAILURE_SECONDS = 6.0  # … and how long until one more is
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _SITES = ("same-origin", "none")
 _REALM = 'Bearer realm="runcast"'
 
@@ -47,35 +46,6 @@ class Verdict(NamedTuple):
 
 
 PASSED = Verdict()
-
-
-class _Asked(NamedTuple):
-    """A request, as the checks look at it."""
-
-    method: str
-    path: str
-    query: str
-    headers: dict[str, list[str]]
-    scheme: str
-
-    def one(self, name: str) -> str | None:
-        """Return a header; an empty text where it came several times, which nothing allows."""
-        values = self.headers.get(name)
-        return None if values is None else values[0] if len(values) == 1 else ""
-
-    @property
-    def websocket(self) -> bool:
-        return self.scheme in ("ws", "wss")
-
-    @property
-    def navigation(self) -> bool:
-        """Whether somebody opens a page, as far as can be told; programs may say nothing."""
-        mode = self.one("sec-fetch-mode")  # absent on plain http to other machines, and in old browsers
-        return self.method in ("GET", "HEAD") and not self.websocket and mode in (None, "navigate")
-
-    @property
-    def wants_page(self) -> bool:
-        return self.navigation and "text/html" in (self.one("accept") or "")
 
 
 class Guard:
@@ -121,7 +91,7 @@ class Guard:
         known: dict[str, list[str]] = {}
         for name, value in headers:
             known.setdefault(name, []).append(value)
-        asked = _Asked(method, path, query, known, scheme)
+        asked = Asked(method, path, query, known, scheme)
         reply = self._wrong_host(asked)
         if reply is not None:
             return Verdict(reply)
@@ -134,10 +104,10 @@ class Guard:
         if reply is not None:
             return Verdict(reply)
         if by_query:
-            return Verdict(redirect(_without_token(asked), [("Set-Cookie", self._set_cookie(asked))]))
+            return Verdict(redirect(without_token(asked), [("Set-Cookie", self._set_cookie(asked))]))
         return PASSED
 
-    def _wrong_host(self, asked: _Asked) -> Reply | None:
+    def _wrong_host(self, asked: Asked) -> Reply | None:
         given = asked.one("host")
         if host_name(given or "", port=True) in self.hosts:
             return None
@@ -149,7 +119,7 @@ class Guard:
             return page(421, "This server is not called that", [detail])
         return problem(421, "WrongHost", detail)
 
-    def _authenticate(self, asked: _Asked) -> tuple[bool, bool, bool]:
+    def _authenticate(self, asked: Asked) -> tuple[bool, bool, bool]:
         """Return whether some token is right, whether one was given, and whether it is the URL's."""
         assert self._token is not None
         bearers = [
@@ -171,7 +141,7 @@ class Guard:
         by_header = _any_equal(bearers, self._token) | _any_equal(cookies, self._cookie.encode())
         return by_query or by_header, bool(bearers or cookies or urls), bool(urls) and (by_query or by_header)
 
-    def _unknown(self, asked: _Asked, tried: bool, now: float) -> Verdict:
+    def _unknown(self, asked: Asked, tried: bool, now: float) -> Verdict:
         """Answer somebody without a token, or with a wrong one."""
         status, note, wait = 401, "", 0
         challenge = f'{_REALM}, error="invalid_token"' if tried else _REALM
@@ -190,7 +160,7 @@ class Guard:
                 "Has this browser been here before, and a link elsewhere brought you? Then open it again.",
             ]
             return Verdict(
-                page(status, title, said, headers, again=_without_token(asked), ask_token=True), note
+                page(status, title, said, headers, again=without_token(asked), ask_token=True), note
             )
         where = "it is in the URL that `runcast serve` printed"
         if status == 429:
@@ -212,10 +182,10 @@ class Guard:
             return 0
         return math.ceil((1 - self._failures) * FAILURE_SECONDS)
 
-    def _foreign(self, asked: _Asked) -> Reply | None:
+    def _foreign(self, asked: Asked) -> Reply | None:
         """Refuse what the page of another site, or of another port of this host, makes a browser send."""
         origin = asked.one("origin")
-        if origin is not None and not _same_origin(origin, asked):
+        if origin is not None and not same_origin(origin, asked):
             return problem(
                 403,
                 "ForeignPage",
@@ -227,11 +197,11 @@ class Guard:
             return None
         if asked.wants_page and asked.one("sec-fetch-dest") in (None, "document"):
             said = ["A page of another site brought you here. If you want to be here, open this page again."]
-            return page(403, "You followed a link", said, again=_here(asked, asked.query))
+            return page(403, "You followed a link", said, again=local_url(asked, asked.query))
         detail = f"expected a request of this server's own pages, got one that is {site!r:.40}"
         return problem(403, "ForeignPage", detail)
 
-    def _unsafe(self, asked: _Asked) -> Reply | None:
+    def _unsafe(self, asked: Asked) -> Reply | None:
         """Refuse to change anything for what a form of another page could have sent."""
         if asked.method in _SAFE or asked.one("x-runcast") == "1":
             return None
@@ -245,51 +215,9 @@ class Guard:
             f"{kind or 'none'!r:.60}: forms of other sites can send neither",
         )
 
-    def _set_cookie(self, asked: _Asked) -> str:
+    def _set_cookie(self, asked: Asked) -> str:
         secure = "; Secure" if asked.scheme == "https" else ""
         return f"{self.cookie_name}={self._cookie}; Path=/; HttpOnly; SameSite=Strict{secure}"
-
-
-def host_name(text: str, *, port: bool = False) -> str | None:
-    """Return the name or address in a Host header, in its usual spelling; None if it is none.
-
-    Args:
-        text: a name, an address (of IPv6 in brackets or not), or the header.
-        port: whether a port may follow.
-    """
-    if not port and ":" in text and not text.startswith("["):
-        text = f"[{text}]"
-    match = _HOST.fullmatch(text)
-    if match is None or (not port and match.group() != match.group(1)):
-        return None
-    name = match.group(1).lower()
-    if name.startswith("["):
-        try:
-            return f"[{ipaddress.IPv6Address(name[1:-1]).compressed}]"
-        except ValueError:
-            return None
-    return name
-
-
-def hide_token(query: str) -> str:
-    """Return a query for the log: the token, however it is spelled, is not shown."""
-    return "&".join(
-        f"{part.partition('=')[0]}=***" if _is_token(part) else part for part in query.split("&") if part
-    )
-
-
-def _is_token(part: str) -> bool:
-    return unquote_plus(part.partition("=")[0]) == "token"
-
-
-def _without_token(asked: _Asked) -> str:
-    return _here(asked, "&".join(part for part in asked.query.split("&") if part and not _is_token(part)))
-
-
-def _here(asked: _Asked, query: str) -> str:
-    """Return a reference to the path that was asked for, on this host: `//name/` would be another."""
-    path = "/" + asked.path.lstrip("/\\")
-    return f"{path}?{query}" if query else path
 
 
 def _any_equal(given: Iterable[str], right: bytes) -> bool:
@@ -297,17 +225,3 @@ def _any_equal(given: Iterable[str], right: bytes) -> bool:
     for text in given:
         found |= hmac.compare_digest(text.encode("utf-8", "surrogateescape"), right)
     return found
-
-
-def _same_origin(origin: str, asked: _Asked) -> bool:
-    """Return whether an Origin is what the Host says: pages of another port are another's."""
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return False
-    schemes = ("https",) if asked.scheme in ("https", "wss") else ("http", "https")  # a proxy may end the TLS
-    return (
-        parts.scheme in schemes
-        and origin.lower() == f"{parts.scheme}://{(asked.one('host') or '').lower()}"
-        and host_name(parts.netloc, port=True) is not None
-    )

@@ -11,7 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
-from runcast.server.guard import Guard, hide_token
+from runcast.server.asked import hide_token
+from runcast.server.guard import Guard
 from runcast.server.metrics import Metrics
 from runcast.server.replies import problem
 from runcast.web.http import Reply

@@ -1,7 +1,7 @@
 """Serving: from options to a listening server, and to its end.
 
 Owns the process: sockets, token, signals, the log on stderr. A server does not stop while a
-stream is open (PROMISES: facts), so the live replies are told to end first, and whatever is left
+stream is open, so the live replies are told to end first, and whatever is left
 after a second is cut. Its runs do not notice.
 """
 
@@ -25,8 +25,9 @@ import uvicorn
 from runcast.errors import UsageError
 from runcast.server import addresses
 from runcast.server.app import ServerApp
+from runcast.server.asked import host_name
 from runcast.server.config import load_commands
-from runcast.server.guard import Guard, host_name
+from runcast.server.guard import Guard
 from runcast.server.registry import registered
 from runcast.server.token import SHORT, checked, kept_token
 from runcast.store import Store
@@ -98,6 +99,7 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
 
             def ready() -> None:
                 stack.enter_context(registered(store.path, urls[0]))
+                log.info("serving the runs of %s", store.path)
                 announce([url + (f"?token={quote(token, safe='')}" if token else "") for url in urls])
 
             _Server(app, ready).run(sockets)

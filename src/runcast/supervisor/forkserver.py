@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -27,6 +28,7 @@ __all__ = ["main"]
 READY = 2  # supervisors that wait; one more is forked when one of them is taken
 SPARE = 4  # beyond so many, those that have waited for a while are sent home
 SPARE_SECONDS = 2.0
+FORK_AGAIN_SECONDS = 1.0
 IDLE_SECONDS = 60.0
 MOST_STILLBORN = 5
 
@@ -50,6 +52,9 @@ class _Forkserver:
         self._supervisors: dict[int, _Supervisor] = {}
         self._stillborn = 0  # supervisors in a row that died before their first run
         self._poll = select.poll()
+        self._files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):  # one for each supervisor: ours, not theirs
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))
 
     def _fork(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -60,6 +65,7 @@ class _Forkserver:
                 os.close(self._lock)
                 for other in self._supervisors.values():
                     other.link.close()  # so that each hears when the forkserver is gone
+                resource.setrlimit(resource.RLIMIT_NOFILE, self._files)
                 serve(self._listener, theirs, f"{self._store}/.supervisors/errors.log")
             finally:
                 os._exit(0)
@@ -87,7 +93,8 @@ class _Forkserver:
         supervisor.link.close()
         os.waitpid(supervisor.pid, 0)
         if supervisor.run is not None:  # settled already if it ended by itself: then this does nothing
-            recover(supervisor.run)
+            with contextlib.suppress(OSError):
+                recover(supervisor.run)
         self._stillborn = 0 if supervisor.used else self._stillborn + 1
 
     def _idle(self) -> list[_Supervisor]:
@@ -106,12 +113,16 @@ class _Forkserver:
         """Serve until nobody has wanted anything for a while."""
         used = time.monotonic()
         while True:
+            patience = SPARE_SECONDS if len(self._idle()) > SPARE else self._idle_seconds
             while len(self._idle()) < READY and self._stillborn < MOST_STILLBORN:
-                self._fork()
+                try:
+                    self._fork()
+                except OSError:  # too many processes or descriptors, at the moment
+                    patience = FORK_AGAIN_SECONDS
+                    break
             if not self._supervisors:
                 return
-            crowded = len(self._idle()) > SPARE
-            for fd, _event in self._poll.poll((SPARE_SECONDS if crowded else self._idle_seconds) * 1000):
+            for fd, _event in self._poll.poll(patience * 1000):
                 self._hear(fd)
                 used = time.monotonic()
             self._send_home()

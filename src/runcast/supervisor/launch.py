@@ -27,6 +27,8 @@ __all__ = ["launch"]
 _ANSWER_SECONDS = 30.0
 _START_SECONDS = 20.0
 _LEAST_BYTES, _LEAST_FILES = 64 * 1024, 16  # for the files of a run, its outcome above all
+# What a supervisor needs of the environment; some builds of Python do not start without the second.
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUNCAST_RUN_ID")
 _NAMESPACES = ("mnt", "pid", "net", "user", "ipc", "uts")
 _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 
@@ -88,16 +90,11 @@ def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
         stdout=null,
         stderr=null,
         cwd="/",
-        env={"PATH": os.environ.get("PATH", os.defpath)} | _inherited(),
+        env={"PATH": os.defpath} | {name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         pass_fds=keep,
         start_new_session=True,
     )
     return child.wait()
-
-
-def _inherited() -> dict[str, str]:
-    run_id = os.environ.get("RUNCAST_RUN_ID")
-    return {"RUNCAST_RUN_ID": run_id} if run_id else {}
 
 
 def _check_room(store: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from runcast import Store
 from runcast.supervisor.control import connect_path
 from runcast.supervisor.launch import _context
-from tests.helpers.children import fds, supervisor_of
+from tests.helpers.children import fds, run_python, supervisor_of
 from tests.helpers.stores import supervisors
 from tests.helpers.wait import MS, wait_until
 
@@ -161,6 +161,63 @@ def test_failed_starts_cost_nothing(store: Store, options: dict[str, object]):
     assert len(all_of(store)) <= 1 + 4
     for fd in fds_of_store:
         os.close(fd)
+
+
+def test_many_runs_with_few_descriptors(store: Store):
+    """R10: a forkserver has a descriptor for each of its runs, its commands have those of the starter."""
+    run_python(
+        """
+        import resource, sys
+        from runcast import Store
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 400))
+        command = ["sh", "-c", "echo up; read line; ulimit -n; ulimit -Hn"]
+        for _ in range(60):
+            Store(sys.argv[1]).start(command, stdin="pipe")
+        """,
+        store.path,
+    )
+    runs = list(store.list())
+
+    assert len(runs) == 60
+    for run in runs:
+        run.send("end\n")
+        assert run.output() == "up\n40\n400\n"
+
+
+@pytest.mark.fault
+def test_forkserver_without_descriptors(store: Store):
+    """R10: a forkserver that can fork no more goes on, and serves again when some runs are over."""
+    run_python(
+        """
+        import resource, sys, threading
+        from runcast import Store
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
+        store = Store(sys.argv[1])
+        command = ["sh", "-c", "echo up; read line"]
+        begun = [store.start(command, stdin="pipe") for _ in range(14)]
+        later = [
+            threading.Thread(target=store.start, args=(command,), kwargs={"stdin": "pipe"}) for _ in range(4)
+        ]
+        for thread in later:
+            thread.start()
+        for run in begun[:8]:
+            run.send("end\\n")
+        for thread in later:
+            thread.join(20)
+            assert not thread.is_alive()
+        """,
+        store.path,
+    )
+    runs = list(store.list())
+    forkserver = parent(supervisor_of(runs[-1]))
+
+    assert len(runs) == 18
+    assert {parent(supervisor_of(run)) for run in runs[:10]} == {forkserver}
+    for run in runs[:10]:
+        run.send("end\n")
+        assert run.wait(timeout=DEADLINE).ok
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from runcast import Reason, State, Store
 from runcast.errors import UsageError
-from tests.helpers.children import PYTHON, marked, run_python
+from tests.helpers.children import PYTHON, marked, run_python, supervisor_of
 from tests.helpers.stores import supervisors, temporary_store
 from tests.helpers.wait import MS, wait_until
 
@@ -173,6 +173,23 @@ def test_start_when_the_forkserver_was_killed(store: Store):
     first.send("still there\n", eof=True)
     assert first.output(timeout=DEADLINE) == "still there\n"
     assert first.wait().ok
+
+
+def test_environment_of_the_supervisor(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """A supervisor gets of the environment what its interpreter needs to start, and no secrets."""
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/some/where")
+    monkeypatch.setenv("SOME_SECRET", "swordfish")
+    monkeypatch.delenv("RUNCAST_RUN_ID", raising=False)
+
+    run = store.start(["printenv", "SOME_SECRET"])
+
+    assert run.output() == "swordfish\n"
+    names = {line.partition(b"=")[0] for line in environment(supervisor_of(run)) if line}
+    assert names == {b"PATH", b"LD_LIBRARY_PATH"}
+
+
+def environment(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
 def test_closed_descriptor(store: Store):

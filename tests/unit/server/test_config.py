@@ -134,10 +134,13 @@ def test_example():
         (b"[commands.a]\ntitle = '\xff'", "s.toml, line 2: expected UTF-8, got the byte 0xff"),
         # keys that are not known
         ("\nport = 80", "s.toml, line 2, port: expected commands, got 'port'"),
-        ("comands = 1", "s.toml, line 1, comands: expected commands, got 'comands': did you mean commands?"),
         (
-            "[commands.a]\ncommand = 'ls'\ntimeot = 1",
-            f"s.toml, line 3, commands.a.timeot: expected {KEYS}, got 'timeot': did you mean timeout?",
+            "commandz = 1",
+            "s.toml, line 1, commandz: expected commands, got 'commandz': did you mean commands?",
+        ),
+        (
+            "[commands.a]\ncommand = 'ls'\ntimeou = 1",
+            f"s.toml, line 3, commands.a.timeou: expected {KEYS}, got 'timeou': did you mean timeout?",
         ),
         (
             "[commands.a.b]\ncommand = 'ls'",
@@ -288,10 +291,10 @@ def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, sai
 def test_line_of_a_mistake_in_a_long_file(told: Callable[[str | bytes], str]):
     """The line is found also where other tables have the same keys, and texts look like keys."""
     many = "".join(
-        f"[commands.c{number}]\ncommand = '''\n[commands.a]\ntimeot = 1'''\nshell = true\n"
+        f"[commands.c{number}]\ncommand = '''\n[commands.a]\ntimeou = 1'''\nshell = true\n"
         for number in range(200)
     )
 
-    assert told(f"{many}[commands.a]\ncommand = 'ls'\ntimeot = 1\n").startswith(
-        "s.toml, line 1003, commands.a.timeot"
+    assert told(f"{many}[commands.a]\ncommand = 'ls'\ntimeou = 1\n").startswith(
+        "s.toml, line 1003, commands.a.timeou"
     )

@@ -4,10 +4,8 @@ import json
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from runcast.server.guard import FAILURE_SECONDS, FAILURES, Guard, Verdict, hide_token, host_name
+from runcast.server.guard import FAILURE_SECONDS, FAILURES, Guard, Verdict
 
 TOKEN = "correct-horse-battery-staple"
 HOST = "127.0.0.1:8765"
@@ -180,14 +178,6 @@ def test_host_comes_first():
     assert status(ask(guard, headers={"authorization": "Bearer x"})) == 401
 
 
-@given(st.text())
-def test_host_name_is_strict(text: str):
-    """What passes as a name has only letters that a name may have."""
-    name = host_name(text, port=True)
-
-    assert name is None or re.fullmatch(r"\[[0-9a-f:.]+\]|[a-z0-9._-]+", name)
-
-
 # Authentication
 
 
@@ -299,7 +289,15 @@ def test_stale_token_url():
 
 
 @pytest.mark.parametrize(
-    "path", ["//evil.example/", "///evil.example", "/\\evil.example", "//\\/evil.example"]
+    "path",
+    [
+        "//evil.example/",
+        "///evil.example",
+        "/\\evil.example",
+        "//\\/evil.example",
+        "/\t/evil.example",
+        "\r\n//evil.example",
+    ],
 )
 def test_no_open_redirect(path: str):
     """The redirect stays on this host, whatever the path looks like."""
@@ -357,14 +355,6 @@ def test_no_token_is_no_guess():
         ask(guard)
 
     assert status(ask(guard, headers={"authorization": "Bearer x"})) == 401
-
-
-@pytest.mark.parametrize(
-    "query", [f"token={TOKEN}", f"a=1&token={TOKEN}&b", f"%74oken={TOKEN}", f"to%6ben={TOKEN}"]
-)
-def test_token_is_hidden(query: str):
-    """A query for the log has no token in it, however its name is spelled."""
-    assert TOKEN not in hide_token(query)
 
 
 # Origin and Sec-Fetch-Site

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runcast.model import Channel, Chunk
-from runcast.wire.chunks import OBJECT_BYTES, Carry, chunk_json, chunk_jsons
 from runcast.utf8 import mend
+from runcast.wire.chunks import OBJECT_BYTES, Carry, chunk_json, chunk_jsons
 from tests.unit.wire.logs import ERR, OUT, PROPERTY, Pieces
 
 

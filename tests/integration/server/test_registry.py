@@ -1,4 +1,4 @@
-"""The register of servers: who is told, and what is forgotten."""
+"""The register of servers: who is told, and what is forgotten, however a server ended."""
 
 import json
 import os

@@ -1,0 +1,104 @@
+"""A request, as the guard looks at it: values that came from outside, and what they may mean.
+
+Owns the spelling of hosts, origins and queries. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+from urllib.parse import unquote_plus, urlsplit
+
+__all__ = ["Asked", "hide_token", "host_name", "local_url", "same_origin", "without_token"]
+
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_NOT_IN_URLS = re.compile(r"[^!-~]")
+
+
+class Asked(NamedTuple):
+    """One request. `path` and `query` are as they came, percent-encoded."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, list[str]]
+    scheme: str
+
+    def one(self, name: str) -> str | None:
+        """Return a header; an empty text where it came several times, which nothing allows."""
+        values = self.headers.get(name)
+        return None if values is None else values[0] if len(values) == 1 else ""
+
+    @property
+    def websocket(self) -> bool:
+        """Whether this is the handshake of a WebSocket."""
+        return self.scheme in ("ws", "wss")
+
+    @property
+    def navigation(self) -> bool:
+        """Whether somebody opens a page, as far as can be told; programs may say nothing."""
+        mode = self.one("sec-fetch-mode")  # absent on plain http to other machines, and in old browsers
+        return self.method in ("GET", "HEAD") and not self.websocket and mode in (None, "navigate")
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether a refusal will be read by a person."""
+        return self.navigation and "text/html" in (self.one("accept") or "")
+
+
+def host_name(text: str, *, port: bool = False) -> str | None:
+    """Return the name or address in a Host header, in its usual spelling; None if it is none.
+
+    Args:
+        text: a name, an address (of IPv6 in brackets or not), or the header.
+        port: whether a port may follow.
+    """
+    if not port and ":" in text and not text.startswith("["):
+        text = f"[{text}]"
+    match = _HOST.fullmatch(text)
+    if match is None or (not port and match.group() != match.group(1)):
+        return None
+    name = match.group(1).lower()
+    if name.startswith("["):
+        try:
+            return f"[{ipaddress.IPv6Address(name[1:-1]).compressed}]"
+        except ValueError:
+            return None
+    return name
+
+
+def hide_token(query: str) -> str:
+    """Return a query for the log: the token, however it is spelled, is not shown."""
+    return "&".join(
+        f"{part.partition('=')[0]}=***" if _is_token(part) else part for part in query.split("&") if part
+    )
+
+
+def _is_token(part: str) -> bool:
+    return unquote_plus(part.partition("=")[0]) == "token"
+
+
+def without_token(asked: Asked) -> str:
+    """Return a reference to what was asked for, without the token."""
+    return local_url(asked, "&".join(part for part in asked.query.split("&") if part and not _is_token(part)))
+
+
+def local_url(asked: Asked, query: str) -> str:
+    """Return a reference to the path that was asked for, on this host: `//name/` would be another."""
+    path = "/" + _NOT_IN_URLS.sub("", asked.path).lstrip("/\\")  # browsers drop tabs and line breaks
+    return f"{path}?{query}" if query else path
+
+
+def same_origin(origin: str, asked: Asked) -> bool:
+    """Return whether an Origin is what the Host says: pages of another port are another's."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    schemes = ("https",) if asked.scheme in ("https", "wss") else ("http", "https")  # a proxy may end the TLS
+    return (
+        parts.scheme in schemes
+        and origin.lower() == f"{parts.scheme}://{(asked.one('host') or '').lower()}"
+        and host_name(parts.netloc, port=True) is not None
+    )

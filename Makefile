@@ -67,6 +67,10 @@ bench: $(STAMP) ## Run all benchmarks
 bench-quick: $(STAMP) ## Run the benchmarks in their short form
 	@$(RUN) bench --quick $(BENCH_ARGS)
 
+.PHONY: screenshot
+screenshot: $(STAMP) test-programs ## Take the screenshots of the docs anew
+	@$(RUN) tests.browser.screenshots
+
 .PHONY: lock
 lock: $(UV) ## Recompile the lock after a change in pyproject.toml (LOCK_ARGS=--upgrade)
 	@$(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \

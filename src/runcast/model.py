@@ -25,7 +25,6 @@ __all__ = [
     "State",
     "format_offset",
     "parse_offset",
-    "rfc3339",
 ]
 
 CHUNK_BYTES = 64 * 1024  # one read or write: the capacity of a Linux pipe; larger Python blocks are slower

@@ -60,6 +60,14 @@ def test_reload_keeps_every_line_once(person: Person, run: Run, puppet: Puppet):
     expect(page.locator("#state")).to_have_text("done")
 
 
+def test_address_of_the_log(person: Person, start: Callable[[str], Run]):
+    """A browser that goes to the address of the log gets the page, not a download."""
+    page = person.open(f"/runs/{start('echo hello').id}/log")
+
+    shows(page, "hello")
+    expect(page.locator("#state")).to_have_text("done")
+
+
 def test_two_tabs(person: Person, run: Run, puppet: Puppet):
     """Two tabs of one run show the same, the late one from the beginning."""
     puppet.say("one\n")
@@ -266,9 +274,9 @@ def test_begins_near_the_end_of_a_long_log(person: Person, start: Callable[[str]
     expect(page.locator("#before")).to_be_visible()
 
 
-def test_flood(person: Person, start: Callable[[str], Run]):
-    """While output comes faster than it can be shown, the page stays in use: Stop works."""
-    run = start("yes 'as fast as it can' | head -c 2000000000")
+def test_flood(person: Person, store: Store):
+    """While output comes faster than it can be sent or shown, the page stays in use: Stop works."""
+    run = store.start(["yes", "as fast as it can"], cap=64_000_000)
     page = person.open(f"/runs/{run.id}")
     expect(page.locator(".line").first).to_be_attached()
 

@@ -1,7 +1,7 @@
 """The values everybody speaks, and their text on the wire."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runcast.errors import BadOffset, OffsetBeyondTail
@@ -91,6 +91,7 @@ def test_outcome_as_json(outcome: Outcome):
     assert value["ok"] is outcome.ok
 
 
+@example(Outcome(Reason.STOPPED, 0), False)
 @given(OUTCOMES, st.booleans())
 def test_reason_of_a_later_version(outcome: Outcome, ok: bool):
     """A reason that is not known here is told in the message, and never turns a failure into success."""

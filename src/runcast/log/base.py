@@ -293,7 +293,7 @@ class Log(ABC):
         before = 0
         for span in spans:
             if before < span.start and offset < span.start and before < end:
-                return max(before, offset)
+                return before
             before = span.end
         return end
 

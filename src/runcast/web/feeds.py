@@ -83,7 +83,7 @@ class _Feed:
             self._head.close()
             self._feeds.forget(self)
             for viewer in tuple(self.viewers):
-                viewer.end(self.viewing.finished)
+                viewer.end(self.viewing.finished and not self.viewing.cut)
 
 
 class Feeds:
@@ -93,12 +93,12 @@ class Feeds:
         self._feeds: dict[Hashable, _Feed] = {}
         self._viewings: set[Viewing] = set()
         self._rests: set[asyncio.Task[None]] = set()
-        self._stopping = False
+        self.stopping = False
         self.viewers = 0  # now, for the metrics
 
     def shutdown(self) -> None:
         """Have every live reply end itself, those to come too; each tells its viewer to come back."""
-        self._stopping = True
+        self.stopping = True
         for viewing in self._viewings:
             viewing.stopping = True
         for feed in tuple(self._feeds.values()):
@@ -133,7 +133,7 @@ class Feeds:
     async def _catch_up(self, viewer: _Viewer, viewing: Viewing, *, begin: bool) -> None:
         """Bring a viewer to the tail by steps of its own, and have it join the feed there."""
         self._viewings.add(viewing)
-        viewing.stopping = self._stopping
+        viewing.stopping = self.stopping
         own = viewing.steps(begin=begin)
         try:
             for step in own:
@@ -148,7 +148,7 @@ class Feeds:
                 feed = self._feeds.get(viewing.form)
                 behind = feed is not None and feed.viewing.offset > viewing.offset
                 await hub().wait_async(step.seen, 0 if behind else step.timeout)
-            viewer.end(True)
+            viewer.end(not viewing.cut)
         finally:
             self._viewings.discard(viewing)
             feed = self._feeds.get(viewing.form)

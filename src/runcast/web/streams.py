@@ -35,12 +35,14 @@ class Viewing(ABC):
         offset: how far it has read.
         stopping: set to have the steps end at the next chance, telling the viewer to come back.
         finished: whether the last bytes were given out.
+        cut: whether it ended in the middle, without a word of it: then the connection must be cut, too.
     """
 
     form: Hashable
     offset: int
     stopping: bool = False
     finished: bool = False
+    cut: bool = False
 
     @property
     @abstractmethod
@@ -184,7 +186,9 @@ class LogViewing(Viewing):
                 woken = True
             if not self.finished:
                 self.finished = True
-                yield encoder.restart()
+                said = encoder.restart()
+                self.cut = not said  # plain text: who reads it must not take this for the end
+                yield said
         finally:
             if watch:
                 watch.close()

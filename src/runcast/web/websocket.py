@@ -52,7 +52,7 @@ async def serve_websocket(
                 await send({"type": "websocket.send", "text": json.dumps(answer)})
 
     if await feeds.serve(viewing, push, listen()):
-        code = _GOING_AWAY if viewing.stopping else _NORMAL
+        code = _GOING_AWAY if feeds.stopping else _NORMAL
         await send({"type": "websocket.close", "code": code})
 
 

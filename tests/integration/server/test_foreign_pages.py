@@ -6,9 +6,7 @@ so they would be noticed.
 """
 
 import contextlib
-import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,18 +17,14 @@ from playwright.sync_api import Browser, sync_playwright
 
 from runcast import Run, Store
 from runcast.web.page import list_page
+from tests.helpers.browser import chromium
 from tests.helpers.cli import LONG
 from tests.integration.server.test_serve import Server, serving
 
-CHROMIUM = os.environ.get("RUNCAST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 FOREIGN = "evil.example"
 ICON = re.findall(rb"[\w.]+\.svg", list_page(""))[0].decode()  # the only image there is
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="needs a Chromium"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 # Returns the vectors that could read something: each resolves to what it read, in time.
 ATTACK = """
@@ -153,7 +147,7 @@ def browser_fixture() -> Iterator[Browser]:
     """Give a browser for which the attacker's names are this machine, as after DNS rebinding."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
+            executable_path=chromium(),
             args=["--no-sandbox", f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1"],
         )
         yield browser

@@ -68,7 +68,7 @@ def folder() -> Iterator[str]:
         shutil.rmtree(path)
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.lists(APPENDS, min_size=1, max_size=4), st.integers(1, 50), PLACES)
 def test_file(bursts: list[list[tuple[Channel, bytes]]], segment: int, places: list):
     """So does a log in files, for a reader that stays and for a new one, over writers that die."""
@@ -159,6 +159,17 @@ def test_time_that_was_lost():
     asked = log.read(15).chunks[0].time - 1
 
     assert log.offset_of_time(asked) == 5
+
+
+def test_lines_before_what_is_not_there_yet():
+    """Lines before an offset past the tail are those that there are, also when more come later."""
+    place = MemoryPlace()
+    writer, log = place.writer(), place.log()
+    writer.append(OUT, b"one\n")
+    assert log.lines_before(100) == 1
+
+    writer.append(OUT, b"two\nthree\n")
+    assert (log.lines_before(100), log.lines_before(8), log.lines) == (3, 2, 3)
 
 
 @pytest.mark.parametrize(("lines", "offset"), [(0, 12), (1, 8), (2, 4), (3, 0), (9, 0)])
@@ -293,3 +304,18 @@ def test_outcome_of_a_log_that_goes_on():
     writer.close(Outcome(Reason.EXITED, 0))
 
     assert (log.outcome, log.closed) == (Outcome(Reason.EXITED, 0), True)
+
+
+def test_filtered_read_ends_before_a_gap():
+    """A filtered read that found something ends where a gap begins; the next one tells the gap."""
+    log, plain = MemoryLog(), PlainLog()
+    writer = ClockedMemory(log, segment_bytes=100, cap_bytes=1000)
+    for n in range(500):
+        fill(writer, [(ERR if n % 2 else OUT, b"line %4d\n" % (n + 1))], plain)
+    begin = gap_start(log)
+
+    chunks, end = log.read(begin - 40, CHUNK_BYTES, {OUT})
+    (gap,), after = log.read(end, CHUNK_BYTES, {OUT})
+
+    assert b"".join(chunk.data for chunk in chunks) == plain.data(begin - 40, begin, {OUT})
+    assert (end, gap.offset, gap.channel, after) == (begin, begin, GAP, gap.next)

@@ -168,6 +168,18 @@ def test_index_flipped(damaged: Damaged):
         damaged.heal(name)
 
 
+def test_time_behind_a_torn_record(damaged: Damaged):
+    """Where the last record of an index was torn, its bytes are not missed when their time is asked for."""
+    name = damaged.indexes[0]
+    assert [(chunk.offset, chunk.channel) for chunk in read_all(FileLog(damaged.path))][:2] == [
+        (0, OUT),
+        (8, ERR),
+    ]
+    time = FileLog(damaged.path).read(8, 1).chunks[0].time
+
+    assert damaged.put(name, damaged.files[name][:-5]).offset_of_time(time) == 0
+
+
 def test_index_lost(damaged: Damaged):
     """Without one index, or any: every byte is there, and the lines."""
     for name in damaged.indexes:

@@ -154,6 +154,18 @@ def test_segment_dropped_before_it_is_read(place: FilePlace, filtered: bool):
     assert log.offset_of_tail(4, {OUT}) == 0
 
 
+def test_segment_cut_before_it_is_read(place: FilePlace):
+    """Bytes that vanish after a reader saw them, which no writer does, are a gap and no silent hole."""
+    writer = place.writer(segment_bytes=10)
+    for n in range(3):
+        writer.append(OUT, b"number %02d\n" % n)
+    log = Late(place.directory.path)
+    log.happens = lambda: os.truncate(f"{place.directory.log_path}/{0:020d}", 4)
+
+    assert [chunk[:3] for chunk in log.read(0).chunks] == [(0, 4, OUT)]
+    assert [chunk[:3] for chunk in log.read(4).chunks] == [(4, 10, GAP)]
+
+
 def test_index_dropped_before_it_is_opened(place: FilePlace):
     """Bytes go before their index: an index that is gone with its bytes is no lost index."""
     writer = place.writer(segment_bytes=10)
@@ -325,7 +337,7 @@ def file_size(limit: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("limit", [50, 100, 111, 1000])
+@pytest.mark.parametrize("limit", [20, 50, 100, 111, 1000])
 def test_files_of_limited_size(place: FilePlace, limit: int):
     """Under RLIMIT_FSIZE nothing is lost and nothing mislabelled, wherever the limit falls in a record."""
     assert place.directory.acquire()
@@ -347,6 +359,7 @@ def test_files_of_limited_size(place: FilePlace, limit: int):
             )
     else:  # not even one record fits
         assert writer.dropped == plain.tail
+        assert len(files(place)) == (0 if limit < RECORD_BYTES else 2)
 
 
 def test_sync_covers_every_segment(place: FilePlace, monkeypatch: pytest.MonkeyPatch):

@@ -187,7 +187,7 @@ DISK = st.one_of(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(DISK, max_size=40), st.integers(20, 400), st.sampled_from([errno.ENOSPC, errno.EFBIG]))
 def test_disk_that_is_full_now_and_then(steps: list, segment: int, error: int):
     """Whatever a disk takes: what is kept is right, what is not is an explicit gap and is counted."""

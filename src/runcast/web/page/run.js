@@ -1,6 +1,6 @@
 // The page of one run.
 
-import { ask, because, commandsUrl, runUrl, serverNow } from "./api.js";
+import { ask, because, commandsUrl, runsUrl, runUrl, serverNow } from "./api.js";
 import { keep } from "./live.js";
 import { Output } from "./output.js";
 import { bytes, commandLine, count, duration, moment, seconds, sentence, verdict, visible } from "./words.js";
@@ -12,7 +12,8 @@ const RECENT = 8 << 20;
 const LAG = 32 << 20;
 
 const $ = (id) => document.getElementById(id);
-const id = decodeURIComponent(location.pathname.replace(/\/+$/, "").split("/").pop());
+// The page is at the run's address, and at that of its log for a browser that goes there.
+const id = decodeURIComponent(location.pathname.slice(runsUrl.length + 1).split("/")[0]);
 const logUrl = runUrl(id, "/log");
 const wholeUrl = `${logUrl}?follow=0&format=text`;
 

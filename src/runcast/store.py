@@ -64,7 +64,7 @@ class Store:
         scheme, colon, rest = text.partition(":")
         if colon and scheme == "file":
             text = rest.removeprefix("//")
-        elif colon and "/" not in scheme and scheme.isalpha() and len(scheme) > 1:
+        elif colon and "/" not in scheme and scheme.isalnum() and len(scheme) > 1:
             raise StoreUnusable(f"expected a folder, file:FOLDER or memory: as the store, got {text!r}")
         if not text:  # which would be the folder we happen to be in
             raise StoreUnusable("expected the name of a folder as the store, got an empty one")
@@ -305,6 +305,9 @@ class Store:
         gone = f"{self.path}/.gone-{found.id}"
         os.rename(found.directory.path, gone)  # whole or not at all, for whoever lists
         _remove_tree(gone)
+        for beside in (".outcome-", ".watched-"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self.path}/{beside}{found.id}")
 
 
 def _environment(env: Mapping[str, str] | None, run_id: str) -> dict[str, str]:

@@ -15,6 +15,10 @@ from tests.helpers.wait import wait_until
 pytestmark = [pytest.mark.browser, pytest.mark.fault, pytest.mark.timeout(120)]
 expect.set_options(timeout=LONG * 1000)
 
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 RECONNECTING = re.compile("reconnecting")
 
 
@@ -143,6 +147,45 @@ def test_proxy_that_holds_events_back(person: Person, proxy: Proxy, run: Run, pu
     shows(page, "one", "two", "\ufffd", "three")
     puppet.exit()
     expect(page.locator("#state")).to_have_text("done")
+
+
+def test_dead_connection(person: Person, proxy: Proxy, run: Run, puppet: Puppet):
+    """A connection that is dead without anybody being told is noticed after a while of silence."""
+    page = person.open("/runs", proxy.root)
+    page.clock.install()
+    page.goto(f"{proxy.root}/runs/{run.id}")
+    puppet.say("one\n")
+    shows(page, "one")
+
+    proxy.freeze()
+    puppet.say("two\n")
+    wait_until(lambda: run.tail_offset == 8, what="the second line in the log")
+    assert lines(page) == ["one"]
+    page.clock.fast_forward(31_000)
+    shows(page, "one", "two")
+    expect(page.locator("#link")).to_have_text("live")
+
+
+def test_hidden_tab(person: Person, server: Serving, run: Run, puppet: Puppet):
+    """A tab that nobody sees lets go of its connection, and has all when it is seen again."""
+    page = person.open()
+    page.clock.install()
+    page.goto(f"{server.root}/runs/{run.id}")
+    puppet.say("one\n")
+    shows(page, "one")
+    assert viewers(server) == 1
+
+    page.evaluate(HIDE, True)
+    page.clock.fast_forward(11_000)
+    wait_until(lambda: viewers(server) == 0, timeout=LONG, what="no viewer")
+    puppet.say("two\n")
+    page.clock.fast_forward(11_000)
+    shows(page, "one", "two")  # by polling
+
+    puppet.say("three\n")
+    page.evaluate(HIDE, False)
+    shows(page, "one", "two", "three")
+    wait_until(lambda: viewers(server) == 1, timeout=LONG, what="a viewer again")
 
 
 def test_signed_out(person: Person, server: Serving, run: Run, puppet: Puppet):

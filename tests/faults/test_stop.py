@@ -67,23 +67,26 @@ def survivors(run: Run) -> set[int]:
     return {pid for _ in range(20) for pid in marked(run.id)}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("names", [list(COMMANDS)[:6], list(COMMANDS)[6:]], ids=["first", "second"])
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_nothing_survives(store: Store, name: str, how: str):
-    """R7: a stop leaves no process of the run, within the grace and some."""
-    run = store.start(COMMANDS[name])
-    assert next(run.lines()) == "up"
-    wait_until(lambda: marked(run.id))
+def test_nothing_survives(store: Store, names: list[str], how: str):
+    """R7: a stop leaves no process of a run, within the grace and some."""
+    runs = {name: store.start(COMMANDS[name]) for name in names}
+    for run in runs.values():
+        assert next(run.lines()) == "up"
+        wait_until(lambda run=run: marked(run.id))
 
-    if how == "stop":
-        run.stop(grace=GRACE)
-    else:
-        run.kill()
-    outcome = run.wait(timeout=GRACE + SOME)
-    wait_until(lambda: run.closed, GRACE + SOME)
+    for run in runs.values():
+        if how == "stop":
+            run.stop(grace=GRACE)
+        else:
+            run.kill()
 
-    assert survivors(run) == set()
-    assert outcome.reason is (Reason.EXITED if name.endswith("from the first") else Reason.STOPPED)
+    for name, run in runs.items():
+        outcome = run.wait(timeout=GRACE + SOME)
+        wait_until(lambda run=run: run.closed, SOME)
+        assert survivors(run) == set(), name
+        assert outcome.reason is (Reason.EXITED if name.endswith("from the first") else Reason.STOPPED), name
 
 
 def test_nothing_survives_a_timeout(store: Store):

@@ -234,6 +234,7 @@ class Proxy:
         self.mode = "pass"
         self.seen: list[str] = []
         self._open: set[socket.socket] = set()
+        self._frozen: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -243,6 +244,10 @@ class Proxy:
         for end in tuple(self._open):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def freeze(self) -> None:
+        """Let nothing more come through the connections that are open, which nobody is told."""
+        self._frozen |= self._open
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # closed
@@ -277,7 +282,7 @@ class Proxy:
             back = threading.Thread(target=_pump, args=(client, server))
             back.start()
             while data := server.recv(65536):
-                if not held:
+                if not held and client not in self._frozen:
                     client.sendall(data)
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)

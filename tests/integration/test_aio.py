@@ -96,6 +96,7 @@ def test_stop(store: Store):
     loop_of(main)
 
 
+@pytest.mark.slow
 def test_many_blocked_senders(store: Store):
     """Tasks that send to programs which do not read hinder no other, and a cancelled one not the end."""
 
@@ -164,6 +165,7 @@ def test_several(store: Store):
     loop_of(main)
 
 
+@pytest.mark.slow
 def test_many_tasks(store: Store, tmp_path: Path):
     """A hundred tasks that follow one run each get every byte, and the loop goes on turning."""
     printer = Printer(tmp_path / "copy", lines=1000, block=10, pause=0.001)

@@ -69,6 +69,7 @@ def test_follow(store: Store):
     assert run.created_at - 1 < first.time < second.time < time.time() + 1
 
 
+@pytest.mark.slow
 def test_many_followers(store: Store, tmp_path: Path):
     """However many follow, early or late, each gets every byte once and in order."""
     printer = Printer(tmp_path / "copy", lines=2000, block=5, pause=0.0005)
@@ -228,6 +229,7 @@ def test_with(store: Store):
         pass
 
 
+@pytest.mark.slow
 def test_from_another_process(store: Store):
     """A run that one process starts is followed, stopped and read by any other."""
     said = run_python(
@@ -243,6 +245,7 @@ def test_from_another_process(store: Store):
     assert run.output(timeout=DEADLINE) == "up\nfrom another process\n"
 
 
+@pytest.mark.slow
 def test_starter_killed(store: Store):
     """R2: the death of whoever started a run, with all it had, is nothing to the run."""
     said = run_python(
@@ -348,6 +351,7 @@ def test_follow_several_in_silence(store: Store):
     run.kill()
 
 
+@pytest.mark.slow
 def test_cap(store: Store):
     """R12: a cap keeps head and tail of the output, and a follower is told of the gap between."""
     lines = "".join(f"line {number:06d}\n" for number in range(100_000))

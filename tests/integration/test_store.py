@@ -86,6 +86,7 @@ def test_remove(store: Store):
     assert list(store.list()) == []
 
 
+@pytest.mark.slow
 def test_remove_right_after_the_end(store: Store):
     """Who waited for the end can remove the run at once."""
     for _ in range(20):
@@ -204,6 +205,7 @@ def test_abandoned_starts_are_swept(store: Store):
     assert fresh.exists()
 
 
+@pytest.mark.slow
 def test_list_while_runs_come_and_go(store: Store):
     """A list that is read while runs are started and removed names only whole runs."""
     done = threading.Event()
@@ -251,6 +253,7 @@ ENDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
 def test_memory(end: str):
     """A store in memory is gone when its process ends, and its runs with it."""

@@ -36,7 +36,8 @@ class Piece(NamedTuple):
 class Extent(ABC):
     """Bytes from `start` on, without a hole. Offsets are those of the log, not of the extent.
 
-    The methods raise `Dropped` when the extent is gone.
+    The methods raise `Dropped` when the extent is gone. What is remembered here from one search
+    for the next is replaced whole, so several threads may search at once if the backend lets them.
     """
 
     def __init__(self, start: int) -> None:
@@ -89,8 +90,9 @@ class Extent(ABC):
         """Return the first good record from `number` towards the left, down to number `least`."""
         right, count = number + 1, 1
         while right > least:
-            if self._damaged[0] < right <= self._damaged[1]:
-                right = self._damaged[0]
+            first, end = self._damaged
+            if first < right <= end:
+                right = first
                 continue
             left = max(right - count, least)
             block = self.records(left, right - left)
@@ -108,9 +110,10 @@ class Extent(ABC):
 
         A few are not worth it, and one at the end may be in the middle of being written.
         """
-        if first <= self._damaged[1] and end >= self._damaged[0]:
-            first, end = min(first, self._damaged[0]), max(end, self._damaged[1])
-        if end - first >= max(self._damaged[1] - self._damaged[0], _FEW):
+        known_first, known_end = self._damaged
+        if first <= known_end and end >= known_first:
+            first, end = min(first, known_first), max(end, known_end)
+        if end - first >= max(known_end - known_first, _FEW):
             self._damaged = first, end
 
     def walk(
@@ -124,9 +127,10 @@ class Extent(ABC):
         count = _FEW
         while True:
             if block is None:
-                if self._damaged[0] <= first < self._damaged[1]:
+                damaged, end = self._damaged
+                if damaged <= first < end:
                     yield first, None
-                    first = self._damaged[1]
+                    first = end
                 block = self.records(first, count)
             if block and not any(block):
                 self._remember(first, first + len(block))
@@ -137,7 +141,8 @@ class Extent(ABC):
 
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
         """Yield the labels of the bytes from `start` to `end`, in order and without a hole."""
-        at, near = self._hint, self.records(self._hint, _FEW)
+        at = self._hint
+        near = self.records(at, _FEW)
         block: list[Record | None] | None = near
         first, last = (near[0], near[-1]) if near else (None, None)
         if (

@@ -20,7 +20,7 @@ Command = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 _TOKENS = re.compile(
     r"""
       (?P<quoted> \\. | '[^']*' )
-    | (?P<syntax> && | \|\|? | ;;? | \d*>>?&?\d* | <<?<? | & | \$\( | \$\{ | \$\w+ | ` | \n )
+    | (?P<syntax> && | \|\|? | ;;? | \d*>>?&?\d* | <<?<? | & | \$\( | \$\{ | \$\w+ | ` | \n | (?<!\S)\# )
     | (?P<double> " )
     """,
     re.VERBOSE | re.DOTALL,
@@ -95,6 +95,8 @@ def shell_syntax(command: str) -> str | None:
         elif match.lastgroup == "quoted":
             if double and text.startswith("'"):
                 at = match.start() + 1  # a quote between double quotes is a letter like others
+            elif double and text[1:] in _IN_DOUBLE:
+                return text  # a shell takes the backslash away, splitting into words does not
         elif not double or text.startswith(_IN_DOUBLE):
             return text.strip() or "a line break"
     return None

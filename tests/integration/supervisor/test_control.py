@@ -67,6 +67,7 @@ def test_stop_by_another_signal(store: Store):
     assert run.output(channel="stdout") == "up\ngot it\n"
 
 
+@pytest.mark.slow
 def test_stop_after_the_grace(store: Store):
     """R7: a program that ignores SIGTERM is told to be stopping, and killed after the grace."""
     run = started(store, IGNORES)
@@ -159,6 +160,7 @@ def test_finished(store: Store):
             call()
 
 
+@pytest.mark.slow
 def test_finished_by_itself_while_stopping(store: Store):
     """Whoever stops runs that end at the same moment gets an answer or is told that they have ended."""
     for _ in range(20):

@@ -35,6 +35,7 @@ def all_of(store: Store) -> list[int]:
     return supervisors(Path(store.path))
 
 
+@pytest.mark.slow
 def test_gone_when_idle(store: Store):
     """R8: a forkserver that nobody needs ends, its supervisors and its socket with it."""
     start_forkserver(store, idle=0.2)
@@ -65,6 +66,7 @@ def test_not_gone_while_a_run_goes_on(store: Store):
     wait_until(lambda: not all_of(store), what="the end of the idle forkserver")
 
 
+@pytest.mark.slow
 def test_folder_made_anew(store: Store, tmp_path: Path):
     """A forkserver whose store was removed leaves alone what came to be in its place."""
     start_forkserver(store, idle=0.3)
@@ -78,6 +80,7 @@ def test_folder_made_anew(store: Store, tmp_path: Path):
     assert os.path.exists(socket_path(store))
 
 
+@pytest.mark.slow
 def test_supervisors_are_used_again(store: Store):
     """Runs one after the other are supervised by a few processes in turn."""
     used = set()
@@ -89,6 +92,7 @@ def test_supervisors_are_used_again(store: Store):
     assert len(used) <= 6
 
 
+@pytest.mark.slow
 def test_spare_supervisors_go_home(store: Store):
     """R8: after a burst a few supervisors stay ready, and no zombie."""
     runs = [store.start(["cat"], stdin="pipe") for _ in range(12)]
@@ -102,6 +106,7 @@ def test_spare_supervisors_go_home(store: Store):
     assert sorted(map(int, children)) == sorted(all_of(store)[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"stdin": "pipe"}, {"input": "hello"}],
@@ -144,6 +149,7 @@ def test_idle_supervisor_holds_no_folder(store: Store, tmp_path: Path):
     wait_until(lambda: os.readlink(f"/proc/{pid}/cwd") == "/", what="the supervisor to leave the folder")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"stdin": "pipe"}, {"input": "hello"}, {"lifeline": True}])
 def test_failed_starts_cost_nothing(store: Store, options: dict[str, object]):
     """R8: commands that cannot be started cost no supervisor and no descriptor."""
@@ -163,6 +169,7 @@ def test_failed_starts_cost_nothing(store: Store, options: dict[str, object]):
         os.close(fd)
 
 
+@pytest.mark.slow
 def test_many_runs_with_few_descriptors(store: Store):
     """R10: a forkserver has a descriptor for each of its runs, its commands have those of the starter."""
     run_python(

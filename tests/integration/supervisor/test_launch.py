@@ -31,6 +31,7 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
 
 
+@pytest.mark.slow
 def test_context_of_the_starter(store: Store):
     """A command has the umask, limits, niceness and processors of whoever starts it."""
     assert store.start(["true"]).wait(timeout=DEADLINE).ok  # another forkserver, of this context
@@ -56,6 +57,7 @@ def test_context_of_the_starter(store: Store):
     assert len(forkservers(store)) == 2
 
 
+@pytest.mark.slow
 def test_mounts_of_the_starter(store: Store, tmp_path: Path):
     """Two containers that share a store each run their commands on their own side."""
     (tmp_path / "place").mkdir()
@@ -74,6 +76,7 @@ def test_mounts_of_the_starter(store: Store, tmp_path: Path):
     assert done.stdout.strip() == "inside"
 
 
+@pytest.mark.slow
 def test_first_start_by_several_processes(store: Store):
     """Processes that start a store's first run at the same moment share one forkserver."""
     code = (
@@ -92,6 +95,7 @@ def test_first_start_by_several_processes(store: Store):
     assert len(forkservers(store)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(5))
 def test_first_start_by_several_threads(store: Store, attempt: int):
     """Threads that start a store's first run at the same moment all get a run."""
@@ -203,6 +207,7 @@ def test_closed_descriptor(store: Store):
     assert list(store.list()) == []
 
 
+@pytest.mark.slow
 def test_nested_run(store: Store):
     """A run that starts a run has it supervised from within: stopped is both, and all they started."""
     code = (

@@ -59,6 +59,7 @@ def test_blocks_cut_inside_lines(store: Store):
     assert len([line for line in lines if line not in expected]) <= 4
 
 
+@pytest.mark.slow
 def test_halves_of_lines(store: Store):
     """A line that is written in two halves stays whole, although the other channel says something between."""
     code = (

@@ -55,6 +55,7 @@ def test_timeout(store: Store):
     assert said(run.wait(timeout=DEADLINE)) == (Reason.TIMED_OUT, None, signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_timeout_is_a_stop(store: Store):
     """A program may tidy up when its timeout is over."""
     code = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done"
@@ -71,6 +72,7 @@ def test_timeout_not_reached(store: Store):
         assert store.start(["sleep", "0.01"], idle_timeout=timeout).wait(timeout=DEADLINE).ok
 
 
+@pytest.mark.slow
 def test_idle_timeout(store: Store):
     """A run that is silent for longer than its idle timeout is stopped."""
     run = store.start(["sh", "-c", "echo up; exec sleep 60"], idle_timeout=0.3)
@@ -79,6 +81,7 @@ def test_idle_timeout(store: Store):
     assert run.output() == "up\n"
 
 
+@pytest.mark.slow
 def test_idle_timeout_of_a_talker(store: Store):
     """Output on either channel keeps a run from being idle."""
     code = "for i in 1 2 3 4 5 6 7 8; do sleep 0.1; echo $i; sleep 0.1; echo $i >&2; done"
@@ -187,6 +190,7 @@ def test_kill_while_a_grandchild_holds_the_pipe(store: Store):
     assert not marked(run.id)
 
 
+@pytest.mark.slow
 def test_remove_while_a_grandchild_holds_the_pipe(store: Store):
     """A run whose log is open cannot be removed, though its outcome is known."""
     run = grandchild(store, "exec sleep 60")

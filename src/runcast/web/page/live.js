@@ -44,6 +44,7 @@ export async function keep(source, status) {
         }
         if (heard === "held back") streams = false;
         failures = 0;
+        await pause(someOf(FIRST_RETRY)); // where streams are cut at once, not as fast as we can
       } else {
         await source.poll();
         failures = 0;
@@ -55,11 +56,14 @@ export async function keep(source, status) {
       status(error instanceof Refused && error.signedOut ? "signed out" : "retrying", error);
       const longest = Math.min(LAST_RETRY, FIRST_RETRY * 2 ** failures);
       failures += 1;
-      await pause(longest * (0.5 + Math.random() / 2)); // not all viewers at the same moment
+      await pause(someOf(longest));
     }
   }
   status("over");
 }
+
+/** Half of a time or more: not all viewers come at the same moment. */
+const someOf = (milliseconds) => milliseconds * (0.5 + Math.random() / 2);
 
 /** Listen until the stream ends; say whether it said anything. */
 function listen(source, opened) {
@@ -123,10 +127,9 @@ async function takeSlot() {
   if (!navigator.locks) return () => {};
   for (let slot = 0; slot < SLOTS; slot += 1) {
     const release = await new Promise((resolve) => {
-      navigator.locks.request(`runcast stream ${slot}`, { ifAvailable: true }, (lock) => {
-        if (!lock) return resolve(null);
-        return new Promise((done) => resolve(done));
-      });
+      const hold = (lock) => (lock ? new Promise((done) => resolve(done)) : resolve(null));
+      const held = navigator.locks.request(`runcast stream ${slot}`, { ifAvailable: true }, hold);
+      held.catch(() => resolve(() => {})); // not allowed here: then there is nothing to share
     });
     if (release) return release;
   }

@@ -1,8 +1,9 @@
 // The page of one run.
 
-import { ask, because, commandsUrl, runsUrl, runUrl, serverNow } from "./api.js";
+import { ask, commandsUrl, runsUrl, runUrl, serverNow } from "./api.js";
 import { keep } from "./live.js";
 import { Output } from "./output.js";
+import { $, busy, set, showLink } from "./parts.js";
 import { bytes, commandLine, count, duration, moment, seconds, sentence, verdict, visible } from "./words.js";
 
 // How much of a long output is fetched and shown, in bytes from its end.
@@ -11,7 +12,6 @@ const RECENT = 8 << 20;
 // it can be shown, and what is skipped would have left the page at once.
 const LAG = 32 << 20;
 
-const $ = (id) => document.getElementById(id);
 // The page is at the run's address, and at that of its log for a browser that goes there.
 const id = decodeURIComponent(location.pathname.slice(runsUrl.length + 1).split("/")[0]);
 const logUrl = runUrl(id, "/log");
@@ -73,7 +73,7 @@ const source = {
     }
     if (name === "progress") showProgress(value);
     else if (name === "exit") {
-      this.update({ ...this.run, ...value, closed: true });
+      this.update({ ...this.run, ...value, ended_at: value.outcome.ended_at, closed: true });
       this.end();
     } else this.update({ ...this.run, ...value });
     return false;
@@ -186,7 +186,7 @@ function showTime() {
   if (!run) return;
   const started = seconds(run.started_at);
   if (started) {
-    const ended = seconds(run.ended_at || run.outcome?.ended_at);
+    const ended = seconds(run.ended_at);
     set($("duration"), duration((ended || serverNow() / 1000) - started, { over: Boolean(ended) }));
   }
   const silence = (performance.now() - source.heard) / 1000;
@@ -207,45 +207,16 @@ function showProgress({ done, total, text }) {
   set($("progress-text"), visible(text || (total ? `${done} of ${total}` : done ?? "")));
 }
 
-function showLink(status, error) {
-  const link = $("link");
-  const said = { live: "live", polling: "live", over: "" }[status];
-  link.dataset.kind = said === undefined ? "warn" : "good";
-  set(link, said ?? (status === "retrying" ? "reconnecting …" : ""));
-  if (status === "gone" || status === "signed out") problem(because(error));
-  else if ($("problem").dataset.link) problem("");
-  $("problem").dataset.link = status === "signed out" ? "1" : "";
-  if (status === "gone") {
-    for (const button of ["stop", "rerun", "delete", "download"]) $(button).hidden = true;
-    if (!source.run) set($("title"), "No such run");
-  }
-}
-
-function problem(text) {
-  set($("problem"), text);
-  $("problem").hidden = !text;
-}
-
-/** Set a text only where it changes: what is read out is not read twice, a selection stays. */
-function set(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+function show(status, error) {
+  showLink(status, error);
+  if (status !== "gone") return;
+  for (const one of ["stop", "rerun", "delete", "download"]) $(one).hidden = true;
+  if (!source.run) set($("title"), "No such run");
 }
 
 // What can be done.
 
-/** Have a button do something: not twice at once, and with its error on the page. */
-function does(button, action) {
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    problem("");
-    try {
-      await action();
-    } catch (error) {
-      problem(because(error));
-    }
-    button.disabled = false;
-  });
-}
+const does = (button, action) => button.addEventListener("click", () => busy(button, action));
 
 does($("stop"), async () => {
   const grace = source.run.state === "stopping" ? 0 : 5;
@@ -282,4 +253,4 @@ ask("GET", commandsUrl).then((answer) => {
   commands = answer;
   if (source.run) showRun(source.run);
 }, () => {});
-keep(source, showLink);
+keep(source, show);

@@ -1,10 +1,9 @@
 // The page with what can be started and the list of runs.
 
-import { ask, because, commandsUrl, runsUrl, runUrl, serverNow } from "./api.js";
+import { ask, commandsUrl, runsUrl, runUrl, serverNow } from "./api.js";
 import { keep } from "./live.js";
+import { $, busy, set, showLink } from "./parts.js";
 import { ago, bytes, commandLine, count, duration, seconds, verdict, visible } from "./words.js";
-
-const $ = (id) => document.getElementById(id);
 
 const source = {
   events: ["runs"],
@@ -12,7 +11,7 @@ const source = {
   runs: null,
 
   async look() {
-    if (!commands) await loadCommands();
+    showCommands(await ask("GET", commandsUrl));
     show(await ask("GET", runsUrl));
   },
 
@@ -36,8 +35,9 @@ const source = {
 
 let commands = null;
 
-async function loadCommands() {
-  commands = await ask("GET", commandsUrl);
+function showCommands(answer) {
+  if (JSON.stringify(answer) === JSON.stringify(commands)) return; // the focus may be on one of them
+  commands = answer;
   $("commands").replaceChildren(...commands.commands.map(card));
   $("any").hidden = !commands.any;
   $("start").hidden = !commands.any && !commands.commands.length;
@@ -61,16 +61,11 @@ function card(command) {
   );
 }
 
-async function start(button, what) {
-  button.disabled = true;
-  problem("");
-  try {
+function start(button, what) {
+  return busy(button, async () => {
     const run = await ask("POST", runsUrl, what);
     location.assign(runUrl(run.id));
-  } catch (error) {
-    problem(because(error));
-  }
-  button.disabled = false;
+  });
 }
 
 $("any").addEventListener("submit", (event) => {
@@ -140,25 +135,6 @@ function showRow(row) {
 setInterval(() => {
   for (const row of rows.values()) showRow(row);
 }, 1000);
-
-// Small things.
-
-function showLink(status, error) {
-  const said = { live: "live", polling: "live" }[status];
-  $("link").dataset.kind = said ? "good" : "warn";
-  set($("link"), said || (status === "retrying" ? "reconnecting …" : ""));
-  if (status === "signed out" || status === "gone") problem(because(error));
-}
-
-function problem(text) {
-  set($("problem"), text);
-  $("problem").hidden = !text;
-}
-
-/** Set a text only where it changes: what is read out is not read twice, a selection stays. */
-function set(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
 
 function element(tag, properties, ...children) {
   const made = Object.assign(document.createElement(tag), properties);

@@ -10,12 +10,13 @@ import click
 from runcast.cli import exit_codes
 from runcast.cli.attend import Attendance, forward_stdin
 from runcast.cli.runs import tell_outcome
-from runcast.cli.terminal import say
+from runcast.cli.terminal import say, tell
 from runcast.cli.values import DURATION, SIZE, VARIABLE
 from runcast.errors import CommandRefused, UsageError
 from runcast.log import CAP_BYTES
 from runcast.model import Reason
 from runcast.run import Run
+from runcast.server.registry import servers
 from runcast.sources.command import Command, shell_syntax
 from runcast.store import Store
 
@@ -94,6 +95,8 @@ def command(
             idle_timeout=idle_timeout,
             cap=cap,
         )
+        for url in servers(store.path)[:1]:
+            tell(f"watch it at {url.rstrip('/')}/runs/{run.id}")
         if detach:
             say(run.id)
             return _settle(run)

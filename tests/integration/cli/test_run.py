@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from runcast import Outcome, Reason, Run, State, Store
 from tests.helpers.children import PYTHON, Printer
 from tests.helpers.cli import LONG, RUNCAST, cli, cli_begun, terminal
 from tests.helpers.wait import wait_until
+from tests.integration.server.test_serve import serving
 
 FOREVER = "echo ready; exec sleep 1000"
 STUBBORN = "trap '' INT TERM; echo ready; while :; do sleep 0.05; done"
@@ -527,3 +529,15 @@ def test_no_asyncio(store: Store):
 
     assert "runcast.cli.run" in loaded
     assert not loaded & {"asyncio", "platformdirs", "tempfile", "runcast.cli.ls", "runcast.cli.follow"}
+
+
+def test_link_of_a_server_that_watches(store: Store):
+    """Where a server watches the same store, the link to the run is told, and it is the run's page."""
+    with serving("--allow-any-command") as server:
+        done = cli("run", "--", "echo", "hi")
+        url = re.search(r"watch it at (\S+)", done.err)
+        assert done.out == b"hi\n"
+        assert url, done.err
+        run_id = url[1].rsplit("/", 1)[1]
+        assert url[1].startswith(f"http://127.0.0.1:{server.port}/runs/")
+        assert cli("log", run_id).out == b"hi\n"

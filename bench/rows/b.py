@@ -29,7 +29,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     def flat_out(name: str, form: str) -> dict[str, float]:
         lines = _LINE_EVENTS if "a line" in form else _LINES[name]
         lines //= bench.pick(1, 4)
-        command = [linegen, str(lines), "-c", other]
+        command = [linegen, str(lines), "-w", "65536", "-c", other]
         with bench.memory(lines * 100) as folder, serve(name, command, f"{folder}/s", copy_server) as served:
             begun = time.perf_counter()
             with served.get(form=form) as connection:

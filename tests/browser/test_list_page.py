@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Request, expect
 
 from runcast import Run, Store
 from tests.helpers.browser import LONG, Person, Puppet, Serving, shows
@@ -159,12 +159,18 @@ def test_one_connection(person: Person, store: Store, run: Run, puppet: Puppet):
     for number in range(10):
         store.start(["true"], name=f"run {number}")
     streams: list[str] = []
-    person.context.on(
-        "request", lambda asked: asked.resource_type == "eventsource" and streams.append(asked.url)
-    )
+
+    def note(asked: Request) -> None:
+        if asked.resource_type == "eventsource":
+            streams.append(asked.url)
+
     page = person.open()
+    expect(page.locator("#link")).to_have_text("live")
+    page.on("request", note)
+    page.reload()
     expect(page.locator(".row")).to_have_count(11)
-    wait_until(lambda: len(streams) == 1, timeout=LONG, what="the stream of the list")
+    # A look at the page lets the browser tell of its requests.
+    wait_until(lambda: page.title() and len(streams) == 1, timeout=LONG, what="the stream of the list")
 
     page.goto(f"{person.server.root}/runs/{run.id}")
     puppet.say("one\n")

@@ -83,6 +83,7 @@ def test_last_words(store: Store):
             command = [*PYTHON, CODE, how, str(number), str(fd), words]
         run = store.start(command)
         outcome = run.wait(timeout=DEADLINE)
+        assert run.tail_offset == size, f"{cases[at]}: told before the last words were kept"
         kept = b"".join(chunk.data for chunk in run.follow(channel=channel) if chunk)
         assert said(outcome) == expected(how, number), f"{cases[at]}: {outcome}"
         assert kept == WORDS[:size], f"{cases[at]}: {len(kept)} of {size} bytes"
@@ -117,10 +118,11 @@ def test_last_words_on_both_channels(store: Store, tmp_path: Path, last: str):
 
 
 def test_last_words_beyond_the_pipe(store: Store, tmp_path: Path):
-    """R5: a burst of several megabytes right before the end is kept, too."""
-    printer = Printer(tmp_path / "copy", lines=30_000, block=1000, last="exit 3")
+    """R5: a burst of megabytes right before the end is kept, and is there when the outcome is told."""
+    printer = Printer(tmp_path / "copy", lines=30_000, block=10_000, last="exit 3")
     run = store.start(printer.argv)
 
     assert said(run.wait(timeout=DEADLINE)) == (Reason.EXITED, 3, None)
+    assert run.tail_offset == len(printer.copy("stdout")) + len(printer.copy("stderr"))
     for channel in ("stdout", "stderr"):
         assert run.output(channel=channel, encoding=None) == printer.copy(channel)

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import pytest
@@ -56,15 +57,23 @@ def launched() -> Iterator[Browser]:
             browser.close()
 
 
+class Served(Protocol):
+    """A server: its address, and the link that lets somebody in."""
+
+    root: str
+    url: str
+
+
 class Person:
     """Somebody at a browser, who has opened the server's link with the token.
 
     Attributes:
+        server: where pages are opened.
         context: the browser as this person has it: cookies, tabs.
         problems: dialogs, errors and CSP reports of all tabs so far.
     """
 
-    def __init__(self, browser: Browser, server: "Serving", **options: object) -> None:
+    def __init__(self, browser: Browser, server: Served, **options: object) -> None:
         self.server = server
         self.context = browser.new_context(**{"locale": "en-GB", **options})  # type: ignore[arg-type]
         self.context.set_default_timeout(LONG * 1000)
@@ -87,8 +96,9 @@ class Person:
         """Open a page of the server in a new tab; the first one by the link with the token."""
         page = self.context.new_page()
         root = root or self.server.root
-        if not self.context.cookies():
-            page.goto(f"{root}/?{urlsplit(self.server.url).query}")
+        token = urlsplit(self.server.url).query
+        if token and not self.context.cookies():
+            page.goto(f"{root}/?{token}")
         page.goto(root + path)
         return page
 

@@ -8,7 +8,6 @@ const PATIENCE = 20000;
 /** The address of a run's page, and of all that belongs to it. */
 export const runUrl = (id, rest = "") => `${root}/runs/${encodeURIComponent(id)}${rest}`;
 export const runsUrl = `${root}/runs`;
-export const commandsUrl = `${root}/commands`;
 
 /** An answer that is not the one hoped for; `ours` tells whether runcast said so, or something on the way. */
 export class Refused extends Error {
@@ -52,6 +51,16 @@ export async function ask(method, url, body = {}) {
   const problem = json ? JSON.parse(text) : {};
   const message = problem.detail || problem.title || `the server answered ${response.status} ${response.statusText}`;
   throw new Refused(response.status, message, json, problem);
+}
+
+/** The commands that may be started; none where an application does not serve them. */
+export async function askCommands() {
+  try {
+    return await ask("GET", `${root}/commands`);
+  } catch (error) {
+    if (error.status === 404 || error.status === 403) return { commands: [], any: false };
+    throw error;
+  }
 }
 
 /** Say why something did not work, as a sentence. */

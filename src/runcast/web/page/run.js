@@ -1,6 +1,6 @@
 // The page of one run.
 
-import { ask, commandsUrl, runsUrl, runUrl, serverNow } from "./api.js";
+import { ask, askCommands, runsUrl, runUrl, serverNow } from "./api.js";
 import { keep } from "./live.js";
 import { Output } from "./output.js";
 import { $, busy, set, showLink } from "./parts.js";
@@ -85,7 +85,7 @@ const source = {
       this.offset = 0;
       if (tail > RECENT) this.skip(tail, run.lines);
     } else if (tail - this.offset > LAG) {
-      output.note(`${bytes(tail - RECENT - this.offset)} of output are skipped here: they came too fast to be shown`);
+      output.note(`${bytes(tail - RECENT - this.offset)} of output are skipped here, to keep up`);
       this.skip(tail, run.lines);
     }
     this.run = run;
@@ -249,7 +249,7 @@ $("whole").href = wholeUrl;
 $("download").href = wholeUrl;
 $("download").download = `${id}.log`;
 setInterval(showTime, 1000);
-ask("GET", commandsUrl).then((answer) => {
+askCommands().then((answer) => {
   commands = answer;
   if (source.run) showRun(source.run);
 }, () => {});

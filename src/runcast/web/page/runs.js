@@ -1,6 +1,6 @@
 // The page with what can be started and the list of runs.
 
-import { ask, commandsUrl, runsUrl, runUrl, serverNow } from "./api.js";
+import { ask, askCommands, runsUrl, runUrl, serverNow } from "./api.js";
 import { keep } from "./live.js";
 import { $, busy, set, showLink } from "./parts.js";
 import { ago, bytes, commandLine, count, duration, seconds, verdict, visible } from "./words.js";
@@ -11,7 +11,7 @@ const source = {
   runs: null,
 
   async look() {
-    showCommands(await ask("GET", commandsUrl));
+    showCommands(await askCommands());
     show(await ask("GET", runsUrl));
   },
 

@@ -97,6 +97,7 @@ class RunDirectory:
     def release(self) -> None:
         """Free the lock, if held here. With an outcome in place this is what closes the log."""
         if self._lock_fd is not None:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)  # also where a fork at this moment has a copy
             os.close(self._lock_fd)  # closing is what inotify tells readers
             self._lock_fd = None
 
@@ -112,6 +113,7 @@ class RunDirectory:
         except OSError:
             return True
         else:
+            fcntl.flock(fd, fcntl.LOCK_UN)
             return False
         finally:
             os.close(fd)

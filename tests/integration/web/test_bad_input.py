@@ -77,8 +77,14 @@ def test_malformed_json_says_where(server: Server, store: Store) -> None:
 
 
 def test_body_over_its_limit(server: Server, store: Store) -> None:
-    """A body over the limit is 413, told before it is read."""
-    status, detail = problem(server.ask("POST", "/runs", b" " * (1024 * 1024 + 1)))
+    """A body over the limit is 413, told by its length, before any of it was sent."""
+    with server.connect() as connection:
+        connection.putrequest("POST", "/runs")
+        connection.putheader("Content-Length", str(1024 * 1024 + 1))
+        connection.endheaders()
+        response = connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        status, detail = problem((response.status, headers, response.read()))
     assert status == 413
     assert "1048576" in detail
     assert not list(store.list())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 import traceback
@@ -61,6 +62,10 @@ def _measure(row: Row, bench: Bench) -> list[Figure]:
     return figures
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the rows that are asked for."""
     rows = load_rows()
@@ -73,13 +78,16 @@ def main() -> None:
         patience=Patience(arguments.patience),
         **options,
     )
+    signal.signal(signal.SIGTERM, _interrupt)  # gigabytes of memory are to be given back, however it ends
     machine = facts()
     found: dict[str, list[Figure]] = {}
+    interrupted = False
     try:
         for name in arguments.rows:
             found[name] = _measure(rows[name], bench)
     except KeyboardInterrupt:
-        print("interrupted; what there is:", file=sys.stderr)
+        interrupted = True
+        print("interrupted; the rows that were done:", file=sys.stderr)
     machine["others"] += f", {busy_share():.0%} just after"
     print("\n".join(f"{name:<8} {value}" for name, value in machine.items()), end="\n\n")
     print((markdown if arguments.markdown else render)(found))
@@ -89,6 +97,8 @@ def main() -> None:
     if arguments.json:
         with open(arguments.json, "w") as file:
             json.dump(as_json(machine, found), file, indent=1)
+    if interrupted:
+        sys.exit(130)
     if any(figure.name == "failed" for figures in found.values() for figure in figures):
         sys.exit(1)
 

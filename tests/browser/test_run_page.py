@@ -289,13 +289,21 @@ def test_flood(person: Person, store: Store):
 
 def test_gap(person: Person, store: Store):
     """What the cap dropped is told where it is missing."""
-    run = store.start(["seq", "-f", "%0100.0f", "60000"], cap=2_000_000)
-    run.wait(timeout=LONG)
+    # 4,000 lines are kept, so that none leaves the page.
+    run = store.start(["sh", "-c", "seq -f %0500.0f 10000; exec sleep 600"], cap=2_000_000)
+    wait_until(lambda: run.tail_offset == 5_010_000, timeout=LONG, what="all lines in the log")
     page = person.open(f"/runs/{run.id}")
 
     expect(page.locator("#lines-here .note")).to_have_text(re.compile("MB of output are missing here"))
+    expect(page.locator("#lines")).to_have_text("10,000 lines")
+    wait_until(lambda: lines(page)[-1:] == [f"{10_000:0500}"], timeout=LONG, what="the last line")
+    shown = page.locator("#lines-here .line, #lines-here .note").all_text_contents()
+    gap = next(at for at, text in enumerate(shown) if "missing" in text)
+    before, after = shown[: gap - 1], shown[gap + 2 :]  # the lines at its edges may be cut
+    assert before == [f"{number:0500}" for number in range(1, gap)]
+    assert after == [f"{number:0500}" for number in range(10_001 - len(after), 10_001)]
+    run.stop()
     expect(page.locator("#outcome")).to_contain_text("The middle of its output was dropped")
-    wait_until(lambda: lines(page)[-1:] == ["60000".zfill(100)], what="the last line")
 
 
 def test_narrow(person: Person, run: Run, puppet: Puppet):

@@ -83,21 +83,26 @@ const source = {
     const tail = Number(run.tail_offset);
     if (!this.run) {
       this.offset = 0;
-      if (tail > RECENT) this.skip(tail, run.lines);
+      if (tail > RECENT) this.skip(run);
     } else if (tail - this.offset > LAG) {
       output.note(`${bytes(tail - RECENT - this.offset)} of output are skipped here, to keep up`);
-      this.skip(tail, run.lines);
+      this.skip(run);
     }
     this.run = run;
     this.looked = this.offset;
     showRun(run);
   },
 
-  skip(tail, lines) {
-    this.offset = tail - RECENT;
-    this.lines = lines;
-    this.countFrom = tail;
+  skip(run) {
+    this.offset = Number(run.tail_offset) - RECENT;
+    this.countOn(run);
     output.skipLine();
+  },
+
+  /** Count lines on from what the server counted. */
+  countOn(run) {
+    this.lines = run.lines;
+    this.countFrom = Number(run.tail_offset);
   },
 
   chunk(chunk) {
@@ -116,6 +121,7 @@ const source = {
     const [from, to] = [Number(gap.offset), Number(gap.next)];
     if (to <= this.offset) return;
     this.offset = to;
+    if (to <= Number(this.run.tail_offset)) this.countOn(this.run); // dropped lines were lines, too
     output.note(`${bytes(to - from)} of output are missing here: they were dropped at the cap on its size`);
   },
 

@@ -21,7 +21,15 @@ from runcast._version import __version__
 if TYPE_CHECKING:
     from runcast.aio import AsyncRun
     from runcast.api import follow, get, start
-    from runcast.errors import RuncastError
+    from runcast.attached import (
+        attach,
+        current_run,
+        progress,
+        record,
+        release_prints,
+        should_stop,
+    )
+    from runcast.errors import RuncastError, RunStopped
     from runcast.model import Channel, Chunk, Outcome, Reason, State
     from runcast.run import Run
     from runcast.store import Store
@@ -33,19 +41,27 @@ __all__ = [
     "Outcome",
     "Reason",
     "Run",
+    "RunStopped",
     "RuncastError",
     "State",
     "Store",
     "__version__",
+    "attach",
+    "current_run",
     "follow",
     "get",
+    "progress",
+    "record",
+    "release_prints",
+    "should_stop",
     "start",
 ]
 
 _HOMES = {
     "aio": ("AsyncRun",),
     "api": ("follow", "get", "start"),
-    "errors": ("RuncastError",),
+    "attached": ("attach", "current_run", "progress", "record", "release_prints", "should_stop"),
+    "errors": ("RunStopped", "RuncastError"),
     "model": ("Channel", "Chunk", "Outcome", "Reason", "State"),
     "run": ("Run",),
     "store": ("Store",),

@@ -14,8 +14,8 @@ from runcast import api
 from runcast.errors import RunFinished
 from runcast.model import Chunk, Outcome
 from runcast.readers import drive_async
-from runcast.run import Channels, Place, RunBase, follow_runs
-from runcast.sources.command import Command
+from runcast.run_base import Channels, Place, RunBase, follow_runs
+from runcast.sources.kinds import Kind, Source, kind_of
 from runcast.store import Store
 
 __all__ = ["AsyncRun", "follow", "get", "start"]
@@ -143,9 +143,15 @@ async def _in_own_thread(call: Callable[..., None], *args: object) -> None:
     await done
 
 
-async def start(command: Command, *, store: Store | str | None = None, **options: Any) -> AsyncRun:
-    """Start a command in the default store, or another; see `Store.start` for the options."""
-    run = await asyncio.to_thread(api.start, command, store=store, **options)
+async def start(source: Source, *args: Any, store: Store | str | None = None, **options: Any) -> AsyncRun:
+    """Start a command, a function or a generator in the default store, or another; see `Store.start`.
+
+    What is `async` runs in the event loop of the caller.
+    """
+    if kind_of(source) in (Kind.ASYNC_FUNCTION, Kind.COROUTINE, Kind.ASYNC_GENERATOR):
+        run = api.start(source, *args, store=store, **options)
+    else:
+        run = await asyncio.to_thread(api.start, source, *args, store=store, **options)
     return AsyncRun(run.directory.path, check=bool(options.get("check")))
 
 

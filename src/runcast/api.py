@@ -6,16 +6,21 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from runcast.readers import drive
-from runcast.run import Channels, Run, follow_runs
-from runcast.sources.command import Command
+from runcast.run import Run
+from runcast.run_base import Channels, follow_runs
+from runcast.sources.kinds import Source
 from runcast.store import Store
 
 __all__ = ["follow", "get", "start"]
 
 
-def start(command: Command, *, store: Store | str | None = None, **options: Any) -> Run:
-    """Start a command in the default store, or another; see `Store.start` for the options."""
-    return _store(store).start(command, **options)
+def start(source: Source, *args: Any, store: Store | str | None = None, **options: Any) -> Run:
+    """Start a command, a function or a generator in the default store, or another; see `Store.start`.
+
+    Positional arguments behind a function are the function's, those by name are ours (its own go
+    into `kwargs={...}`).
+    """
+    return _store(store).start(source, *args, **options)
 
 
 def get(run_id: str, *, store: Store | str | None = None) -> Run:

@@ -15,9 +15,21 @@
     ├── OffsetBeyondTail           an offset past the last byte (416)
     ├── OffsetGone                 an offset whose bytes were dropped (410)
     ├── NotAcceptable              a client that takes none of the forms there are (406)
+    ├── StreamNotFound             no stream has this name (404)
+    ├── StreamGone                 a stream that was deleted, and whose forks are still there (410)
+    ├── StreamConflict             the stream is not as the request expects it (409)
+    │   └── ProducerGap            … because something is missing between it and the request before
+    ├── ProducerFenced             a producer that a later one of its name has replaced (403)
+    ├── StreamFull                 an append for which there is no room (507)
     ├── StoreUnusable              the store cannot be used as it is (500)
     │   └── FormatTooNew           … because a newer runcast wrote it
+    ├── ServerUnreachable          a server does not answer its client, or no longer (502)
+    ├── NotRuncast                 what answers a client is no server that it understands (502)
+    ├── AccessRefused              a server does not let its client do this (403)
     └── WaitTimeout                the deadline of a wait passed; nothing else happened (504)
+
+    RunStopped                     raised inside a function whose run is being stopped; like KeyboardInterrupt,
+                                   it is no Exception, so that it passes what catches those
 
 A message is one sentence that says what was expected, what came, and what to do about it.
 `http_status` is a hint for whoever answers over HTTP; `exit_code` one for the command line.
@@ -32,21 +44,31 @@ if TYPE_CHECKING:
     from runcast.model import Outcome
 
 __all__ = [
+    "AccessRefused",
     "BadOffset",
     "CommandRefused",
     "FormatTooNew",
     "LogClosed",
     "NotAcceptable",
+    "NotRuncast",
     "OffsetBeyondTail",
     "OffsetGone",
+    "ProducerFenced",
+    "ProducerGap",
     "RunActive",
     "RunExists",
     "RunFailed",
     "RunFinished",
     "RunNotFound",
+    "RunStopped",
     "RuncastError",
+    "ServerUnreachable",
     "StartFailed",
     "StoreUnusable",
+    "StreamConflict",
+    "StreamFull",
+    "StreamGone",
+    "StreamNotFound",
     "SupervisorLost",
     "UsageError",
     "WaitTimeout",
@@ -115,6 +137,10 @@ class RunFinished(RuncastError):
     http_status = 409
 
 
+class RunStopped(BaseException):
+    """Raised in a function at its next print or progress when its run is being stopped."""
+
+
 class RunFailed(RuncastError):
     """`check=True` was asked for and the outcome is not ok; `outcome` tells why."""
 
@@ -177,12 +203,98 @@ class NotAcceptable(RuncastError):
         self.offered = offered
 
 
+class StreamNotFound(RuncastError, LookupError):
+    """No stream has this name."""
+
+    http_status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no stream {name[:80]!r} here: make it first (PUT)")
+        self.name = name
+
+
+class StreamGone(RuncastError, LookupError):
+    """A stream that was deleted; its name is kept from others as long as it has forks."""
+
+    http_status = 410
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the stream {name[:80]!r} was deleted, only its forks are left")
+        self.name = name
+
+
+class StreamConflict(RuncastError):
+    """The stream is not as the request expects it.
+
+    Attributes:
+        tail: its tail offset, where that helps.
+        closed: whether the reason is that it is closed.
+    """
+
+    http_status = 409
+
+    def __init__(self, message: str, *, tail: int | None = None, closed: bool = False) -> None:
+        super().__init__(message)
+        self.tail = tail
+        self.closed = closed
+
+
+class ProducerGap(StreamConflict):
+    """A producer's sequence number that leaves some out."""
+
+    def __init__(self, expected: int, received: int) -> None:
+        super().__init__(f"expected Producer-Seq {expected}, got {received}: send what lies between first")
+        self.expected = expected
+        self.received = received
+
+
+class ProducerFenced(RuncastError):
+    """A producer of an epoch that is over; `epoch` is the one that counts now."""
+
+    http_status = 403
+
+    def __init__(self, given: int, epoch: int) -> None:
+        super().__init__(f"expected Producer-Epoch {epoch} or later, got {given}: another one took over")
+        self.epoch = epoch
+
+
+class StreamFull(RuncastError):
+    """An append for which there is no room; nothing of it was kept, and `tail` is where it would begin."""
+
+    http_status = 507
+
+    def __init__(self, tail: int) -> None:
+        super().__init__(
+            f"expected room for the append on the server's disk, there is none: nothing of it was kept, "
+            f"the stream ends at {tail}; send it again later"
+        )
+        self.tail = tail
+
+
 class StoreUnusable(RuncastError):
     """The store cannot be used: not a directory, not writable, or somebody else's."""
 
 
 class FormatTooNew(StoreUnusable):
     """A newer version of runcast wrote this, in a format that this one does not know."""
+
+
+class ServerUnreachable(RuncastError, ConnectionError):
+    """A server cannot be reached, or could not be for longer than the client's patience. Its runs go on."""
+
+    http_status = 502
+
+
+class NotRuncast(RuncastError):
+    """What answers is no runcast server, or one of a version that the client does not understand."""
+
+    http_status = 502
+
+
+class AccessRefused(RuncastError):
+    """A server refuses its client: the token is missing or wrong, or the operator does not allow this."""
+
+    http_status = 403
 
 
 class WaitTimeout(RuncastError, TimeoutError):

@@ -12,23 +12,24 @@ import fcntl
 import heapq
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from runcast.errors import FormatTooNew, RunActive, RuncastError, RunNotFound, StoreUnusable, UsageError
 from runcast.ids import is_run_id, new_run_id
-from runcast.log import CAP_BYTES, RunDirectory
+from runcast.log import CAP_BYTES
 from runcast.model import State
 from runcast.readers import drive, until
 from runcast.run import Run
-from runcast.sources.command import Command, to_argv
-from runcast.supervisor.launch import launch
+from runcast.sources.kinds import AHEAD, Source
+from runcast.starting import FORMAT, Start, free_key
+
+if TYPE_CHECKING:
+    from runcast.sources.recording import Recording
 
 __all__ = ["FORMAT", "Store"]
 
-FORMAT = 1  # of a store's folder, in its store.json
 _CLOSING_SECONDS = 0.5
 _NEAR = 2000  # newest runs among which a mistyped id is looked for
 _ABANDONED = 3600.0  # seconds after which a run that never got its name is swept away
@@ -128,8 +129,11 @@ class Store:
 
     def start(
         self,
-        command: Command,
-        *,
+        source: Source,
+        *args: Any,
+        kwargs: Mapping[str, Any] | None = None,
+        process: bool = False,
+        ahead: int | None = AHEAD,
         shell: bool = False,
         cwd: str | os.PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
@@ -141,96 +145,87 @@ class Store:
         cap: int | None = CAP_BYTES,
         stop_unwatched: float | None = None,
         view: str | None = None,
+        key: str | None = None,
         check: bool = False,
     ) -> Run:
-        """Start a command under a supervisor of its own and return its run.
+        """Start a command, a function or a generator, and return its run.
 
-        It goes on when this process ends. A command that cannot be started is a run, too: its
-        outcome says why.
+        A command runs under a supervisor of its own and goes on when this process ends. One that
+        cannot be started is a run, too: its outcome says why. A function runs in a thread of this
+        process (in a task, if it is `async def`), what it prints captured, and is lost with it. A
+        generator is advanced as readers ask for more.
 
         Args:
-            command: a list of arguments, or a string that is split as a shell splits words.
+            source: a list of arguments, or a string that is split as a shell splits words; a
+                function; a generator, any other iterable, or a function that returns a generator.
+            args: what a function is called with.
+            kwargs: and by name.
+            process: call the function in a process of its own, under a supervisor like a command.
+            ahead: values that a generator may be ahead of the foremost reader; None lets it run free.
             shell: have `/bin/sh` execute the string.
             cwd: folder to run in; by default this process's.
             env: variables to set on top of this process's environment.
             stdin: `"pipe"` to write with `Run.send`; a file or descriptor; by default /dev/null.
             input: what the command reads from its stdin, whole.
-            name: for people; by default the program's.
+            name: for people; by default the program's or the function's.
             timeout: seconds after which the run is stopped.
-            idle_timeout: seconds without output after which the run is stopped.
+            idle_timeout: seconds without output after which the run is stopped; by default an hour
+                for generators, which are closed then.
             cap: bytes of output to keep, head and tail; None for all.
             stop_unwatched: seconds without a viewer after which the run is stopped; None keeps it.
             view: what started it on behalf of a viewer; only that may resume it for one.
+            key: names the run in this store until it is removed: whoever starts with the same key gets it.
             check: have `wait` and `output` raise `RunFailed` unless the outcome is ok.
 
         Raises:
             CommandRefused: a string with shell syntax, and `shell` is false.
             UsageError: anything else about the arguments.
+            RunExists: the key names a run that was asked for differently.
             StoreUnusable: the store cannot be written to.
             SupervisorLost: no supervisor could be started.
         """
-        argv = to_argv(command, shell=shell)
-        limits = {"timeout": timeout, "idle_timeout": idle_timeout, "cap": cap}
-        for option, value in (limits | {"stop_unwatched": stop_unwatched}).items():
-            if value is not None and not value > 0:
-                raise UsageError(f"expected {option} to be more than 0, got {value!r}: leave it out for none")
-        if stdin is not None and input is not None:
-            raise UsageError("expected stdin or input, got both: choose one of them")
-        run_id = new_run_id()
-        path, new = f"{self.path}/{run_id}", f"{self.path}/.new-{run_id}"
-        asked = {
-            "format": FORMAT,
-            "id": run_id,
-            "name": name or os.path.basename(argv[0]),
-            "source": "command",
-            "command": argv,
-            "cwd": os.path.abspath(cwd) if cwd is not None else os.getcwd(),
-            "env": dict(env or {}),
-            "timeout": timeout,
-            "idle_timeout": idle_timeout,
-            "cap": cap,
-            "stop_unwatched": stop_unwatched,
-            "view": view,
-            "created_at": time.time(),
-            "host": socket.gethostname(),
-        }
-        kind = {"stdin": "pipe"} if stdin == "pipe" else {}
-        request = {
-            key: asked[key] for key in ("id", "cwd", "timeout", "idle_timeout", "cap", "stop_unwatched")
-        }
-        request |= {
-            "argv": argv,
-            "env": _environment(env, run_id),
-            "new": new,
-            "path": path,
-            **kind,
-        }
+        asked = Start(
+            source,
+            args,
+            kwargs,
+            process,
+            ahead,
+            shell,
+            cwd,
+            env,
+            stdin,
+            input,
+            name,
+            timeout,
+            idle_timeout,
+            cap,
+            stop_unwatched,
+            view,
+            key,
+        )
+        asked.check()
         self._make()
-        fds: dict[str, int] = {}
-        opened: list[int] = []
         try:
-            RunDirectory.create(new, asked)
-            if input is not None:
-                fds["stdin"] = _input_file(f"{new}/input", input)
-                opened.append(fds["stdin"])
-            elif stdin is not None and stdin != "pipe":
-                fds["stdin"] = _descriptor(stdin)
-            if self._lifeline is not None:
-                fds["lifeline"] = self._lifeline
-            launch(self.path, request, fds)
-        except BaseException as error:
-            _remove_tree(new, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise self._unwritable(error) from None
-            raise
-        finally:
-            for fd in opened:
-                os.close(fd)
-        return Run(path, check=check)
+            return Run(asked.run(self.path, self._lifeline), check=check)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def record(self, asked: Start) -> Recording:
+        """Begin a run that this process records itself; see `runcast.attach`."""
+        self._make()
+        try:
+            return asked.attach(self.path)
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def rerun(self, run: Run) -> Run:
         """Start the same again: command, folder, variables, input and limits of another run."""
         asked = run.request
+        if asked["source"] != "command":
+            raise UsageError(
+                f"expected a run of a command, {run.name!r} was a {asked['source']}: start it from "
+                "the program that has it"
+            )
         path = f"{run.directory.path}/input"
         stdin = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if os.path.exists(path) else None
         options: dict[str, Any] = {
@@ -248,7 +243,7 @@ class Store:
                 for entry in entries:
                     if is_run_id(entry.name):
                         yield entry.name
-                    elif entry.name.startswith((".new-", ".gone-", ".outcome-", ".watched-")):
+                    elif entry.name.startswith((".new-", ".gone-", ".outcome-", ".watched-", ".progress-")):
                         self._sweep(entry)
         except FileNotFoundError:
             return
@@ -302,38 +297,15 @@ class Store:
             next(drive(until(found.directory, lambda: found.closed or None, _CLOSING_SECONDS)), None)
         if not found.closed:
             raise RunActive(f"run {found.id} is {found.state}: stop it first, then remove it")
+        key = found.request.get("key")
         gone = f"{self.path}/.gone-{found.id}"
         os.rename(found.directory.path, gone)  # whole or not at all, for whoever lists
         _remove_tree(gone)
-        for beside in (".outcome-", ".watched-"):
+        if key:
+            free_key(self.path, key, found.id)
+        for beside in (".outcome-", ".watched-", ".progress-"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self.path}/{beside}{found.id}")
-
-
-def _environment(env: Mapping[str, str] | None, run_id: str) -> dict[str, str]:
-    """Return a command's environment: a pipe makes Python programs buffer, so they are told not to."""
-    merged = {"PYTHONUNBUFFERED": "1", **os.environ, **(env or {}), "RUNCAST_RUN_ID": run_id}
-    for name, value in merged.items():
-        if not isinstance(name, str) or not isinstance(value, str) or "=" in name[1:] or "\0" in name + value:
-            raise UsageError(
-                f"expected variables as strings without `=` in the name or NUL, got {name!r}={value!r:.80}"
-            )
-    return merged
-
-
-def _input_file(path: str, data: bytes | str) -> int:
-    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _descriptor(stdin: int | IO[Any] | str) -> int:
-    try:
-        fd: int = stdin if isinstance(stdin, int) else stdin.fileno()  # type: ignore[union-attr]
-        os.fstat(fd)
-        return fd
-    except (AttributeError, OSError, OverflowError, ValueError):
-        raise UsageError(f'expected stdin to be "pipe", a file or a descriptor, got {stdin!r}') from None
 
 
 def _remove_tree(path: str, *, ignore_errors: bool = False) -> None:

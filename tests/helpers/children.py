@@ -18,7 +18,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from runcast import Channel, Chunk
-from runcast.run import RunBase
+from runcast.run_base import RunBase
 from tests.helpers.wait import MS, wait_until
 
 PYTHON = [sys.executable, "-I", "-S", "-c"]

@@ -26,7 +26,7 @@ def starting(store: Store) -> None:
         store.start(["cat"], stdin=data.fileno())
     store.start(["cat"], stdin="pipe").send("text", eof=True)
     store.start(["make"], wait_for=60)  # type: ignore[call-arg]
-    store.start([1, 2])  # type: ignore[list-item]
+    store.start(3)  # type: ignore[arg-type]
     runcast.start()  # type: ignore[call-arg]
 
 

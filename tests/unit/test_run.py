@@ -6,7 +6,8 @@ import pytest
 
 from runcast.errors import OffsetBeyondTail, RunFailed, RunFinished, StartFailed, UsageError
 from runcast.model import Channel, Outcome, Reason, State
-from runcast.run import Run, follow_runs
+from runcast.run import Run
+from runcast.run_base import follow_runs
 from tests.unit.runs import APPENDS, EXITED, make_run
 
 OUT, ERR = Channel.STDOUT, Channel.STDERR
@@ -42,6 +43,7 @@ def test_as_json(run: Run):
         "state": "exited",
         "pid": 4711,
         "outcome": EXITED.to_json() | {"ended_at": "2023-11-14T22:13:30.000000Z"},
+        "progress": None,
         "created_at": "2023-11-14T22:13:20.000000Z",
         "started_at": "2023-11-14T22:13:20.250000Z",
         "ended_at": "2023-11-14T22:13:30.000000Z",

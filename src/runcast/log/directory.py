@@ -1,13 +1,16 @@
 """A run's folder: the names in it, who holds its lock, and the small files beside the log.
 
     run.json      what was asked; written once, before the folder gets its name
-    lock          held by whoever writes the log; holds the state, as one line of JSON
-    log/          the segments
-    outcome.json  written once, durably; its presence and a free lock mean: closed
-    control       the supervisor's socket
+    lock           held by whoever writes the log; holds the state, as one line of JSON
+    log/           the segments
+    progress.json  the latest that a function told of its progress; replaced by rename
+    outcome.json   written once, durably; its presence and a free lock mean: closed
+    control        the supervisor's socket
 
 The lock is `flock`: the kernel frees it at once when its holder dies, however it dies, so
-nobody needs heartbeats (PROMISES: liveness without clocks). Must not know what runs are for.
+nobody needs heartbeats (PROMISES: liveness without clocks). A process that writes many logs
+itself, thousands of lazy generators maybe, holds one lock for all of them: `<store>/.owners/<name>`,
+and the state of each run names that owner. Must not know what runs are for.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from typing import Any
 
 from runcast.model import Outcome, Reason
 
-__all__ = ["RunDirectory", "write_durably"]
+__all__ = ["OWNERS", "RunDirectory", "is_locked", "write_durably"]
 
+OWNERS = ".owners"  # folder of a store: the locks of processes that write logs of theirs, by name
 DIR_MODE, FILE_MODE = 0o700, 0o600  # output may hold secrets: nobody else's business
 STATE_BYTES = 512  # one write, padded: a reader sees the old line or the new one
 OUTCOME_RESERVE = 4096  # kept free from the start, so that a full disk cannot swallow the outcome
@@ -34,22 +38,29 @@ class RunDirectory:
         self.path = path
         self.log_path = f"{path}/log"
         self._lock_fd: int | None = None
+        self._owner: str | None = None
 
     @property
     def control_path(self) -> str:
-        """Where the supervisor listens."""
-        return f"{self.path}/control"
+        """Where its supervisor or owner listens."""
+        owner = self.state().get("owner")
+        return f"{self.path}/control" if owner is None else f"{self._owner_path(owner)}.sock"
+
+    def _owner_path(self, name: str) -> str:
+        return f"{os.path.dirname(self.path)}/{OWNERS}/{os.path.basename(name)}"
 
     @property
     def _draft_path(self) -> str:
         """Where the outcome is written before it gets its name: outside, so that it wakes no follower."""
-        folder, name = os.path.split(self.path)
-        return f"{folder}/.outcome-{name}"
+        return self._beside("outcome")
 
     @property
     def _watched_path(self) -> str:
+        return self._beside("watched")  # outside as well: a viewer's sign of life wakes nobody
+
+    def _beside(self, what: str) -> str:
         folder, name = os.path.split(self.path)
-        return f"{folder}/.watched-{name}"  # outside as well: a viewer's sign of life wakes nobody
+        return f"{folder}/.{what}-{name}"
 
     @classmethod
     def create(cls, path: str, request: dict[str, Any]) -> RunDirectory:
@@ -64,6 +75,7 @@ class RunDirectory:
         """Return this folder under its new name, the lock still held."""
         directory = RunDirectory(path)
         directory._lock_fd, self._lock_fd = self._lock_fd, None
+        directory._owner, self._owner = self._owner, None
         return directory
 
     def request(self) -> dict[str, Any]:
@@ -94,8 +106,18 @@ class RunDirectory:
         self._lock_fd = fd
         return True
 
+    def own(self, owner: str) -> None:
+        """Hold the run by the lock of its owner, which the caller has, instead of one of its own."""
+        self._owner = owner
+        self.write_state({})
+
     def release(self) -> None:
         """Free the lock, if held here. With an outcome in place this is what closes the log."""
+        if self._owner is not None:
+            state = self.state()
+            self._owner = None
+            state.pop("owner", None)
+            self._write_line(state)
         if self._lock_fd is not None:
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)  # also where a fork at this moment has a copy
             os.close(self._lock_fd)  # closing is what inotify tells readers
@@ -103,25 +125,26 @@ class RunDirectory:
 
     @property
     def held(self) -> bool:
-        """Whether somebody, here or elsewhere, holds the lock."""
-        try:
-            fd = os.open(f"{self.path}/lock", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+        """Whether somebody, here or elsewhere, holds the lock, or owns the run."""
+        if is_locked(f"{self.path}/lock"):
             return True
-        else:
-            fcntl.flock(fd, fcntl.LOCK_UN)
-            return False
-        finally:
-            os.close(fd)
+        owner = self.state().get("owner")
+        return owner is not None and is_locked(self._owner_path(owner))
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Tell how the run stands. Only the holder of the lock may."""
+        if self._owner is not None:
+            self._write_line(state | {"owner": self._owner})
+            return
         assert self._lock_fd is not None, "the state belongs to the holder of the lock"
-        os.pwrite(self._lock_fd, json.dumps(state).encode().ljust(STATE_BYTES - 1) + b"\n", 0)
+        os.pwrite(self._lock_fd, _state_line(state), 0)
+
+    def _write_line(self, state: dict[str, Any]) -> None:
+        fd = os.open(f"{self.path}/lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            os.pwrite(fd, _state_line(state), 0)
+        finally:
+            os.close(fd)
 
     def state(self) -> dict[str, Any]:
         """Return what the holder last told; empty if nothing yet."""
@@ -133,6 +156,20 @@ class RunDirectory:
                 value: dict[str, Any] = json.loads(file.read(STATE_BYTES) or b"{}")
                 return value
         return {}
+
+    def write_progress(self, progress: dict[str, Any]) -> None:
+        """Tell how far the run is; nobody ever sees half of it. Best effort: a full disk is no error."""
+        draft = self._beside("progress")
+        with contextlib.suppress(OSError):
+            _write(draft, json.dumps(progress).encode())
+            os.rename(draft, f"{self.path}/progress.json")
+
+    def progress(self) -> dict[str, Any] | None:
+        """Return what was last told of its progress; None if nothing was."""
+        with contextlib.suppress(OSError, ValueError), open(f"{self.path}/progress.json", "rb") as file:
+            value = json.loads(file.read())
+            return value if isinstance(value, dict) else None
+        return None
 
     def touch_watched(self) -> None:
         """Note that somebody watches."""
@@ -175,8 +212,29 @@ class RunDirectory:
             return Outcome(Reason.LOST, message=f"its outcome.json is damaged: {error}")
 
 
+def is_locked(path: str) -> bool:
+    """Return whether somebody holds the lock of this file; a file that is not there is not held."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        return False
+    finally:
+        os.close(fd)
+
+
+def _state_line(state: dict[str, Any]) -> bytes:
+    return json.dumps(state).encode().ljust(STATE_BYTES - 1) + b"\n"
+
+
 def _write(path: str, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     try:
         view = memoryview(data)
         while view:

@@ -20,7 +20,7 @@ from runcast.log.records import RECORD_BYTES, Record, check_header, header, unpa
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
 from runcast.model import OFFSET_DIGITS, Outcome
 
-__all__ = ["FileLog", "FileLogWriter"]
+__all__ = ["FileLog", "FileLogWriter", "segment_name", "segment_starts"]
 
 _OPEN_SEGMENTS = 4  # of one log at a time: descriptors are scarcer than open() is dear
 _RACY_NS = 50_000_000  # a folder listed so soon after it changed may have changed again unseen
@@ -29,11 +29,12 @@ _O_READ = os.O_RDONLY | os.O_CLOEXEC
 _O_WRITE = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
-def _name(start: int) -> str:
+def segment_name(start: int) -> str:
+    """Return the name of the segment that begins at an offset."""
     return f"{start:0{OFFSET_DIGITS}d}"
 
 
-def _starts(folder: int | str) -> list[int]:
+def segment_starts(folder: int | str) -> list[int]:
     """Return where the segments in a folder begin, in order; what has another name is none."""
     names = os.listdir(folder)
     return sorted(
@@ -46,7 +47,7 @@ class _Segment(Extent):
 
     def __init__(self, folder: str, start: int, opened: list[_Segment]) -> None:
         super().__init__(start)
-        self._path = f"{folder}/{_name(start)}"
+        self._path = f"{folder}/{segment_name(start)}"
         self._opened = opened
         self._fds: tuple[int, int | None] | None = None  # of the bytes, and of the index if there is one
         self._sealed: int | None = None
@@ -162,7 +163,7 @@ class FileLog(Log):
         if self._listed and self._listed[0] == changed and self._listed[1] - changed > _RACY_NS:
             return
         now = time.time_ns()
-        starts = _starts(self._folder_fd)
+        starts = segment_starts(self._folder_fd)
         if starts != [segment.start for segment in self._segments]:
             gone = {segment.start: segment for segment in self._segments}
             segments = [
@@ -216,7 +217,8 @@ class FileLogWriter(LogWriter):
     """Appends to the log in a run's folder, whose lock the caller holds.
 
     Going on where an earlier writer left off begins a new segment, so that nothing which that
-    writer may have left half done is ever built upon.
+    writer may have left half done is ever built upon; with `go_on`, the caller knows that nothing
+    was, and the last segment is continued.
     """
 
     def __init__(
@@ -225,6 +227,7 @@ class FileLogWriter(LogWriter):
         *,
         segment_bytes: int = SEGMENT_BYTES,
         cap_bytes: int | None = CAP_BYTES,
+        go_on: bool = False,
     ) -> None:
         before = FileLog(directory.path)
         spans = before._extents()
@@ -240,15 +243,23 @@ class FileLogWriter(LogWriter):
             segment_bytes=segment_bytes,
             cap_bytes=cap_bytes,
         )
-        before.close()
         self._directory = directory
         self._data: int | None = None
         self._index: int | None = None
         self._newest = -1  # the segment that is being written
         self._unsynced: set[int] = set()  # this one, and those before it that no sync has seen finished
+        if go_on and self._old and spans[-1].end > spans[-1].start and not spans[-1].extent.torn():
+            self._go_on(self._old.pop())
+        before.close()
+
+    def _go_on(self, last: Segment) -> None:
+        self._old_cost -= last.cost
+        self._segment, self._size, self._records = last
+        self._newest = last.start
+        self._unsynced.add(last.start)
 
     def _path(self, start: int) -> str:
-        return f"{self._directory.log_path}/{_name(start)}"
+        return f"{self._directory.log_path}/{segment_name(start)}"
 
     def _begin(self, start: int) -> None:
         path = self._path(start)
@@ -270,13 +281,32 @@ class FileLogWriter(LogWriter):
         # An empty file, without an index: a name is all that fits on a full disk.
         os.close(os.open(self._path(start), _O_WRITE, FILE_MODE))
 
+    def park(self) -> None:
+        """Close the files until there is more to append: a log that waits for long needs none."""
+        self._close_files()
+
+    def _unpark(self) -> None:
+        path = self._path(self._newest)
+        self._index = os.open(path + ".index", _O_WRITE, FILE_MODE)
+        self._data = os.open(path, _O_WRITE, FILE_MODE)
+
     def _write_record(self, record: bytes) -> None:
+        if self._index is None:
+            self._unpark()
         assert self._index is not None
         _write_whole(self._index, record)
 
     def _write(self, data: bytes | memoryview) -> int:
+        if self._data is None:
+            self._unpark()
         assert self._data is not None
         return os.write(self._data, data)
+
+    def _cut(self, size: int, records: int) -> None:
+        if self._data is None or self._index is None:
+            return  # they could not even be opened
+        os.ftruncate(self._data, size)
+        os.ftruncate(self._index, (records + 1) * RECORD_BYTES)  # behind the header
 
     def _drop(self, start: int) -> None:
         path = self._path(start)

@@ -48,11 +48,26 @@ class MemoryLog(Log):
         self._spans: list[_MemoryExtent] = []
         self._outcome: Outcome | None = None
         self._released = False
+        self._whole: int | None = None  # the tail, where appends must be seen as a whole
         self._listeners: set[Callable[[], None]] = set()
         self._lock = threading.Lock()
 
     def _extents(self) -> Sequence[Span]:
-        return [Span(extent.start, extent.start + extent.size(), extent) for extent in list(self._spans)]
+        whole, extents = self._whole, list(self._spans)  # in this order: it only grows
+        spans = [Span(extent.start, extent.start + extent.size(), extent) for extent in extents]
+        for at in range(len(spans) - 1):  # in a fork the parent's last one goes on behind its end
+            if spans[at].end > spans[at + 1].start:
+                spans[at] = spans[at]._replace(end=spans[at + 1].start)
+        if whole is not None:
+            spans = [span._replace(end=min(span.end, whole)) for span in spans if span.start <= whole]
+        return spans
+
+    def fork(self, offset: int) -> MemoryLog:
+        """Return another log that has the same bytes up to an offset, which are not copied."""
+        forked = MemoryLog()
+        forked._spans = [extent for extent in self._spans if extent.start < offset]
+        forked._spans.append(_MemoryExtent(offset))
+        return forked
 
     @property
     def outcome(self) -> Outcome | None:
@@ -92,16 +107,33 @@ class MemoryLogWriter(LogWriter):
         segment_bytes: int = SEGMENT_BYTES,
         cap_bytes: int | None = CAP_BYTES,
     ) -> None:
-        super().__init__(segment_bytes=segment_bytes, cap_bytes=cap_bytes)
+        super().__init__(
+            tail=log.tail_offset, lines=log.lines, segment_bytes=segment_bytes, cap_bytes=cap_bytes
+        )
         self._log = log
 
     def append(self, channel: Channel, data: bytes) -> None:
         """Append bytes of one channel and wake who follows."""
         super().append(channel, data)
+        if self._log._whole is not None:
+            self._log._whole = self.tail
+        self._log._wake()
+
+    def append_whole(self, channel: Channel, data: bytes) -> None:
+        """Append bytes of one channel, for readers at one moment, and wake who follows."""
+        self._log._whole = self.tail
+        super().append_whole(channel, data)
+        self._log._whole = self.tail
         self._log._wake()
 
     def _begin(self, start: int) -> None:
-        self._log._spans.append(_MemoryExtent(start))
+        spans = self._log._spans
+        if not spans or spans[-1].start != start:  # a fork begins with an empty one
+            spans.append(_MemoryExtent(start))
+
+    def _cut(self, size: int, records: int) -> None:
+        del self._log._spans[-1].data[size:]
+        del self._log._spans[-1].index[records * RECORD_BYTES :]
 
     def _write_record(self, record: bytes) -> None:
         self._log._spans[-1].index += record

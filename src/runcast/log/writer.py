@@ -131,6 +131,53 @@ class LogWriter(ABC):
             for start in range(0, len(data), RECORD_SPAN):
                 self._append(channel, bytes(view[start : start + RECORD_SPAN]))
 
+    def append_whole(self, channel: Channel, data: bytes) -> None:
+        """Append bytes of one channel, all of them or none, and into one segment.
+
+        What others append must not be lost silently, nor be there in part: if it cannot be kept,
+        the log is as it was. Who may read meanwhile, and see a part, is for the caller to prevent.
+
+        Raises:
+            LogClosed: the log was closed.
+            OSError: it could not be kept.
+        """
+        if self._closed:
+            raise LogClosed("expected an open log, this one is closed: nothing more can be appended")
+        full = self._records * RECORD_BYTES >= max(self._segment_bytes, _LEAST_BYTES)
+        if self._segment is None or (self._size and (full or self._size + len(data) > self._segment_bytes)):
+            self._roll()
+        size, records, known = self._size, self._records, (self._channel, self._record, self._record_ns)
+        try:
+            lines = self._whole(channel, data)
+        except BaseException:
+            self._records = records
+            self._channel, self._record, self._record_ns = known
+            self._cut(size, records)
+            raise
+        self.lines += lines
+        self.tail += len(data)
+        self._size += len(data)
+
+    def _whole(self, channel: Channel, data: bytes) -> int:
+        """Write the records that are due for `data`, and then all of it; return its line feeds."""
+        now, lines = self._now(), 0
+        for start in range(0, len(data), RECORD_SPAN):
+            offset, end = self.tail + start, min(start + RECORD_SPAN, len(data))
+            span = self.tail + end - self._record
+            if channel is not self._channel or span > RECORD_SPAN or now - self._record_ns >= _RECORD_NS:
+                self._write_record(pack(offset, now, self.lines + lines, channel))
+                self._channel, self._record, self._record_ns = channel, offset, now
+                self._records += 1
+            lines += count_lines(data if len(data) <= RECORD_SPAN else data[start:end])
+        view = memoryview(data)
+        while view:
+            view = view[self._write(view) :]
+        return lines
+
+    def _cut(self, size: int, records: int) -> None:
+        """Take the open segment and its index back to so many bytes and records."""
+        raise NotImplementedError
+
     def tell(self, outcome: Outcome) -> None:
         """Write the outcome, durably, once; the log may still take last words until it is closed."""
         if not self._told:

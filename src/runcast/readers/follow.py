@@ -64,11 +64,13 @@ class Followed(Generic[Key]):
         key: what stands beside its chunks.
         cursor: where to read on.
         look: called when there is nothing to read, to find out whether the writer is gone.
+        want: called with the offset at which is waited for more.
     """
 
     key: Key
     cursor: Cursor
     look: Callable[[], object] = lambda: None
+    want: Callable[[int], object] = lambda offset: None
     watch: Watch | None = field(default=None, init=False)
     ending: bool = field(default=False, init=False)
 
@@ -120,6 +122,8 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
                     heard = time.monotonic()
                     continue
                 wait = min(wait, timeout - silent)
+            for one in active:
+                one.want(one.cursor.offset)
             yield Wait(seen, wait)
             woken = True
     finally:
@@ -137,9 +141,15 @@ def _read(one: Followed[Key]) -> list[Chunk]:
 
 
 def until(
-    watched: Watchable, ready: Callable[[], Value | None], timeout: float | None = None
+    watched: Watchable,
+    ready: Callable[[], Value | None],
+    timeout: float | None = None,
+    want: Callable[[], object] = lambda: None,
 ) -> Steps[Value | None]:
-    """Give what `ready` returns as soon as that is not None; None when `timeout` seconds passed first."""
+    """Give what `ready` returns as soon as that is not None; None when `timeout` seconds passed first.
+
+    `want` is called before each wait.
+    """
     deadline = None if timeout is None else time.monotonic() + timeout
     watch = hub().watch(watched)
     try:
@@ -150,6 +160,7 @@ def until(
             if value is not None or left <= 0:
                 yield value
                 return
+            want()
             yield Wait(seen, min(left, _LOOK_EVERY))
     finally:
         watch.close()

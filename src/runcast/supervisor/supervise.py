@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import select
 import signal
@@ -247,23 +248,33 @@ class Supervision:
     def _judge(self) -> Outcome:
         status = self._tree.status
         code = number = None
-        message = ""
+        message, value = "", None
         if status is None:
             message = f"process {self._tree.pid} cannot be killed"
         elif os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
         else:
             code = os.WEXITSTATUS(status)
+            message, value = self._result()
         reason = self._reason or (Reason.EXITED if number is None else Reason.SIGNALED)
         return Outcome(
             reason,
             code,
             number,
             message,
+            value,
             dropped=self._log.dropped,
             truncated=self._log.truncated,
             ended_at=time.time(),
         )
+
+    def _result(self) -> tuple[str, Any]:
+        """Return what a function in a process of its own left: why it failed, or what it returned."""
+        path = self._request.get("result", "")
+        with contextlib.suppress(OSError, ValueError, KeyError), open(path) as file:
+            found = json.loads(file.read())
+            return str(found["message"]), found["value"]
+        return "", None
 
     def _ended(self, now: float) -> bool:
         if self._outcome is None or self._kill_at is not None:

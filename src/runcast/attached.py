@@ -1,0 +1,156 @@
+"""Runs for what somebody else calls: a worker's task, a cron script, a block of code.
+
+Owns `attach` and `record`: whatever happens inside is recorded as a run, which any process of the
+machine can follow. A run that stands for such a block ends with it, and raises what it raises.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast, overload
+
+from runcast.errors import RunStopped, UsageError
+from runcast.run import Run
+from runcast.sources import here
+from runcast.sources.capture import uninstall
+from runcast.sources.recording import Recording, as_value
+from runcast.starting import Start
+from runcast.store import Store
+
+__all__ = ["attach", "current_run", "progress", "record", "release_prints", "should_stop"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+progress, should_stop = here.progress, here.should_stop
+
+
+def current_run() -> Run | None:
+    """Return the run that this code belongs to; None outside any."""
+    path = here.current_path()
+    return None if path is None else Run(path)
+
+
+def release_prints() -> None:
+    """Give `sys.stdout`, threads and executors their own methods back, also while runs go on.
+
+    What those runs print from now on goes where it would without them. The next run that
+    captures prints puts everything in place again.
+    """
+    uninstall()
+
+
+@contextlib.contextmanager
+def attach(name: str, *, store: Store | str | None = None, **options: Any) -> Iterator[Run]:
+    """Record what happens inside a `with` block as a run: its prints, how it ended.
+
+    An exception ends the run as failed, its traceback on stderr, and goes on. `Run.stop` raises
+    `RunStopped` inside, at the next print or `progress`, and the block is left without an error.
+
+    Args:
+        name: for people.
+        store: where the run goes; the default store if left out.
+        options: `timeout`, `idle_timeout` (seconds), `cap` (bytes); see `Store.start`.
+
+    Raises:
+        UsageError: an option has no meaning here.
+        StoreUnusable: the store cannot be written to.
+    """
+    recording = _begin(name, store, options)
+    outcome = None
+    try:
+        with recording.recording():
+            try:
+                yield Run(recording.path)
+                outcome = recording.outcome(0)
+            except BaseException as error:
+                outcome = recording.failed(error)
+                if not isinstance(error, RunStopped):
+                    raise
+    finally:
+        recording.finish(outcome or recording.outcome(None))
+
+
+@overload
+def record(function: Function, /) -> Function: ...
+
+
+@overload
+def record(
+    *, name: str | None = None, store: Store | str | None = None, **options: Any
+) -> Callable[[Function], Function]: ...
+
+
+def record(
+    function: Function | None = None,
+    /,
+    *,
+    name: str | None = None,
+    store: Store | str | None = None,
+    **options: Any,
+) -> Function | Callable[[Function], Function]:
+    """Make each call of a function, `async` or not, a run; see `attach` for the options.
+
+    The call happens where it is made and returns what the function returns, which is the
+    outcome's value as well.
+    """
+    if function is None:
+        return cast(
+            Callable[[Function], Function], functools.partial(record, name=name, store=store, **options)
+        )
+    if not callable(function):
+        raise UsageError(
+            f"expected a function to record, got {function!r:.100}: write @record or @record(name=…)"
+        )
+    called = name or getattr(function, "__qualname__", repr(function)).rpartition("<locals>.")[2]
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def recorded_async(*args: Any, **kwargs: Any) -> Any:
+            with _recorded(called, store, options) as keep:
+                return keep(await function(*args, **kwargs))
+
+        return cast(Function, recorded_async)
+
+    @functools.wraps(function)
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        with _recorded(called, store, options) as keep:
+            return keep(function(*args, **kwargs))
+
+    return cast(Function, recorded)
+
+
+@contextlib.contextmanager
+def _recorded(
+    name: str, store: Store | str | None, options: dict[str, Any]
+) -> Iterator[Callable[[Any], Any]]:
+    """Record a block whose value is to be the outcome's; a stop is raised to the caller, too."""
+    recording = _begin(name, store, options)
+    outcome, values = None, []
+
+    def keep(value: Any) -> Any:
+        values.append(as_value(value))
+        return value
+
+    try:
+        with recording.recording():
+            try:
+                yield keep
+                outcome = recording.outcome(0, value=values[0] if values else None)
+            except BaseException as error:
+                outcome = recording.failed(error)
+                raise
+    finally:
+        recording.finish(outcome or recording.outcome(None))
+
+
+def _begin(name: str, store: Store | str | None, options: dict[str, Any]) -> Recording:
+    unknown = options.keys() - {"timeout", "idle_timeout", "cap"}
+    if unknown:
+        raise UsageError(f"expected timeout, idle_timeout or cap, got {min(unknown)!r}: leave it out")
+    if not isinstance(name, str) or not name:
+        raise UsageError(f'expected a name for the run, got {name!r:.100}: write attach("nightly backup")')
+    where = store if isinstance(store, Store) else Store.open(store)
+    return where.record(Start(name, name=name, **options))

@@ -1,0 +1,138 @@
+"""Async generators and iterables as runs: as generator.py, advanced by tasks of an event loop.
+
+Owns the wait between values. While nobody wants more there is no task. All but `want` and `stop`
+happens in the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterable, AsyncIterator
+from contextvars import copy_context
+from typing import Any
+
+from runcast.model import Outcome
+from runcast.sources.generator import Demand, encode
+from runcast.sources.recording import Recording
+
+__all__ = ["run_async_iterator"]
+
+_LINGER_SECONDS = 1.0
+
+
+def run_async_iterator(
+    recording: Recording, iterable: AsyncIterable[Any], ahead: int | None, loop: asyncio.AbstractEventLoop
+) -> None:
+    """Have an async iterable produce the output of a run, as far as it is wanted."""
+    lazy = _Lazy(recording, iterable, ahead, loop)
+    recording.raises = False
+    recording.interrupt = recording.insist = lazy.stop
+    recording.wanted = lazy.want
+    if ahead is None:
+        lazy.want(0)
+
+
+class _Lazy:
+    """An async iterator and the task that advances it, while there is one."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        iterable: AsyncIterable[Any],
+        ahead: int | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._recording = recording
+        self._iterable = iterable
+        self._iterator: AsyncIterator[Any] | None = None
+        self._demand = Demand(ahead)
+        self._lock = threading.Lock()
+        self._context = copy_context()
+        self._loop = loop
+        self._task: asyncio.Task[None] | None = None
+        self._news: asyncio.Event | None = None
+
+    def want(self, offset: int) -> None:
+        with self._lock:
+            self._demand.want(offset)
+            more = self._demand.more
+        if more:
+            self._call(self._go)
+
+    def stop(self) -> None:
+        if not self._call(self._stop):
+            self._recording.finish(self._recording.outcome(None))
+
+    def _call(self, call: Any) -> bool:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing goes on there
+            self._loop.call_soon_threadsafe(call, context=self._context)
+            return True
+        return False
+
+    def _go(self) -> None:
+        if self._task is None or self._task.done():
+            self._news = asyncio.Event()
+            self._task = self._loop.create_task(self._work(), name=f"run {self._recording.id}")
+        elif self._news is not None:
+            self._news.set()
+
+    def _stop(self) -> None:
+        self._go()
+        if self._task is not None and self._iterator is not None:
+            self._task.cancel()
+
+    async def _work(self) -> None:
+        recording = self._recording
+        outcome: Outcome | None = None
+        try:
+            with recording.recording():
+                try:
+                    if self._iterator is None:
+                        self._iterator = aiter(self._iterable)
+                    while recording.stopping is None:
+                        if self._demand.more or await self._wait():
+                            await self._advance(self._iterator)
+                        else:
+                            return recording.park()
+                    await self._close(self._iterator)
+                    outcome = recording.outcome(None)
+                except StopAsyncIteration:
+                    outcome = recording.outcome(0)
+                except asyncio.CancelledError:
+                    outcome = recording.outcome(
+                        None if recording.stopping else 1,
+                        "" if recording.stopping else "its task was cancelled",
+                    )
+                    if recording.stopping is None:
+                        raise
+                    await self._close(self._iterator)
+                except BaseException as error:
+                    outcome = recording.failed(error, skip=2)
+        finally:
+            if outcome is not None:
+                threading.Thread(target=recording.finish, args=(outcome,)).start()
+
+    async def _advance(self, iterator: AsyncIterator[Any]) -> None:
+        channel, data = encode(await anext(iterator))
+        end = self._recording.append(channel, data)
+        with self._lock:
+            self._demand.made(end)
+        await asyncio.sleep(0)  # a generator that never waits must not keep the loop to itself
+
+    async def _wait(self) -> bool:
+        """Wait a little for somebody to want more; return whether somebody does, or it is to stop."""
+        assert self._news is not None
+        self._news.clear()
+        if self._demand.more:
+            return True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), _LINGER_SECONDS)
+        return self._demand.more
+
+    async def _close(self, iterator: AsyncIterator[Any] | None) -> None:
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            with contextlib.suppress(StopAsyncIteration):
+                await close()

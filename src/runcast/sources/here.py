@@ -1,0 +1,130 @@
+"""What code inside a run can say and ask: progress, whether to stop, which run this is.
+
+Owns `progress`, `should_stop` and the notion of the current run, in this process's threads and
+tasks as well as in a process of a run's own. Outside any run all of it is allowed and says
+nothing, so that a function can be tested without a run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+from runcast.errors import RunStopped, UsageError
+from runcast.log import RunDirectory
+from runcast.sources.recording import PROGRESS_SECONDS, Recording, as_value, current
+
+__all__ = ["RESULT", "ChildRun", "RunStopped", "current_path", "exit_code", "print_error", "progress", "should_stop"]
+
+
+RESULT = "result.json"  # in the run's folder: what a function in a process of its own returned
+
+
+class ChildRun:
+    """The run that this process is, seen from inside."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.stopping: str | None = None
+        self._directory = RunDirectory(path)
+        self._progress: dict[str, Any] | None = None
+        self._progress_at = 0.0
+        self._lock = threading.RLock()  # a stop may come while it is held
+
+    def stop(self) -> None:
+        """Take a stop: raised in the main thread, where signals are handled."""
+        self.stopping = "stopped"
+        raise RunStopped
+
+    def progress(self, value: dict[str, Any]) -> None:
+        """Note how far it is."""
+        with self._lock:
+            late, self._progress = self._progress is not None, value
+            left = self._progress_at + PROGRESS_SECONDS - time.monotonic()
+        if left <= 0:
+            self._write_progress()
+        elif not late:
+            timer = threading.Timer(left, self._write_progress)
+            timer.daemon = True
+            timer.start()
+
+    def _write_progress(self) -> None:
+        with self._lock:
+            value, self._progress = self._progress, None
+            if value is not None:
+                self._progress_at = time.monotonic()
+                self._directory.write_progress(value)
+
+    def end(self, value: object, message: str) -> None:
+        """Leave what was returned for the supervisor."""
+        self._write_progress()
+        with open(f"{self.path}/{RESULT}", "w") as file:
+            json.dump({"value": as_value(value), "message": message}, file)
+
+
+process_run: ChildRun | None = None
+
+
+def _here() -> Recording | ChildRun | None:
+    return current.get() or process_run
+
+
+def current_path() -> str | None:
+    """Return the folder of the run that this code belongs to, if it does."""
+    run = _here()
+    return None if run is None else run.path
+
+
+def progress(done: float | None = None, total: float | None = None, text: str = "") -> None:
+    """Tell how far this run is; viewers see the latest.
+
+    Args:
+        done: how much is done, in any unit.
+        total: of how much.
+        text: for people.
+
+    Raises:
+        RunStopped: the run is being stopped.
+    """
+    for name, value in (("done", done), ("total", total)):
+        if value is not None and not isinstance(value, (int, float)):
+            raise UsageError(f"expected {name} as a number, got {value!r:.100}")
+    run = _here()
+    if run is not None:
+        run.progress({"done": done, "total": total, "text": str(text), "time": time.time()})
+
+
+def should_stop() -> bool:
+    """Return whether this run is being stopped: return soon, then nothing is raised."""
+    run = _here()
+    return run is not None and run.stopping is not None
+
+
+def exit_code(error: SystemExit) -> int:
+    """Return the exit code that an interpreter would give for this, having said what it says."""
+    if error.code is None or isinstance(error.code, int):
+        return (error.code or 0) & 0xFF
+    print(error.code, file=sys.stderr)
+    return 1
+
+
+def print_error(error: BaseException, skip: int) -> str:
+    """Print a traceback without the frames of ours, and return its last line."""
+    trace = error.__traceback__
+    for _ in range(skip):
+        trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
+    traceback.print_exception(type(error), error, trace)
+    return "".join(traceback.format_exception_only(error)).strip()[:500]
+
+
+def _forget() -> None:
+    """In a forked child: its parent's run is told of progress by the parent alone."""
+    current.set(None)
+
+
+os.register_at_fork(after_in_child=_forget)

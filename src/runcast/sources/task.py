@@ -1,0 +1,98 @@
+"""Coroutines as runs: awaited in a task, of the caller's event loop or of one of ours.
+
+Owns the way into a loop and out of it: a stop cancels the task, a cancelled task ends the run.
+Nothing here may block the loop: the end of a run, which waits for the disk, is a thread's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
+from typing import Any
+
+from runcast.model import Outcome
+from runcast.sources.recording import Recording, as_value
+
+__all__ = ["own_loop", "run_task", "running_loop"]
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, if one does."""
+    with contextlib.suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None
+
+
+_loop: asyncio.AbstractEventLoop | None = None
+_loop_lock = threading.Lock()
+
+
+def own_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop of our own, in a thread of its own, for callers who have none."""
+    global _loop
+    with _loop_lock:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=_loop.run_forever, name="runcast loop", daemon=True)
+            Context().run(thread.start)
+        return _loop
+
+
+def run_task(
+    recording: Recording, awaitable: Callable[[], Awaitable[Any]], loop: asyncio.AbstractEventLoop
+) -> None:
+    """Await something in a task of a loop, which is the run."""
+
+    async def work() -> None:
+        outcome: Outcome | None = None
+        try:
+            with recording.recording():
+                try:
+                    outcome = recording.outcome(0, value=as_value(await awaitable()))
+                except asyncio.CancelledError:
+                    if recording.stopping is None:
+                        outcome = recording.outcome(1, "its task was cancelled")
+                        raise
+                    outcome = recording.outcome(None)
+                except BaseException as error:
+                    outcome = recording.failed(error)
+                    if isinstance(error, KeyboardInterrupt):
+                        raise
+        finally:
+            ended = outcome or recording.outcome(None)
+            threading.Thread(target=recording.finish, args=(ended,), name=f"end of {recording.id}").start()
+
+    tasks: list[asyncio.Task[None]] = []
+
+    def begin() -> None:
+        tasks.append(loop.create_task(work(), name=f"run {recording.id}"))
+
+    def cancel() -> None:
+        for task in tasks:
+            task.cancel()
+
+    def interrupt() -> None:
+        try:
+            loop.call_soon_threadsafe(cancel)
+        except RuntimeError:  # the loop is closed: the task will never go on
+            recording.finish(recording.outcome(None))
+
+    recording.raises = False  # other tasks share the thread
+    recording.interrupt = recording.insist = interrupt
+    if running_loop() is loop:
+        begin()
+    else:
+        context = copy_context()
+        loop.call_soon_threadsafe(begin, context=context)
+
+
+def _forget() -> None:
+    global _loop, _loop_lock
+    _loop, _loop_lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,256 @@
+"""This process as the owner of runs: functions, generators and whatever else is recorded in it.
+
+Owns, once per store and process, a lock that says that the process lives, a control socket that
+all its runs share, and one thread that hears it and keeps their times. So a run in a process
+costs no descriptor and no thread of its own. When the process dies the kernel frees the lock, and
+its runs are lost. A forked child is another process: it owns nothing of its parent's.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import heapq
+import itertools
+import json
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, Protocol
+
+from runcast.ids import new_run_id
+from runcast.log.directory import OWNERS, is_locked
+from runcast.supervisor.control import Connection, connect_path, listen_path
+
+__all__ = ["Owned", "Owner", "owner_of", "tell"]
+
+_LEFT_SECONDS = 2.0  # for runs to end when their process does
+_SYNC_SECONDS = 1.0
+_TELL_SECONDS = 0.05  # an event loop may be who tells; it will tell again
+
+
+class Owned(Protocol):
+    """A run that a process owns, as its owner sees it."""
+
+    id: str
+
+    def handle(self, request: dict[str, Any]) -> str | None:
+        """Do what is asked; return why not, if not. Must not block."""
+
+    def leave(self) -> None:
+        """The process ends: ask the run to end."""
+
+    def lose(self) -> None:
+        """The process ends, and the run has not: say so."""
+
+    def sync(self) -> None:
+        """Have the log so far survive a power loss."""
+
+
+class Owner:
+    """What owns the runs of this process in one store. Use `owner_of`."""
+
+    def __init__(self, store: str) -> None:
+        self.name = new_run_id()
+        self._folder = f"{store}/{OWNERS}"
+        self._path = f"{self._folder}/{self.name}"
+        self._runs: dict[str, Owned] = {}
+        self._lock = threading.RLock()  # a signal handler may ask while it is held
+        self._times: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = itertools.count()
+        self._syncs: set[Owned] = set()
+        self._syncing = False
+        self._thread: threading.Thread | None = None
+        os.makedirs(self._folder, 0o700, exist_ok=True)
+        self._sweep()
+        made = f"{self._folder}/.{self.name}"  # not a moment without its lock: another process may sweep
+        self._fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        os.rename(made, self._path)
+        self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._listener = None
+        with contextlib.suppress(
+            OSError
+        ):  # a file system without sockets: only this process can stop its runs
+            self._listener = listen_path(f"{self._path}.sock", backlog=128)
+
+    def _sweep(self) -> None:
+        """Remove what owners that are dead left behind."""
+        for name in os.listdir(self._folder):
+            path = f"{self._folder}/{name.removesuffix('.sock')}"
+            if not name.startswith(".") and not is_locked(path):
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{self._folder}/{name}")
+
+    def add(self, run: Owned) -> None:
+        """Take a run; whatever is asked of it comes to it from now on."""
+        with self._lock:
+            self._runs[run.id] = run
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="runcast owner", daemon=True)
+                Context().run(self._thread.start)  # belongs to no run, whatever code asked for it
+
+    def forget(self, run: Owned) -> None:
+        """Let go of a run that has ended."""
+        with self._lock:
+            self._runs.pop(run.id, None)
+            self._syncs.discard(run)
+
+    def get(self, run_id: str) -> Owned | None:
+        """Return a run, if it is this process's."""
+        return self._runs.get(run_id)
+
+    def call_at(self, when: float, call: Callable[[], object]) -> None:
+        """Call something at a time (monotonic seconds), in the owner's thread. It must not block."""
+        with self._lock:
+            heapq.heappush(self._times, (when, next(self._numbers), call))
+            soonest = self._times[0][0] == when
+        if soonest:
+            self._ring()
+
+    def sync_soon(self, run: Owned) -> None:
+        """Have a run's log survive a power loss, within a second or so."""
+        with self._lock:
+            self._syncs.add(run)
+            if self._syncing:
+                return
+            self._syncing = True
+        self.call_at(time.monotonic() + _SYNC_SECONDS, self._start_sync)
+
+    def _start_sync(self) -> None:
+        threading.Thread(
+            target=self._sync, name="runcast sync", daemon=True
+        ).start()  # the disk takes its time
+
+    def _sync(self) -> None:
+        with self._lock:
+            runs, self._syncs, self._syncing = self._syncs, set(), False
+        for run in runs:
+            run.sync()
+
+    def _ring(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._bell[1], b"!")
+
+    def _serve(self) -> None:
+        poll = select.poll()
+        poll.register(self._bell[0], select.POLLIN)
+        if self._listener is not None:
+            poll.register(self._listener, select.POLLIN)
+        connections: dict[int, Connection] = {}
+        while True:
+            with self._lock:
+                wait = self._times[0][0] - time.monotonic() if self._times else None
+            for fd, _ in poll.poll(None if wait is None else max(wait * 1000, 0) + 0.5):
+                if fd == self._bell[0]:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(fd, 4096)
+                elif fd in connections:
+                    if not self._answer(connections[fd]):
+                        poll.unregister(fd)
+                        connections.pop(fd).socket.close()
+                elif self._listener is not None:
+                    with contextlib.suppress(OSError):
+                        accepted = Connection(self._listener.accept()[0])
+                        connections[accepted.socket.fileno()] = accepted
+                        poll.register(accepted.socket, select.POLLIN)
+            for call in self._due():
+                call()
+
+    def _due(self) -> list[Callable[[], object]]:
+        due = []
+        with self._lock:
+            while self._times and self._times[0][0] <= time.monotonic():
+                due.append(heapq.heappop(self._times)[2])
+        return due
+
+    def _answer(self, connection: Connection) -> bool:
+        requests = connection.receive()
+        for request, _data in requests or []:
+            error = self.handle(request)
+            if request.get("answer", True):
+                connection.answer(**({"error": error} if error else {}))
+        return requests is not None
+
+    def handle(self, request: dict[str, Any]) -> str | None:
+        """Do what is asked of one of the runs; return why not, if not."""
+        run = self._runs.get(str(request.get("run")))
+        if run is None:
+            return "it has ended"
+        try:
+            return run.handle(request)
+        except (KeyError, TypeError, ValueError) as error:
+            return f"cannot do {request!r}: {error!r}"
+
+    def _end(self) -> None:
+        """The process ends: its runs with it, those that can with a word of their own."""
+        deadline = time.monotonic() + _LEFT_SECONDS
+        runs = list(self._runs.values())
+        for run in runs:
+            run.leave()
+        while any(run.id in self._runs for run in runs) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        for run in list(self._runs.values()):
+            with contextlib.suppress(Exception):
+                run.lose()
+        for path in (f"{self._path}.sock", self._path):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+    def _abandon(self) -> None:
+        """In a forked child: these descriptors are the parent's. Closing one frees no lock of its."""
+        self._runs = {}
+        for fd in (self._fd, *self._bell):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        if self._listener is not None:
+            self._listener.close()
+
+
+_owners: dict[str, Owner] = {}
+_lock = threading.Lock()
+
+
+def owner_of(store: str) -> Owner:
+    """Return this process's owner in a store, made at the first call and anew after a fork."""
+    with _lock:
+        if store not in _owners:
+            _owners[store] = Owner(store)
+        return _owners[store]
+
+
+def tell(run_path: str, control_path: str, request: dict[str, Any]) -> None:
+    """Tell the owner of a run something, without an answer and without waiting: a call, if it is us.
+
+    Raises:
+        OSError: nobody hears it.
+    """
+    store, run_id = os.path.split(run_path)
+    owner = _owners.get(store)
+    if owner is not None and owner.get(run_id) is not None:
+        owner.handle(request)
+    else:
+        with connect_path(control_path, _TELL_SECONDS) as connection:
+            connection.sendall(json.dumps(request | {"answer": False}).encode() + b"\n")
+
+
+@atexit.register
+def _end_all() -> None:
+    for owner in list(_owners.values()):
+        owner._end()
+    _owners.clear()
+
+
+def _forget() -> None:
+    global _lock
+    _lock = threading.Lock()
+    for owner in _owners.values():
+        owner._abandon()
+    _owners.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

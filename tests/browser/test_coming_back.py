@@ -34,9 +34,9 @@ def viewers(server: Serving) -> int:
     token = parse_qs(urlsplit(server.url).query)["token"][0]
     request = urllib.request.Request(f"{server.root}/metrics", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=LONG) as reply:
-        found = re.search(rb"^runcast_viewers (\d+)", reply.read(), re.MULTILINE)
+        found = re.findall(rb"^runcast_viewers{.*} (\d+)", reply.read(), re.MULTILINE)
     assert found
-    return int(found.group(1))
+    return sum(map(int, found))
 
 
 def test_server_killed_and_restarted(person: Person, server: Serving, run: Run, puppet: Puppet):

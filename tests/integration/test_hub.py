@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -292,3 +293,29 @@ def test_hub_sleeps(store: Store):
     assert float(run_python(code, store.path, run.id)) < 0.1
     assert Path(run.directory.path).exists()
     run.kill()
+
+
+def test_output_is_not_told_as_state(store: Store):
+    """News of output and news of how the run stands are told apart: who follows need not ask twice."""
+    run = waiting_run(store)
+    with closing(hub().watch(run.open_log())) as watch:
+        hub().wait([(watch, watch.version)], 20 * MS)  # what is left of the start
+        told = watch.told
+        seen = [(watch, watch.version)]
+        with open(f"{run.directory.log_path}/{0:020d}", "ab") as log:
+            log.write(b"more\n")
+
+        assert hub().wait(seen, DEADLINE)
+        assert watch.told == told
+
+        run.send("to the end\n")
+        wait_until(lambda: hub().wait([(watch, watch.version)], 20 * MS) and watch.told > told)
+
+
+def test_polling_takes_every_look_for_news(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """Where nothing tells, how the run stands is asked for at each look."""
+    run = waiting_run(store)
+    with closing(hub().watch(run.open_log())) as watch:
+        monkeypatch.setattr(watch, "polled", True)
+
+        assert watch.told != watch.told

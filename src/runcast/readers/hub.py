@@ -38,15 +38,21 @@ class Watchable(Protocol):
         """Have `wake` called at news, and return what ends that; None where folders tell."""
 
     def watch_paths(self) -> Sequence[str]:
-        """Return the folders whose changes mean news."""
+        """Return the folders whose changes mean news; the first is the one that `Watch.told` is about."""
 
 
 class Watch:
-    """One log that somebody follows; `version` grows with every piece of news."""
+    """One log that somebody follows.
+
+    Attributes:
+        version: grows with every piece of news.
+        polled: nothing tells; who waits looks again and again.
+    """
 
     def __init__(self, owner: Hub, log: Watchable) -> None:
         self._hub = owner
         self.version = 0
+        self._told = 0
         self.polled = False
         self._numbers: list[int] = []
         self._ended = False
@@ -59,7 +65,23 @@ class Watch:
                 self.polled = True
 
     def _news(self) -> None:
+        self._told += 1
         self._hub._wake({self})
+
+    @property
+    def told(self) -> int:
+        """A number that grows with news of the first folder: a run's, which is not that of its output.
+
+        So whoever follows a program that prints a lot need not ask at each append whether it has
+        ended. Where nothing tells, each look is to be taken for news.
+        """
+        if self.polled:
+            self._told += 1
+        return self._told
+
+    def _hear(self, numbers: set[int]) -> None:
+        if self._numbers and self._numbers[0] in numbers:
+            self._told += 1
 
     def close(self) -> None:
         """Stop watching. A second close does nothing."""
@@ -116,24 +138,31 @@ class Hub:
             if not watches and self._by_number.pop(number, None) is not None and self._inotify is not None:
                 self._inotify.remove(number)
 
-    def _drain(self) -> None:
-        """Read what inotify has and wake whom it concerns."""
+    def _drain(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Read what inotify has and wake whom it concerns; `loop` is the one that calls this."""
         if self._inotify is None:
             return
         numbers = self._inotify.drain()
+        if not numbers:
+            return
         with self._lock:
             if -1 in numbers:  # the kernel's queue ran over: anything may have happened
                 numbers.update(self._by_number)
             watches = {watch for number in numbers for watch in self._by_number.get(number, ())}
-        self._wake(watches)
+            for watch in watches:
+                watch._hear(numbers)
+        self._wake(watches, loop)
 
-    def _wake(self, watches: set[Watch]) -> None:
+    def _wake(self, watches: set[Watch], loop: asyncio.AbstractEventLoop | None = None) -> None:
         with self._lock:
             for watch in watches:
                 watch.version += 1
             called = [waiter for waiter in tuple(self._waiters) if not watches.isdisjoint(waiter.watches)]
         for waiter in called:
-            waiter.wake()
+            if loop is not None and isinstance(waiter, _Task) and waiter.loop is loop:
+                waiter.finish()  # it is awake: to wake it as another thread must costs it a round
+            else:
+                waiter.wake()
 
     def wait(self, seen: Seen, timeout: float | None) -> bool:
         """Block this thread until there is news, or may be; return False when `timeout` seconds passed."""
@@ -200,9 +229,7 @@ class Hub:
         future: asyncio.Future[None] = loop.create_future()
         waiter = _Task([watch for watch, _ in seen], loop, future)
         with self._lock:
-            if self._inotify is not None and loop not in self._loops:
-                loop.add_reader(self._inotify.fd, self._drain)
-                self._loops.add(loop)
+            self._listen(loop)
             if _changed(seen):
                 return True
             self._waiters.add(waiter)
@@ -215,6 +242,12 @@ class Hub:
             with self._lock:
                 self._waiters.discard(waiter)
         return polled or _changed(seen)
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have an event loop poll, unless it does already; the lock is held."""
+        if self._inotify is not None and loop not in self._loops:
+            loop.add_reader(self._inotify.fd, self._drain, loop)
+            self._loops.add(loop)
 
     def _abandon(self) -> None:
         """In a forked child: the parent's descriptors are not ours to read; its watches poll from now on."""
@@ -245,11 +278,11 @@ class _Task(_Waiter):
         future: asyncio.Future[None],
     ) -> None:
         super().__init__(watches, self._call)
-        self._loop, self._future = loop, future
+        self.loop, self._future = loop, future
 
     def _call(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
-            self._loop.call_soon_threadsafe(self.finish)
+            self.loop.call_soon_threadsafe(self.finish)
 
     def finish(self) -> None:
         """Let the task go on, once."""

@@ -19,6 +19,7 @@ from runcast.server.metrics import CONTENT_TYPE, Metrics
 from runcast.store import Store
 from runcast.web.asgi import RunsASGI
 from runcast.web.commands import NamedCommand
+from runcast.web.durable.routes import is_stream
 
 __all__ = ["ServerApp"]
 
@@ -46,7 +47,8 @@ class ServerApp:
         log_requests: bool = False,
     ) -> None:
         self._runs = RunsASGI(store, commands=commands, allow_any_command=allow_any_command)
-        metrics = Metrics(lambda: self._runs.responder.started, lambda: self.viewers)
+        self._runs.durable.public = not guard.asks
+        metrics = Metrics(lambda: self._runs.responder.started, lambda: self._runs.feeds.viewers)
         description = files("runcast.server").joinpath("openapi.json").read_bytes()
 
         async def to_runs(_: Request) -> Response:
@@ -72,7 +74,13 @@ class ServerApp:
                 Mount("/", self._runs),
             ]
         )
-        self._app = Guarded(router, guard, metrics, open_paths=[_HEALTH], log_requests=log_requests)
+
+        async def route(scope: Scope, receive: Receive, send: Send) -> None:
+            # An append takes less time than the router would to find out that it has no route for it.
+            app = self._runs if is_stream(scope.get("path", "")) else router
+            await app(scope, receive, send)
+
+        self._app = Guarded(route, guard, metrics, open_paths=[_HEALTH], log_requests=log_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
@@ -81,7 +89,7 @@ class ServerApp:
     @property
     def viewers(self) -> int:
         """How many live replies there are now."""
-        return self._runs.feeds.viewers
+        return self._runs.feeds.viewers.total()
 
     def shutdown(self) -> None:
         """Have all live replies end themselves; call it in the event loop."""

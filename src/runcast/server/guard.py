@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl
 
 from runcast.server.asked import Asked, host_name, local_url, same_origin, without_token
 from runcast.server.replies import page, problem, redirect
+from runcast.web.durable.routes import PREFIX
 from runcast.web.http import Reply
 
 __all__ = ["Guard", "Verdict"]
@@ -65,6 +66,11 @@ class Guard:
         # token, and its name is this token's, or servers side by side would overwrite each other's.
         self._cookie = self._derived("cookie") if token is not None else ""
         self.cookie_name = f"runcast-{self._derived('name')[:12]}" if token is not None else ""
+
+    @property
+    def asks(self) -> bool:
+        """Whether who asks must know the token."""
+        return self._token is not None
 
     def _derived(self, what: str) -> str:
         return hmac.new(self._token or b"", f"runcast {what}".encode(), hashlib.sha256).hexdigest()
@@ -204,6 +210,8 @@ class Guard:
     def _unsafe(self, asked: Asked) -> Reply | None:
         """Refuse to change anything for what a form of another page could have sent."""
         if asked.method in _SAFE or asked.one("x-runcast") == "1":
+            return None
+        if asked.path.startswith(PREFIX):  # others' clients send neither; a form's Origin was refused before
             return None
         kind = (asked.one("content-type") or "").partition(";")[0].strip().lower()
         if kind == "application/json" or re.fullmatch(r"application/[a-z0-9.-]+\+json", kind):

@@ -7,7 +7,7 @@ metrics are read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -19,6 +19,7 @@ from runcast._version import __version__
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+_FORMATS = ("text", "events", "chunks", "ndjson", "poll", "websocket", "asciicast", "list")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")  # a label must not be a stranger's to choose
 
 
@@ -27,10 +28,10 @@ class Metrics(Collector):
 
     Args:
         started: returns how many runs this server started.
-        viewers: returns how many live replies there are now.
+        viewers: returns how many live replies there are now, by format.
     """
 
-    def __init__(self, started: Callable[[], int], viewers: Callable[[], int]) -> None:
+    def __init__(self, started: Callable[[], int], viewers: Callable[[], Mapping[str, int]]) -> None:
         self._started, self._viewers = started, viewers
         self._requests: Counter[tuple[str, str]] = Counter()
         self._refused: Counter[str] = Counter()
@@ -64,6 +65,7 @@ class Metrics(Collector):
             refused.add_metric([status], count)
         started = CounterMetricFamily("runcast_runs_started", "Runs started through this server.")
         started.add_metric([], self._started())
-        viewers = GaugeMetricFamily("runcast_viewers", "Live replies now.")
-        viewers.add_metric([], self._viewers())
+        viewers = GaugeMetricFamily("runcast_viewers", "Live replies now.", labels=["format"])
+        for name, count in (dict.fromkeys(_FORMATS, 0) | dict(self._viewers())).items():
+            viewers.add_metric([name], count)
         return [info, requests, refused, started, viewers]

@@ -31,12 +31,14 @@ from runcast.server.guard import Guard
 from runcast.server.registry import registered
 from runcast.server.token import SHORT, checked, kept_token
 from runcast.store import Store
+from runcast.web.peer import keep_alive, vanished
 
 __all__ = ["Options", "serve"]
 
 TOKEN_VARIABLE = "RUNCAST_TOKEN"
 _LAST_WORDS = 30  # hundredths of a second for live replies to end by themselves, which takes them a moment …
 _GRACE_SECONDS = 1  # … and seconds for what a slow client has not taken yet; then it is cut
+_LOOK_SECONDS = 2.5  # between looks at who has vanished
 _MESSAGE_BYTES = 1024 * 1024  # of a WebSocket: stdin comes in small pieces
 
 log = logging.getLogger("runcast.server")
@@ -76,6 +78,8 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
     chosen = _chosen_token(options)
     sockets = addresses.listen(options.host, options.port)
     try:
+        for one in sockets:
+            keep_alive(one)
         loopback = addresses.is_loopback(sockets)
         if not options.auth and not loopback:
             raise UsageError(
@@ -175,9 +179,20 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._sweeper = asyncio.create_task(self._sweep())
         self._ready()
 
+    async def _sweep(self) -> None:
+        """Cut the connections of clients that have vanished, which the kernel would hold for long."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for connection in tuple(self.server_state.connections):
+                transport = getattr(connection, "transport", None)
+                if transport is not None and vanished(transport.get_extra_info("socket").fileno()):
+                    transport.abort()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._sweeper.cancel()
         for server in self.servers:
             server.close()
         self._cast.shutdown()

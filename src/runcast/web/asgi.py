@@ -8,37 +8,44 @@ raises from `send` after that, so `receive` is always listened to. Feeding live 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from runcast.store import Store
-from runcast.web.commands import NamedCommand
+from runcast.web.adapter import Cast
+from runcast.web.commands import Commands
+from runcast.web.durable.routes import APPEND_BYTES, is_stream
+from runcast.web.durable.waits import answer_async
 from runcast.web.feeds import Feeds
 from runcast.web.http import BODY_BYTES, BodyTooLarge, Reply, Request
 from runcast.web.logs import problem_reply
-from runcast.web.responder import Authorize, Responder, allow_all
+from runcast.web.responder import Authorize, allow_all
+from runcast.web.servers import advise_asgi
 from runcast.web.websocket import serve_websocket
+from runcast.wire.formats import TRAILERS
 
 __all__ = ["Receive", "RunsASGI", "Scope", "Send", "read_body", "send_reply"]
+
+_TRAILERS = "http.response.trailers"  # an extension of ASGI, and its message
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class RunsASGI:
-    """The whole API as an ASGI application; see `Responder` for the arguments."""
+class RunsASGI(Cast):
+    """The whole API as an ASGI application, open to whoever gets here; see `Cast` for the arguments."""
 
     def __init__(
         self,
-        store: Store,
+        store: Store | str | None = None,
         *,
-        commands: Mapping[str, NamedCommand] | None = None,
+        commands: Commands | None = None,
         allow_any_command: bool = False,
         authorize: Authorize = allow_all,
     ) -> None:
-        self.responder = Responder(
-            store, commands=commands, allow_any_command=allow_any_command, authorize=authorize
+        super().__init__(
+            store=store, commands=commands, allow_any_command=allow_any_command, authorize=authorize
         )
         self.feeds = Feeds()
 
@@ -48,20 +55,33 @@ class RunsASGI:
             request = to_request(scope, b"")
             await serve_websocket(self.responder, self.feeds, request, scope, receive, send)
         elif scope["type"] == "http":
+            durable = is_stream(relative_path(scope))
             try:
-                request = to_request(scope, await read_body(scope, receive))
+                limit = APPEND_BYTES if durable else BODY_BYTES
+                request = to_request(scope, await read_body(scope, receive, limit))
             except BodyTooLarge as error:
                 reply = problem_reply(error)
                 reply = Reply(reply.status, [*reply.headers, ("Connection", "close")], reply.body)
             else:
                 # Reading takes microseconds, the rest may wait for a supervisor or a disk.
-                if request.method in ("GET", "HEAD"):
+                if durable:
+                    reply = await answer_async(self.durable, request, self.feeds, lambda: _gone(receive))
+                elif request.method in ("GET", "HEAD"):
                     reply = self.responder.respond(request)
                 else:
                     reply = await asyncio.to_thread(self.responder.respond, request)
             await send_reply(reply, self.feeds, scope, receive, send)
         else:
             await _lifespan(receive, send)
+
+    async def stream(
+        self, scope: Scope, receive: Receive, send: Send, source: Any, *args: Any, **options: Any
+    ) -> None:
+        """Answer as a view that streams: start a run and show it; see `Cast.view` for the options."""
+        request = to_request(scope, b"")
+        view = f"asgi:{request.root}{request.path}"
+        reply = await asyncio.to_thread(self.view, request, view, source, args, **options)
+        await send_reply(reply, self.feeds, scope, receive, send)
 
     def shutdown(self) -> None:
         """Have every live reply end itself, now and from now on; call it in the event loop."""
@@ -79,15 +99,22 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 def to_request(scope: Scope, body: bytes) -> Request:
     """Return an ASGI scope as a request, relative to where the application is mounted."""
     root = scope.get("root_path", "").rstrip("/")
-    path = scope["path"]
-    if root and path.startswith(root):  # servers and frameworks differ in whether the path includes it
-        path = path[len(root) :]
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     query = scope.get("query_string", b"").decode("latin-1")
-    return Request(scope.get("method", "GET"), path, root, query, headers, body)
+    scheme = scope.get("scheme", "http")
+    return Request(scope.get("method", "GET"), relative_path(scope), root, query, headers, body, scheme)
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
+def relative_path(scope: Scope) -> str:
+    """Return the path below where the application is mounted."""
+    root = scope.get("root_path", "").rstrip("/")
+    path: str = scope["path"]
+    if root and path.startswith(root):  # servers and frameworks differ in whether the path includes it
+        return path[len(root) :]
+    return path
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int = BODY_BYTES) -> bytes:
     """Return the request's body.
 
     Raises:
@@ -96,16 +123,16 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     if scope.get("method") in ("GET", "HEAD"):
         return b""
     for name, value in scope["headers"]:
-        if name.lower() == b"content-length" and value.isdigit() and int(value) > BODY_BYTES:
-            raise BodyTooLarge(BODY_BYTES)
+        if name.lower() == b"content-length" and value.isdigit() and int(value) > limit:
+            raise BodyTooLarge(limit)
     parts, size = [], 0
     while True:
         message = await receive()
         part = message.get("body", b"")
         parts.append(part)
         size += len(part)
-        if size > BODY_BYTES:
-            raise BodyTooLarge(BODY_BYTES)
+        if size > limit:
+            raise BodyTooLarge(limit)
         if message["type"] == "http.disconnect" or not message.get("more_body"):
             return b"".join(parts)
 
@@ -120,13 +147,22 @@ async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive,
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if head else reply.body})
         return
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    advise_asgi()
+    start: dict[str, Any] = {"type": "http.response.start", "status": reply.status, "headers": headers}
+    trailing = reply.stream.trailers is not None and _TRAILERS in (scope.get("extensions") or {})
+    if trailing:
+        headers.append((b"trailer", ", ".join(TRAILERS).encode()))
+        start["trailers"] = True
+    await send(start)
 
     async def push(data: bytes) -> None:
         await send({"type": "http.response.body", "body": data, "more_body": True})
 
     if await feeds.serve(reply.stream, push, _gone(receive)):
         await send({"type": "http.response.body", "body": b""})
+        if trailing:
+            fields = (reply.stream.trailers or {}).items()
+            await send({"type": _TRAILERS, "headers": [(k.lower().encode(), v.encode()) for k, v in fields]})
 
 
 async def _gone(receive: Receive) -> None:

@@ -10,10 +10,12 @@ nobody is queued for, and nobody is waited for.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
 from typing import Any
 
 from runcast.readers import Steps, Wait, hub
+from runcast.web.shutdown import end_with_server
 from runcast.web.streams import Viewing
 
 __all__ = ["Feeds", "Push"]
@@ -93,14 +95,18 @@ class Feeds:
         self._feeds: dict[Hashable, _Feed] = {}
         self._viewings: set[Viewing] = set()
         self._rests: set[asyncio.Task[None]] = set()
+        self.polls: set[asyncio.Future[None]] = set()  # replies that wait for news: done, they end now
         self.stopping = False
-        self.viewers = 0  # now, for the metrics
+        self.viewers: Counter[str] = Counter()  # now, by kind, for the metrics
 
     def shutdown(self) -> None:
         """Have every live reply end itself, those to come too; each tells its viewer to come back."""
         self.stopping = True
         for viewing in self._viewings:
             viewing.stopping = True
+        for poll in self.polls:
+            if not poll.done():
+                poll.set_result(None)
         for feed in tuple(self._feeds.values()):
             feed.viewing.stopping = True
             feed.catch_up()
@@ -114,16 +120,17 @@ class Feeds:
             push: sends bytes to it.
             gone: returns when it has left.
         """
+        end_with_server(self)
         viewer = _Viewer(push, asyncio.get_running_loop().create_future())
         leaving = asyncio.ensure_future(gone)
         catching = asyncio.ensure_future(self._catch_up(viewer, viewing, begin=True))
-        self.viewers += 1
+        self.viewers[viewing.kind] += 1
         try:
             leaving.add_done_callback(lambda _: viewer.end(False))
             catching.add_done_callback(lambda task: _end_on_error(viewer, task))
             return await viewer.done
         finally:
-            self.viewers -= 1
+            self.viewers[viewing.kind] -= 1
             for task in (leaving, catching):
                 task.cancel()
             if feed := self._feeds.get(viewing.form):

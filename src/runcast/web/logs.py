@@ -7,20 +7,18 @@ told before the first byte, as problem+json.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Hashable
 
 from runcast.errors import OffsetBeyondTail, RuncastError, UsageError
-from runcast.log import Log
-from runcast.model import Reading, parse_offset
-from runcast.readers import Steps, Wait, begin, hub
+from runcast.model import Reason, parse_offset
+from runcast.readers import begin
 from runcast.run import Run
 from runcast.web.http import Reply, Request
 from runcast.web.page import run_page
-from runcast.web.streams import LogViewing, Stream, Viewing
+from runcast.web.polls import PollViewing
+from runcast.web.streams import LogViewing, Stream
 from runcast.wire import (
-    POLL_BYTES,
     PROBLEM_TYPE,
+    START,
     Format,
     Place,
     Query,
@@ -28,14 +26,19 @@ from runcast.wire import (
     headers,
     negotiate,
     parse_event_id,
-    poll_reply,
     problem,
-    settle,
 )
 
 __all__ = ["log_reply", "log_stream", "problem_reply"]
 
-_POLL_SECONDS, _POLL_MOST = 20.0, 55.0  # proxies cut a request that is silent for 60 s
+_KINDS = {
+    Format.TEXT: "text",
+    Format.SSE: "events",
+    Format.SSE_JSON: "chunks",
+    Format.NDJSON: "ndjson",
+    Format.WS: "websocket",
+    Format.ASCIICAST: "asciicast",
+}
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
@@ -65,11 +68,28 @@ def log_reply(run: Run, request: Request, *, interval: float | None = None) -> R
     told = headers(form, live=live)
     if form is Format.POLL:
         place = _place(run, query, last, request)
-        return Reply(200, told, stream=_PollViewing(run, query, place.start))
+        url = f"{request.root}/runs/{run.id}/log"
+        return Reply(200, told, stream=PollViewing(run, query, place.start, url))
     if form is Format.TEXT and (part := request.header("range")) and not query.channels:
         return _part(run, part, told)
     stream = log_stream(run, query, form, last, request, interval)
+    if form is Format.TEXT and (size := _size(run, query, stream)) is not None:
+        told = [*told, ("Content-Length", str(size))]
     return Reply(200, told, stream=LogViewing(stream))
+
+
+def _size(run: Run, query: Query, stream: Stream) -> int | None:
+    """Return how many bytes a reply in text will have, where that is sure.
+
+    Then whoever gets it sees how much is to come and that nothing is missing, and the server needs
+    no chunked framing, for which it copies every block.
+    """
+    outcome = run.outcome
+    if outcome is None or outcome.reason is Reason.LOST or outcome.dropped or outcome.truncated:
+        return None  # where there may be gaps, there are lines that tell of them
+    if query.channels or query.end or stream.interval is not None or not run.closed:
+        return None
+    return max(run.tail_offset - stream.place.start, 0)
 
 
 def log_stream(
@@ -83,21 +103,27 @@ def log_stream(
     """Return the stream that a query asks for."""
     named, end = query.named, query.end
     silence = query.interval or interval
+    began, terminal = run.created_at, bool(run.request.get("tty"))
     return Stream(
         run,
         (form, query.channels, named, end, silence, request.root),
-        lambda place: encoder(form, run.id, place, named=named, end=end),
+        lambda place: encoder(form, run.id, place, named=named, end=end, began=began, terminal=terminal),
         run.to_json,
         _place(run, query, last_event_id, request),
         query.channels,
         query.follow,
         interval=silence,
         keepalive=None if form is Format.TEXT else 15.0,
+        kind=_KINDS[form],
+        trailers=end,
     )
 
 
 def _place(run: Run, query: Query, last_event_id: str | None, request: Request) -> Place:
     """Return where to begin: `Last-Event-ID` wins over the query."""
+    asked = (query.offset, query.tail, query.line, query.since, last_event_id)
+    if all(place is None for place in asked):
+        return START
     log = run.open_log()
     try:
         if last_event_id is not None:
@@ -149,60 +175,3 @@ def _part(run: Run, asked: str, told: list[tuple[str, str]]) -> Reply:
     )
     length = [("Content-Range", f"bytes {start}-{end - 1}/{total}"), ("Content-Length", str(end - start))]
     return Reply(206, [*told, *length], stream=LogViewing(stream))
-
-
-class _PollViewing(Viewing):
-    """A long-poll: one reply, as soon as there is something to say."""
-
-    def __init__(self, run: Run, query: Query, offset: int) -> None:
-        self._run, self._query = run, query
-        self.offset = offset
-        wait = _POLL_SECONDS if query.wait is None else min(query.wait, _POLL_MOST)
-        self._until = time.monotonic() + (wait if query.follow else 0)
-        self.form: Hashable = id(self)
-
-    @property
-    def place(self) -> int:
-        """Where it is; shared with nobody."""
-        return self.offset
-
-    def copy(self) -> _PollViewing:
-        """Return itself: the reply is one, nobody shares it."""
-        return self
-
-    def steps(self, *, begin: bool = True) -> Steps[bytes]:
-        """Wait for something, and say it."""
-        if self.finished:
-            return
-        log = self._run.open_log()
-        watch = hub().watch(log)
-        try:
-            woken = False
-            while True:
-                seen = [(watch, watch.version)]
-                closed = log.closed  # before the read: so that nothing can come behind it
-                reading = self._read(log, closed)
-                left = self._until - time.monotonic()
-                if reading.next != self.offset or closed or left <= 0 or self.stopping:
-                    break
-                if woken:
-                    self._run.settle()
-                yield Wait(seen, min(left, 1.0))
-                woken = True
-            self.finished = True
-            yield poll_reply(
-                reading,
-                self.offset,
-                state=self._run.state,
-                outcome=self._run.outcome,
-                progress=None,
-                closed=closed and reading.next == log.tail_offset,
-                lines=log.lines,
-            )
-        finally:
-            watch.close()
-            log.close()
-
-    def _read(self, log: Log, closed: bool) -> Reading:
-        reading = log.read(self.offset, POLL_BYTES, self._query.channels)
-        return settle(reading, max=self._query.max, final=closed and reading.next == log.tail_offset)

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass, field
+from errno import ECONNRESET
 
-from runcast.model import CHUNK_BYTES, Channel, Reading
+from runcast.model import CHUNK_BYTES, Channel, Reading, State
 from runcast.readers import Steps, Wait, hub
 from runcast.run import Run
+from runcast.web.shutdown import end_with_server, stopping
 from runcast.wire.encoder import Encoder
+from runcast.wire.formats import outcome_fields
 from runcast.wire.place import START, Place
 
-__all__ = ["KEEPALIVE_SECONDS", "LogViewing", "Stream", "Viewing", "pull"]
+__all__ = ["KEEPALIVE_SECONDS", "LogViewing", "Stream", "Viewing", "pull", "pull_async"]
 
 KEEPALIVE_SECONDS = 15.0  # how long a viewer may hear nothing; proxies cut after 60 s
 _LOOK_SECONDS = 1.0  # how often is asked whether the supervisor still lives
@@ -31,6 +34,7 @@ class Viewing(ABC):
     """One viewer's way through what it asked for.
 
     Attributes:
+        kind: what the metrics call it.
         form: two viewings of equal form get the same bytes from the same place on.
         offset: how far it has read.
         stopping: set to have the steps end at the next chance, telling the viewer to come back.
@@ -38,6 +42,7 @@ class Viewing(ABC):
         cut: whether it ended in the middle, without a word of it: then the connection must be cut, too.
     """
 
+    kind: str = "list"
     form: Hashable
     offset: int
     stopping: bool = False
@@ -48,6 +53,11 @@ class Viewing(ABC):
     @abstractmethod
     def place(self) -> Hashable:
         """Where it is: equal places, equal bytes from here on."""
+
+    @property
+    def trailers(self) -> Mapping[str, str] | None:
+        """The fields behind the reply; None where it has none, whatever happens."""
+        return None
 
     @abstractmethod
     def copy(self) -> Viewing:
@@ -73,6 +83,8 @@ class Stream:
         until: the offset at which to end, for a part of a log.
         keepalive: seconds of silence after which a sign of life is given; None for never.
         interval: seconds of silence after which a visible line is given; None for never.
+        kind: what the metrics call the viewer.
+        trailers: whether the outcome goes into the trailers of the reply, where there can be some.
     """
 
     run: Run
@@ -86,6 +98,8 @@ class Stream:
     keepalive: float | None = KEEPALIVE_SECONDS
     interval: float | None = None
     interval_text: str = field(default="*** Interval")
+    kind: str = "text"
+    trailers: bool = False
 
 
 class LogViewing(Viewing):
@@ -93,10 +107,12 @@ class LogViewing(Viewing):
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
+        self.kind = stream.kind
         self.form = (stream.run.directory.path, stream.form, stream.until)
         self.log = stream.run.open_log()
         self.encoder = stream.encoder(stream.place)
         self._state: object = None
+        self._progress: dict[str, object] | None = None
         self._noted = 0.0
         self._note_every = float(stream.run.request.get("stop_unwatched") or 0) / 4
 
@@ -116,6 +132,13 @@ class LogViewing(Viewing):
         """Where it is, unfinished lines included."""
         return self.encoder.key
 
+    @property
+    def trailers(self) -> Mapping[str, str] | None:
+        """The outcome, for those who asked for it; empty while there is none."""
+        if not self.stream.trailers:
+            return None
+        return outcome_fields(self.stream.run.outcome)
+
     def copy(self) -> LogViewing:
         """Return the viewing of another viewer at the same place."""
         other = copy(self)
@@ -131,22 +154,29 @@ class LogViewing(Viewing):
         return self.log.read(offset, limit, self.stream.channels, labelled=self.encoder.labelled)
 
     def _news(self) -> bytes:
-        """Say a change of state since the last call."""
-        state = self.stream.run.directory.state().get("state")
-        if state == self._state or not state:
-            return b""
-        first, self._state = self._state is None, state
-        return b"" if first else self.encoder.tell("state", self.stream.status())
+        """Say a change of state or progress since the last call."""
+        directory = self.stream.run.directory
+        state = directory.state().get("state") or State.STARTING.value
+        progress = directory.progress()
+        said = b""
+        if self._state is not None:  # the first of both is in what is said of the run at the beginning
+            if state != self._state:
+                said += self.encoder.tell("state", self.stream.status())
+            if progress is not None and progress != self._progress:
+                said += self.encoder.tell("progress", progress)
+        self._state, self._progress = state, progress
+        return said
 
     def steps(self, *, begin: bool = True) -> Steps[bytes]:
         """Give the bytes of the reply until it ends; without `begin`, those after its beginning."""
         stream, encoder = self.stream, self.encoder
-        if begin:
+        if begin and encoder.tells:
             self._news()
             yield encoder.hello(stream.status())
         watch = hub().watch(self.log) if stream.follow else None
         told = heard = time.monotonic()
         ending = woken = False
+        look, looked = True, 0  # whether to ask how the run stands: not at each append of a fast one
         try:
             while not self.stopping and not self.finished:
                 self._note(time.monotonic())
@@ -155,14 +185,16 @@ class LogViewing(Viewing):
                 reading = self._read()
                 if reading.next != before:
                     data = encoder.feed(reading)
-                    woken, heard = False, time.monotonic()
-                    if data:
+                    woken = False
+                    if data:  # what a filter left out is silence to who asked for the filter
                         yield data
-                        told = time.monotonic()
+                        told = heard = time.monotonic()
                     continue
-                if woken and not ending:
+                if watch and (now_told := watch.told) != looked:
+                    look, looked = True, now_told
+                if look and woken and not ending:
                     stream.run.settle()
-                if not ending and self.log.closed:
+                if look and not ending and self.log.closed:
                     ending = True
                     continue  # its last words may have come between the read and the end
                 if ending or not stream.follow:
@@ -170,7 +202,7 @@ class LogViewing(Viewing):
                     yield self._last(reading, ending)
                     return
                 now = time.monotonic()
-                if changed := self._news():
+                if look and encoder.tells and (changed := self._news()):
                     yield changed
                     told = now
                 elif stream.interval is not None and now - heard >= stream.interval:
@@ -182,8 +214,10 @@ class LogViewing(Viewing):
                 wait = min(_LOOK_SECONDS, self._note_every or _LOOK_SECONDS)
                 if stream.interval is not None:
                     wait = min(wait, max(stream.interval - (now - heard), 0.001))
+                stream.run.want(encoder.next)
                 yield Wait(seen, wait)
                 woken = True
+                look = watch is not None and seen == [(watch, watch.version)]  # silence: news may be lost
             if not self.finished:
                 self.finished = True
                 said = encoder.restart()
@@ -219,3 +253,28 @@ def pull(viewing: Viewing, gone: Callable[[], bool] = lambda: False) -> Iterator
             hub().wait(step.seen, step.timeout)
             if gone():
                 return
+            viewing.stopping = viewing.stopping or stopping()
+    _cut_off(viewing)
+
+
+async def pull_async(viewing: Viewing) -> AsyncIterator[bytes]:
+    """Yield the bytes of a live reply, for a framework that wants them from an asynchronous iterator.
+
+    It has no word for a viewer who left: the framework cancels.
+    """
+    end_with_server()
+    with closing(viewing.steps()) as steps:
+        for step in steps:
+            if not isinstance(step, Wait):
+                if step:
+                    yield step
+                continue
+            await hub().wait_async(step.seen, step.timeout)
+            viewing.stopping = viewing.stopping or stopping()
+    _cut_off(viewing)
+
+
+def _cut_off(viewing: Viewing) -> None:
+    """End the connection, too, where the reply ends in the middle; servers say nothing of this error."""
+    if viewing.cut:
+        raise ConnectionResetError(ECONNRESET, "the server ends, and this reply with it")

@@ -6,49 +6,84 @@ hub, so it holds its thread; a closed connection is noticed at the next bytes or
 
 from __future__ import annotations
 
+import _socket
+import contextlib
 import http
+import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from runcast.store import Store
-from runcast.web.commands import NamedCommand
+from runcast.web.adapter import Cast
+from runcast.web.commands import Commands
+from runcast.web.durable.routes import APPEND_BYTES, is_stream
+from runcast.web.durable.waits import answer
 from runcast.web.http import BODY_BYTES, BodyTooLarge, Reply, Request
 from runcast.web.logs import problem_reply
-from runcast.web.responder import Authorize, Responder, allow_all
-from runcast.web.streams import pull
+from runcast.web.peer import keep_alive, vanished
+from runcast.web.responder import Authorize, allow_all
+from runcast.web.servers import advise_wsgi
+from runcast.web.streams import Viewing, pull
 
-__all__ = ["RunsWSGI", "client_gone", "send_reply", "to_request"]
+__all__ = ["RunsWSGI", "client_gone", "live_body", "send_reply", "serve", "to_request"]
 
 StartResponse = Callable[..., Any]
+_ESTABLISHED = b"\1"  # the state of a TCP connection that both sides hold, in Linux
 
 
-class RunsWSGI:
-    """The whole API as a WSGI application; see `Responder` for the arguments."""
+class RunsWSGI(Cast):
+    """The whole API as a WSGI application, open to whoever gets here; see `Cast` for the arguments."""
 
     def __init__(
         self,
-        store: Store,
+        store: Store | str | None = None,
         *,
-        commands: Mapping[str, NamedCommand] | None = None,
+        commands: Commands | None = None,
         allow_any_command: bool = False,
         authorize: Authorize = allow_all,
     ) -> None:
-        self.responder = Responder(
-            store, commands=commands, allow_any_command=allow_any_command, authorize=authorize
+        super().__init__(
+            store=store, commands=commands, allow_any_command=allow_any_command, authorize=authorize
         )
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         try:
-            reply = self.responder.respond(to_request(environ))
+            request = to_request(environ)
+            if is_stream(request.path):
+                reply = answer(self.durable, request, client_gone(environ))
+            else:
+                reply = self.responder.respond(request)
         except BodyTooLarge as error:
             reply = problem_reply(error)
         return send_reply(reply, environ, start_response)
 
+    def stream(
+        self, environ: dict[str, Any], start_response: StartResponse, source: Any, *args: Any, **options: Any
+    ) -> Iterable[bytes]:
+        """Answer as a view that streams: start a run and show it; see `Cast.view` for the options."""
+        request = to_request(environ, body=False)
+        reply = self.view(request, f"wsgi:{request.root}{request.path}", source, args, **options)
+        return send_reply(reply, environ, start_response)
 
-def to_request(environ: dict[str, Any]) -> Request:
+
+def serve(cast: Cast, environ: dict[str, Any]) -> Reply:
+    """Answer a request to the API that a framework has mounted for its adapter."""
+    try:
+        request = to_request(environ)
+    except BodyTooLarge as error:
+        return problem_reply(error)
+    return cast.serve(cast.below(request))
+
+
+def to_request(environ: dict[str, Any], *, body: bool = True) -> Request:
     """Return a WSGI environment as a request (PEP 3333: text in it is latin-1 that stands for bytes).
+
+    Args:
+        environ: the environment.
+        body: read it, too; not where it belongs to somebody's view, who may have read it already.
 
     Raises:
         BodyTooLarge: the body is over its limit.
@@ -60,17 +95,31 @@ def to_request(environ: dict[str, Any]) -> Request:
     }
     if environ.get("CONTENT_TYPE"):
         headers["content-type"] = environ["CONTENT_TYPE"]
-    length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or int(length) > BODY_BYTES:
-        raise BodyTooLarge(BODY_BYTES)
+    path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
     return Request(
         environ["REQUEST_METHOD"],
-        environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace"),
+        path,
         environ.get("SCRIPT_NAME", "").rstrip("/"),
         environ.get("QUERY_STRING", ""),
         headers,
-        environ["wsgi.input"].read(int(length)) if int(length) else b"",
+        _body(environ, APPEND_BYTES if is_stream(path) else BODY_BYTES) if body else b"",
+        environ.get("wsgi.url_scheme", "http"),
     )
+
+
+def _body(environ: dict[str, Any], limit: int) -> bytes:
+    """Return the request's body, read whole; one in chunks has no length, where the server takes it."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if not length.isdigit() or int(length) > limit:
+        raise BodyTooLarge(limit)
+    body: bytes = b""
+    if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
+        body = environ["wsgi.input"].read(limit + 1)
+        if len(body) > limit:
+            raise BodyTooLarge(limit)
+    elif int(length):
+        body = environ["wsgi.input"].read(int(length))
+    return body
 
 
 def send_reply(reply: Reply, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -84,7 +133,13 @@ def send_reply(reply: Reply, environ: dict[str, Any], start_response: StartRespo
         start_response(status, headers)
         return [] if head else [reply.body]
     start_response(status, headers)
-    return [] if head else pull(reply.stream, client_gone(environ))
+    return [] if head else live_body(reply.stream, environ)
+
+
+def live_body(viewing: Viewing, environ: dict[str, Any]) -> Iterator[bytes]:
+    """Return the body of a live reply, which ends when its viewer has left."""
+    advise_wsgi(environ)
+    return pull(viewing, client_gone(environ))
 
 
 def client_gone(environ: dict[str, Any]) -> Callable[[], bool]:
@@ -93,18 +148,37 @@ def client_gone(environ: dict[str, Any]) -> Callable[[], bool]:
     WSGI has no word for it: without a way of the server's own, a client that left is noticed when
     something is written to it, at the second keep-alive at the latest.
     """
-    if callable(told := environ.get("waitress.client_disconnected")):
-        return lambda: bool(told())
-    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
-    if not isinstance(connection, socket.socket):
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket") or environ["wsgi.input"]
+    told = environ.get("waitress.client_disconnected")  # knows only where it reads ahead, by default never
+    fd = _descriptor(getattr(getattr(told, "__self__", None), "socket", connection))
+    if fd is None:
         return lambda: False
+    keep_alive(fd, blocking=True)
+    return lambda: _is_closed(fd) or vanished(fd)
 
-    def gone() -> bool:
-        try:
-            return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except (OSError, ValueError):  # reset, or closed; ValueError: TLS cannot be peeked into
-            return not hasattr(connection, "pending")
 
-    return gone
+def _is_closed(fd: int) -> bool:
+    """Return whether the other side of a connection has closed it. Never waits, under gevent neither."""
+    probe = _socket.socket(fileno=fd)
+    try:
+        if probe.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_INFO"):
+            return probe.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != _ESTABLISHED
+        return probe.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:  # reset
+        return True
+    finally:
+        probe.detach()
+
+
+def _descriptor(connection: Any) -> int | None:
+    """Return the descriptor of the socket behind a request's input, which servers wrap again and again."""
+    for _ in range(6):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            fd = connection.fileno()
+            return fd if stat.S_ISSOCK(os.fstat(fd).st_mode) else None
+        # of cheroot; of Django's runserver
+        wrapped = getattr(connection, "rfile", None)
+        connection = wrapped or getattr(getattr(connection, "_read", None), "__self__", None)
+    return None

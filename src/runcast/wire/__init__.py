@@ -3,7 +3,8 @@
 Knows the values of `model` and nothing else of ours: no log, no process, no server.
 """
 
-from runcast.wire.asks import Ask, Resize, Signal, Stdin, Stop, parse_ask, parse_stop
+from runcast.wire.asciicast import Asciicast
+from runcast.wire.asks import Ask, Resize, Signal, Stdin, Stop, parse_ask, parse_signal, parse_stop
 from runcast.wire.chunk_events import ChunkEvents
 from runcast.wire.encoder import Encoder
 from runcast.wire.formats import Format, headers, negotiate
@@ -20,6 +21,7 @@ __all__ = [
     "POLL_BYTES",
     "PROBLEM_TYPE",
     "START",
+    "Asciicast",
     "Ask",
     "ChunkEvents",
     "Encoder",
@@ -43,6 +45,7 @@ __all__ = [
     "outcome_json",
     "parse_ask",
     "parse_event_id",
+    "parse_signal",
     "parse_since",
     "parse_stop",
     "poll_reply",
@@ -53,16 +56,25 @@ __all__ = [
 
 
 def encoder(
-    format: Format, run: str, place: Place = START, *, named: bool = False, end: bool = False
+    format: Format,
+    run: str,
+    place: Place = START,
+    *,
+    named: bool = False,
+    end: bool = False,
+    began: float = 0.0,
+    terminal: bool = False,
 ) -> Encoder:
     """Return a new encoder for a form that goes on and on.
 
     Args:
-        format: TEXT, SSE, SSE_JSON, NDJSON or WS.
+        format: TEXT, SSE, SSE_JSON, NDJSON, WS or ASCIICAST.
         run: the id of the run.
         place: where to begin.
         named: events of stderr and data get names of their own (SSE).
         end: the outcome is a last line (TEXT).
+        began: when the run began, in seconds since the epoch (ASCIICAST).
+        terminal: the run has a terminal of its own (ASCIICAST).
     """
     match format:
         case Format.TEXT:
@@ -75,5 +87,7 @@ def encoder(
             return JsonLines(run, place)
         case Format.WS:
             return Messages(run, place)
+        case Format.ASCIICAST:
+            return Asciicast(run, place, began=began, terminal=terminal)
         case _:
             raise ValueError(f"expected a form that goes on and on, {format} is one reply")

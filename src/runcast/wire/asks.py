@@ -3,7 +3,8 @@
     {"stdin": "yes\\n"}   {"stdin": {"base64": "AAEC"}, "eof": true}   {"eof": true}
     {"resize": [80, 24]}   {"signal": "INT"}   {"stop": {"signal": "TERM", "grace": 5}}
 
-The bodies of the HTTP API's `stop` are read here too. Whether the viewer may is not decided here.
+The bodies of the HTTP API's `stop` and `signal` are read here too. Whether the viewer may is not
+decided here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from signal import Signals
 
 from runcast.errors import UsageError
 
-__all__ = ["Ask", "Resize", "Signal", "Stdin", "Stop", "parse_ask", "parse_stop"]
+__all__ = ["Ask", "Resize", "Signal", "Stdin", "Stop", "parse_ask", "parse_signal", "parse_stop"]
 
 _MOST_CELLS = 65535  # the kernel keeps each of them in 16 bits, see ioctl_tty(2)
 
@@ -96,6 +97,17 @@ def parse_stop(value: object) -> Stop:
         raise UsageError(f"expected grace to be a number of seconds, 0 or more, got {_shown(grace)}")
     number = value.get("signal")
     return Stop(None if number is None else _signal(number), None if grace is None else float(grace))
+
+
+def parse_signal(value: object) -> int:
+    """Return the number of the signal that an object `{"signal": "INT"}` asks for.
+
+    Raises:
+        UsageError: it is another thing, or names no signal.
+    """
+    if not isinstance(value, dict) or set(value) != {"signal"}:
+        raise UsageError(f"expected an object with signal and nothing else, got {_shown(value)}")
+    return _signal(value["signal"])
 
 
 def _stdin(value: dict[str, object]) -> Stdin:

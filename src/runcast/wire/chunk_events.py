@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runcast.model import Reading
-from runcast.wire.chunks import OBJECT_BYTES, Carry, chunk_jsons
+from runcast.model import Chunk, Reading
+from runcast.wire.chunks import OBJECT_BYTES, Carry, Said, chunk_objects
 from runcast.wire.jsons import compact
 from runcast.wire.place import START, Place, event_id
 from runcast.wire.sse import EventStream, event
@@ -34,28 +34,31 @@ class ChunkPacker:
         held = self._carry.held
         return self.next if held is None else held.offset
 
-    def feed(self, reading: Reading, *, final: bool = False) -> Iterator[tuple[int, bytes]]:
-        """Return the messages, each after the offset to go on from."""
+    def feed(self, reading: Reading, *, final: bool = False) -> Iterator[tuple[int, Said]]:
+        """Return the messages, in parts, each after the offset to go on from."""
         chunks = self._carry.feed(reading.chunks, final=final)
         self.next = reading.next
-        return self._pack([piece for chunk in chunks for piece in chunk_jsons(chunk)])
+        return self._pack(chunks)
 
-    def _pack(self, pieces: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        packed: list[bytes] = []
+    def _pack(self, chunks: list[Chunk]) -> Iterator[tuple[int, Said]]:
+        packed: Said = []
         size = end = 0
-        for following, piece in pieces:
-            if packed and size + len(piece) + 1 > OBJECT_BYTES:
-                yield end, _message(packed, end)
-                packed, size = [], 0
-            packed.append(piece)
-            size += len(piece) + 1
-            end = following
+        for chunk in chunks:
+            for following, length, said in chunk_objects(chunk):
+                if packed and size + length + 1 > OBJECT_BYTES:
+                    yield end, _message(packed, end)
+                    packed, size = [], 0
+                packed.append(b"," if packed else b'{"chunks":[')
+                packed += said
+                size += length + 1
+                end = following
         if packed:  # what a filter left out behind the last chunk need not be read again
             yield self.offset, _message(packed, self.offset)
 
 
-def _message(packed: list[bytes], end: int) -> bytes:
-    return b'{"chunks":[%b],"next":"%020d"}' % (b",".join(packed), end)
+def _message(packed: Said, end: int) -> Said:
+    packed.append(b'],"next":"%020d"}' % end)
+    return packed
 
 
 class ChunkEvents(EventStream):
@@ -72,9 +75,13 @@ class ChunkEvents(EventStream):
 
     def feed(self, reading: Reading, *, final: bool = False) -> bytes:
         """Say the chunks of a reading."""
-        messages = self._packer.feed(reading, final=final)
+        parts: Said = []
+        for end, said in self._packer.feed(reading, final=final):
+            parts.append(b"data: ")
+            parts += said
+            parts.append(b"\nid: %b\n\n" % event_id(self.run, Place(end)).encode())
         self.next = reading.next
-        return b"".join([event(said, id=event_id(self.run, Place(end))) for end, said in messages])
+        return b"".join(parts)
 
     def remark(self, text: str) -> bytes:
         """Say a line of our own, under its own event name: an unnamed event is JSON of chunks."""

@@ -6,6 +6,12 @@
 neither. Offsets are padded text (text order is number order, and no reader rounds them to a
 double). A character that the end of a chunk cuts waits for its other bytes, at most three bytes
 and only until the next chunk: `Carry` keeps it, and the place of a viewer lies before it.
+
+The index of a log has a record for every 10 ms. Whoever reads a log again gets as many chunks of
+a few lines each, and to say one costs as much as 10 KiB of output. So what lies together, in one
+channel and within `MERGE_SECONDS`, is one chunk with the time of its first byte.
+
+Output is copied as seldom as can be: what is said are parts, joined once by who sends them.
 """
 
 from __future__ import annotations
@@ -18,27 +24,43 @@ from runcast.model import Channel, Chunk
 from runcast.wire.jsons import escape, rfc3339
 from runcast.wire.sse import EVENT_BYTES
 
-__all__ = ["OBJECT_BYTES", "Carry", "chunk_head", "chunk_json", "chunk_jsons"]
+__all__ = [
+    "MERGE_SECONDS",
+    "OBJECT_BYTES",
+    "Carry",
+    "Said",
+    "chunk_head",
+    "chunk_json",
+    "chunk_objects",
+]
 
+MERGE_SECONDS = 0.1  # what a person sees as one moment
 OBJECT_BYTES = EVENT_BYTES - 512  # of one object; leaves room for what stands around it
 _SLICE_BYTES = 32 * 1024  # of output in one object: with its escapes it mostly fits
+
+Said = list[bytes]
+"""The parts of an object or of a message, in order."""
 
 
 class Carry:
     """Moves the beginning of a character from the end of a chunk to the chunk that goes on with it.
 
+    Args:
+        merge: put chunks together that are one moment to a reader.
+
     Attributes:
         held: what waits; None mostly.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, merge: bool = True) -> None:
+        self._merge = merge
         self.held: Chunk | None = None
 
     def feed(self, chunks: Iterable[Chunk], *, final: bool = False) -> list[Chunk]:
         """Return chunks that end with whole characters, wherever that can still be."""
         whole: list[Chunk] = []
         held = self.held
-        for chunk in chunks:
+        for chunk in _merged(chunks) if self._merge else chunks:
             if held is not None:
                 if chunk.channel is held.channel and chunk.offset == held.next:
                     chunk = chunk._replace(offset=held.offset, data=held.data + chunk.data)
@@ -58,6 +80,33 @@ class Carry:
         return whole
 
 
+def _merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Put chunks together that are one to a reader."""
+    first: Chunk | None = None
+    parts: list[bytes] = []
+    end = 0
+    for chunk in chunks:
+        if (
+            first is not None
+            and chunk.channel is first.channel
+            and chunk.offset == end
+            and 0 <= chunk.time - first.time < MERGE_SECONDS
+            and chunk.channel is not Channel.GAP
+        ):
+            parts.append(chunk.data)
+        else:
+            if first is not None:
+                yield _whole(first, end, parts)
+            first, parts = chunk, [chunk.data]
+        end = chunk.next
+    if first is not None:
+        yield _whole(first, end, parts)
+
+
+def _whole(first: Chunk, end: int, parts: list[bytes]) -> Chunk:
+    return first if len(parts) == 1 else first._replace(next=end, data=b"".join(parts))
+
+
 def chunk_head(chunk: Chunk) -> bytes:
     """Return the object of a chunk, still open, with all but its content."""
     time = rfc3339(chunk.time)
@@ -69,24 +118,29 @@ def chunk_head(chunk: Chunk) -> bytes:
     )
 
 
-def chunk_json(chunk: Chunk) -> bytes:
-    """Return one chunk as one JSON object, whatever its size."""
+def _object(chunk: Chunk) -> Said:
     head = chunk_head(chunk)
     if chunk.channel is Channel.GAP:
-        return head + b"}"
+        return [head, b"}"]
     text = escape(chunk.data)
     if text is not None:
-        return b'%b,"text":"%b"}' % (head, text)
-    return b'%b,"base64":"%b"}' % (head, b2a_base64(chunk.data, newline=False))
+        return [head, b',"text":"', text, b'"}']
+    return [head, b',"base64":"', b2a_base64(chunk.data, newline=False), b'"}']
 
 
-def chunk_jsons(chunk: Chunk) -> Iterator[tuple[int, bytes]]:
-    """Yield one chunk as objects of at most `OBJECT_BYTES`, each after the offset to go on from."""
+def chunk_json(chunk: Chunk) -> bytes:
+    """Return one chunk as one JSON object, whatever its size."""
+    return b"".join(_object(chunk))
+
+
+def chunk_objects(chunk: Chunk) -> Iterator[tuple[int, int, Said]]:
+    """Yield one chunk as objects of at most `OBJECT_BYTES`: the offset behind each, its size, its parts."""
     data = chunk.data
     if len(data) <= _SLICE_BYTES:
-        said = chunk_json(chunk)
-        if len(said) <= OBJECT_BYTES:
-            yield chunk.next, said
+        said = _object(chunk)
+        size = sum(map(len, said))
+        if size <= OBJECT_BYTES:
+            yield chunk.next, size, said
             return
         most = len(data) // 2  # full of characters with long escapes
     else:
@@ -95,5 +149,5 @@ def chunk_jsons(chunk: Chunk) -> Iterator[tuple[int, bytes]]:
     while start < len(data):
         stop = utf8.cut(data, start + most) if start + most < len(data) else len(data)
         offset, end = chunk.offset + start, chunk.offset + stop
-        yield from chunk_jsons(chunk._replace(offset=offset, next=end, data=data[start:stop]))
+        yield from chunk_objects(chunk._replace(offset=offset, next=end, data=data[start:stop]))
         start = stop

@@ -35,9 +35,11 @@ class Encoder(ABC):
         run: the id of the run.
         next: the offset at which the next reading must begin.
         labelled: whether it looks at the channels and times of chunks at all.
+        tells: whether it has words for what stands beside the log; if not, nobody need find that out.
     """
 
     labelled = True
+    tells = True
 
     def __init__(self, run: str, place: Place = START) -> None:
         self.run = run

@@ -14,8 +14,9 @@ from enum import StrEnum
 from typing import Final
 
 from runcast.errors import NotAcceptable, UsageError
+from runcast.model import Outcome
 
-__all__ = ["Format", "headers", "negotiate"]
+__all__ = ["TRAILERS", "Format", "headers", "negotiate", "outcome_fields"]
 
 
 class Format(StrEnum):
@@ -27,6 +28,7 @@ class Format(StrEnum):
     NDJSON = "ndjson"
     POLL = "json"
     HTML = "html"
+    ASCIICAST = "asciicast"
     WS = "websocket"
 
 
@@ -38,6 +40,7 @@ _TYPES: Final = {
     _EVENTS: Format.SSE,
     "application/json": Format.POLL,
     "application/x-ndjson": Format.NDJSON,
+    "application/x-asciicast": Format.ASCIICAST,
 }
 _NAMES: Final = {
     **{str(form): form for form in Format if form is not Format.WS},
@@ -52,6 +55,7 @@ _CONTENT_TYPES: Final = {
     Format.NDJSON: "application/x-ndjson",
     Format.POLL: "application/json",
     Format.HTML: "text/html; charset=utf-8",
+    Format.ASCIICAST: "application/x-asciicast",
 }
 
 
@@ -121,6 +125,17 @@ def _weigh(name: str, ranges: list[tuple[str, float]]) -> tuple[float, int, int]
         return 0.0, 0, 0
     named, at, quality = max(found)
     return (quality, named, at) if quality else (0.0, 0, 0)
+
+
+TRAILERS: Final = ("Runcast-Outcome", "Runcast-Exit-Status")
+
+
+def outcome_fields(outcome: Outcome | None) -> dict[str, str]:
+    """Return an outcome as the fields behind a reply (RFC 9110, section 6.5)."""
+    if outcome is None:
+        return {}
+    said = "".join(char if " " <= char <= "~" else "?" for char in str(outcome)[:200])
+    return dict(zip(TRAILERS, (said, str(outcome.exit_status)), strict=True))
 
 
 def headers(format: Format, *, live: bool) -> list[tuple[str, str]]:

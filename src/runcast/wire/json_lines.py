@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from runcast.model import Outcome, Reading, State, format_offset
 from runcast.wire.chunk_events import ChunkPacker
-from runcast.wire.chunks import Carry, chunk_jsons
+from runcast.wire.chunks import Carry, Said, chunk_objects
 from runcast.wire.encoder import Encoder
 from runcast.wire.jsons import compact, outcome_json
 from runcast.wire.place import START, Place
@@ -61,7 +61,12 @@ class JsonLines(_Lines):
         """Say the chunks of a reading."""
         self.next = reading.next
         chunks = self._carry.feed(reading.chunks, final=final)
-        return b"".join([b"%b\n" % said for chunk in chunks for _, said in chunk_jsons(chunk)])
+        parts: Said = []
+        for chunk in chunks:
+            for _, _, said in chunk_objects(chunk):
+                parts += said
+                parts.append(b"\n")
+        return b"".join(parts)
 
     def beat(self) -> bytes:
         """Say an empty line."""
@@ -82,8 +87,12 @@ class Messages(_Lines):
 
     def feed(self, reading: Reading, *, final: bool = False) -> bytes:
         """Say the chunks of a reading, as one message or several."""
+        parts: Said = []
+        for _, said in self._packer.feed(reading, final=final):
+            parts += said
+            parts.append(b"\n")
         self.next = reading.next
-        return b"".join([b"%b\n" % said for _, said in self._packer.feed(reading, final=final)])
+        return b"".join(parts)
 
 
 def messages(said: bytes) -> list[str]:

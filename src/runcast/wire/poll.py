@@ -1,7 +1,7 @@
 """The answer to one poll: what came since an offset, as one JSON object.
 
     {"chunks": [...], "offset": "…", "next": "…", "state": "running", "outcome": null,
-     "progress": null, "closed": false, "lines": 12}
+     "progress": null, "closed": false, "lines": 12, "count": 12, "next_url": "/runs/…"}
 
 Coming again with `?offset=<next>` is all a client has to do. `closed` is true when `next` is the
 tail of a closed log: there is nothing to come for. Chunks are those of every JSON form, but that
@@ -87,6 +87,8 @@ def poll_reply(
     progress: Mapping[str, object] | None,
     closed: bool,
     lines: int,
+    count: int = 0,
+    next_url: str | None = None,
 ) -> bytes:
     """Return the body of the reply.
 
@@ -98,6 +100,8 @@ def poll_reply(
         progress: the latest, if there is any.
         closed: the log is closed and the reading reaches its tail.
         lines: how many lines the log has so far.
+        count: how many of them, values of a generator maybe, lie before `next`.
+        next_url: where to ask for what comes then; None where nothing will.
     """
     beside = compact(
         {
@@ -106,6 +110,8 @@ def poll_reply(
             "progress": progress,
             "closed": closed,
             "lines": lines,
+            "count": count,
+            "next_url": next_url,
         }
     )
     chunks = b",".join(map(_poll_chunk, reading.chunks))

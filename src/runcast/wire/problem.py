@@ -16,6 +16,7 @@ from runcast.errors import (
     OffsetGone,
     RuncastError,
     RunNotFound,
+    StreamFull,
     WaitTimeout,
 )
 from runcast.model import format_offset
@@ -48,7 +49,7 @@ def problem(error: RuncastError) -> tuple[int, bytes]:
 def _detail(error: RuncastError) -> str:
     if isinstance(error, RunNotFound):
         return f"no run {error.run_id[:80]!r} here"
-    if error.http_status >= 500 and not isinstance(error, WaitTimeout):
+    if error.http_status >= 500 and not isinstance(error, WaitTimeout | StreamFull):
         return "the server could not do this: its own log says why"
     return str(error)
 

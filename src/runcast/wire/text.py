@@ -23,6 +23,7 @@ class Text(Encoder):
     """
 
     labelled = False
+    tells = False
 
     def __init__(self, run: str, place: Place = START, *, end: bool = False) -> None:
         super().__init__(run, place)

@@ -122,3 +122,47 @@ def test_head_reads_nothing(server: Server, run: Run) -> None:
     status, headers, body = server.ask("HEAD", f"/runs/{run.id}/log")
     assert (status, body) == (200, b"")
     assert headers["content-type"].startswith("text/plain")
+
+
+def test_whole_text_says_its_length(server: Server, run: Run, tmp_path: Path) -> None:
+    """The text of a closed log has its length, from an offset too; a live or filtered one has none."""
+    path = f"/runs/{run.id}/log"
+    with server.stream(path, Accept="text/plain") as response:
+        assert response.getheader("Content-Length") is None
+    (tmp_path / "go").touch()
+    run.wait()
+    wait_until(lambda: run.closed, what="the end of the log")
+
+    _, headers, body = server.ask("GET", path)
+    _, later, rest = server.ask("GET", f"{path}?offset=5")
+
+    assert (headers["content-length"], len(body)) == ("13", 13)
+    assert (later["content-length"], rest) == ("8", body[5:])
+    assert server.ask("HEAD", path)[1]["content-length"] == "13"
+    for part in ("?channel=stderr", "?end=1", "?interval=9"):
+        assert "content-length" not in server.ask("GET", path + part)[1]
+
+
+def test_no_length_where_bytes_are_gone(server: Server, store: Store) -> None:
+    """A log with a gap has a line that tells of it, so it is longer than its bytes, and says no length."""
+    run = store.start(["seq", "100000"], cap=100_000)
+    run.wait()
+    wait_until(lambda: run.closed, what="the end of the log")
+
+    _, headers, body = server.ask("GET", f"/runs/{run.id}/log")
+
+    assert b" are gone]\n" in body
+    assert "content-length" not in headers
+
+
+def test_recording(server: Server, run: Run, tmp_path: Path) -> None:
+    """A recording says each piece of output with its time, and how it ended."""
+    with server.stream(f"/runs/{run.id}/log", Accept="application/x-asciicast") as response:
+        assert response.getheader("Content-Type") == "application/x-asciicast"
+        (tmp_path / "go").touch()
+        header, *events = map(json.loads, response.read().splitlines())
+
+    assert (header["version"], header["title"]) == (2, "bash")
+    assert sorted(data for _, kind, data in events if kind == "o") == ["one\r\n", "three", "two\r\n"]
+    assert [event[0] for event in events] == sorted(event[0] for event in events)
+    assert events[-1][1:] == ["m", "exit code 3"]

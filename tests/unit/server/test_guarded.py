@@ -38,7 +38,7 @@ class Inner:
 
 
 def make(inner: Inner, **options: Any) -> Guarded:
-    return Guarded(inner, Guard(["127.0.0.1"], TOKEN), Metrics(lambda: 0, lambda: 0), **options)
+    return Guarded(inner, Guard(["127.0.0.1"], TOKEN), Metrics(int, dict), **options)
 
 
 def ask(app: Guarded, *headers: tuple[bytes, bytes], kind: str = "http", **more: Any) -> list[dict[str, Any]]:

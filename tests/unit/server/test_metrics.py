@@ -16,7 +16,7 @@ def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 def test_counts():
     """Replies are counted by method and status, refusals once more; others' numbers are asked for."""
-    metrics = Metrics(lambda: 7, lambda: 3)
+    metrics = Metrics(lambda: 7, lambda: {"events": 3})
     metrics.count("GET", 200, refused=False)
     metrics.count("GET", 200, refused=False)
     metrics.count("POST", 401, refused=True)
@@ -29,13 +29,14 @@ def test_counts():
     assert read["runcast_http_refused_total", "401"] == 1
     assert ("runcast_http_refused_total", "303") not in read
     assert read["runcast_runs_started_total",] == 7
-    assert read["runcast_viewers",] == 3
+    assert read["runcast_viewers", "events"] == 3
+    assert read["runcast_viewers", "websocket"] == 0
     assert read["process_open_fds",] > 0
 
 
 def test_strangers_choose_no_labels():
     """Methods that nobody knows are counted as one: a stranger cannot fill the memory with labels."""
-    metrics = Metrics(lambda: 0, lambda: 0)
+    metrics = Metrics(int, dict)
     for number in range(100):
         metrics.count(f"X{number}", 401, refused=True)
 
@@ -46,7 +47,7 @@ def test_strangers_choose_no_labels():
 
 def test_servers_do_not_share():
     """Two servers in one process count for themselves."""
-    one, other = Metrics(lambda: 1, lambda: 0), Metrics(lambda: 0, lambda: 0)
+    one, other = Metrics(lambda: 1, dict), Metrics(int, dict)
     one.count("GET", 200, refused=False)
 
     assert ("runcast_http_requests_total", "GET", "200") not in values(other)

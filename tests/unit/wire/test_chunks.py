@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runcast.model import Channel, Chunk
 from runcast.utf8 import mend
-from runcast.wire.chunks import OBJECT_BYTES, Carry, chunk_json, chunk_jsons
+from runcast.wire.chunks import MERGE_SECONDS, OBJECT_BYTES, Carry, chunk_json, chunk_objects
 from tests.unit.wire.logs import ERR, OUT, PROPERTY, Pieces
 
 
@@ -54,7 +54,12 @@ def test_bounded(unit: bytes, size: int):
     data = unit * (size // len(unit) + 1)
     start = 1000
 
-    found = list(chunk_jsons(Chunk(start, start + len(data), OUT, 1.0, data)))
+    chunk = Chunk(start, start + len(data), OUT, 1.0, data)
+
+    objects = list(chunk_objects(chunk))
+
+    found = [(end, b"".join(said)) for end, _, said in objects]
+    assert [size for _, size, _ in objects] == [len(said) for _, said in found]
 
     values = [json.loads(said) for _, said in found]
     assert all(len(said) <= OBJECT_BYTES for _, said in found)
@@ -104,6 +109,30 @@ def test_carry_beside_gap():
     found = Carry().feed(log.chunks)
 
     assert [chunk.data for chunk in found] == [b"a", b"\xe2", b"", b"b"]
+
+
+def test_one_moment():
+    """What lies together in one channel and came within a moment is one chunk, with the first's time."""
+    late = 10.05 + MERGE_SECONDS
+    chunks = [
+        Chunk(0, 1, OUT, 10.0, b"a"),
+        Chunk(1, 2, OUT, 10.01, b"b"),
+        Chunk(2, 3, OUT, 10.09, b"c"),
+        Chunk(3, 4, OUT, late, b"d"),
+        Chunk(4, 5, ERR, late, b"e"),
+        Chunk(5, 6, OUT, late, b"f"),
+        Chunk(8, 9, OUT, late, b"g"),
+        Chunk(9, 10, OUT, 0.0, b"h"),
+    ]
+
+    assert Carry().feed(chunks, final=True) == [Chunk(0, 3, OUT, 10.0, b"abc"), *chunks[3:]]
+
+
+def test_gaps_stay_apart():
+    """Two gaps that touch are two."""
+    chunks = [Chunk(0, 5, Channel.GAP, 0.0, b""), Chunk(5, 9, Channel.GAP, 0.0, b"")]
+
+    assert Carry().feed(chunks) == chunks
 
 
 @PROPERTY

@@ -3,7 +3,8 @@
 import pytest
 
 from runcast.errors import NotAcceptable, UsageError
-from runcast.wire.formats import Format, headers, negotiate
+from runcast.model import Outcome, Reason
+from runcast.wire.formats import TRAILERS, Format, headers, negotiate, outcome_fields
 
 CHROMIUM = (
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
@@ -114,6 +115,7 @@ def test_websocket():
         (Format.NDJSON, "application/x-ndjson"),
         (Format.POLL, "application/json"),
         (Format.HTML, "text/html; charset=utf-8"),
+        (Format.ASCIICAST, "application/x-asciicast"),
     ],
 )
 def test_headers(form: Format, content_type: str):
@@ -138,3 +140,14 @@ def test_headers(form: Format, content_type: str):
 def test_websocket_headers():
     """The server of a WebSocket writes its own headers."""
     assert headers(Format.WS, live=True) == []
+
+
+def test_outcome_fields():
+    """The fields behind a reply are one line of ASCII each, whatever a message says."""
+    found = outcome_fields(Outcome(Reason.FAILED_TO_START, 127, message="no \u20ac\r\nX-Evil: 1" + "x" * 999))
+
+    assert list(found) == list(TRAILERS)
+    assert found["Runcast-Exit-Status"] == "127"
+    assert found["Runcast-Outcome"].startswith("failed to start (no ???X-Evil: 1")
+    assert len(found["Runcast-Outcome"]) == 200
+    assert outcome_fields(None) == {}

@@ -30,6 +30,9 @@ PROGRESS = {"done": 1, "total": 4, "text": "linking"}
 OUTCOME = Outcome(Reason.EXITED, 0, ended_at=TIME + 3)
 
 
+EXAMPLE_FORMS = [Format.TEXT, Format.SSE, Format.SSE_JSON, Format.NDJSON, Format.ASCIICAST]
+
+
 def say_all(made: Encoder) -> list[bytes]:
     """Return what an encoder says of the example's run: hello, output, progress, exit."""
     return [
@@ -40,15 +43,16 @@ def say_all(made: Encoder) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("form", [Format.TEXT, Format.SSE, Format.SSE_JSON, Format.NDJSON])
+@pytest.mark.parametrize("form", EXAMPLE_FORMS)
 def test_examples(form: Format):
     """Each form's example is what its encoder says."""
-    hello, output, progress, exit_ = say_all(encoder(form, RUN, end=True))
+    hello, output, progress, exit_ = say_all(encoder(form, RUN, end=True, began=TIME - 0.25))
     expected = {
         Format.SSE_JSON: output.rstrip(b"\n") + b"\n",
         Format.NDJSON: hello + output + progress,
         Format.SSE: (hello + output + progress + exit_).removesuffix(b"\n"),
         Format.TEXT: output + exit_,
+        Format.ASCIICAST: hello + output + exit_,
     }
 
     assert expected[form] in EXAMPLES

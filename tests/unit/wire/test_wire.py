@@ -10,7 +10,7 @@ from runcast.model import Outcome, Reason, State
 from runcast.wire import Encoder, Format, Place, encoder
 from tests.unit.wire.logs import ERR, OUT, RUN, Pieces
 
-ALIVE = [Format.TEXT, Format.SSE, Format.SSE_JSON, Format.NDJSON, Format.WS]
+ALIVE = [Format.TEXT, Format.SSE, Format.SSE_JSON, Format.NDJSON, Format.WS, Format.ASCIICAST]
 
 
 @pytest.mark.parametrize("form", ALIVE)

@@ -1,0 +1,72 @@
+"""Durable Streams, live: the token that lets caches answer many readers at once, and the events.
+
+The cursor is a number of twenty-second spans. A reader sends back the one it got, so that whoever
+waits at one offset asks for one URL; it only ever grows, so that no cache can answer the same
+reader twice with the same stale reply.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from base64 import b64encode
+
+from runcast import utf8
+from runcast.model import format_offset
+from runcast.wire.durable_json import array_of
+from runcast.wire.jsons import compact
+
+__all__ = ["control_event", "cursor_after", "data_event", "sayable"]
+
+_EPOCH = 1_728_432_000  # 2024-10-09T00:00:00Z
+_SPAN = 20  # seconds
+_JITTER = 3600  # seconds, at most, by which a cursor that is ahead goes further ahead
+_DIGITS = 15  # of a cursor that is taken seriously
+_LINE_ENDS = re.compile(rb"\r\n|\r|\n")
+
+
+def cursor_after(given: str | None, now: float) -> int:
+    """Return the cursor of a reply.
+
+    Args:
+        given: what the request sent back, if anything.
+        now: seconds since the epoch.
+    """
+    current = int(now - _EPOCH) // _SPAN
+    if given is None or not (given.isascii() and given.isdigit()) or len(given) > _DIGITS:
+        return current
+    if int(given) < current:
+        return current
+    return int(given) + max(1, random.randint(1, _JITTER) // _SPAN)
+
+
+def sayable(data: bytes, content_type: str, *, final: bool) -> int:
+    """Return how much of `data` an event may hold: text is not cut within a character."""
+    if not content_type.startswith("text/") or final:
+        return len(data)
+    return utf8.cut(data)
+
+
+def data_event(data: bytes, content_type: str) -> bytes:
+    """Return bytes of the log as an event, as the media type of the stream has it."""
+    if content_type == "application/json":
+        said = array_of(data)
+    elif content_type.startswith("text/"):
+        # What is no UTF-8 cannot be said in an event; a line end of any kind ends a line of data.
+        text = data if data.isascii() else data.decode(errors="replace").encode()
+        said = b"\ndata:".join(_LINE_ENDS.split(text))
+    else:
+        said = b64encode(data)
+    return b"event: data\ndata:%b\n\n" % said
+
+
+def control_event(offset: int, cursor: int, *, up_to_date: bool, closed: bool) -> bytes:
+    """Return the event that says how far its reader is now."""
+    value: dict[str, object] = {"streamNextOffset": format_offset(offset)}
+    if closed:
+        value["streamClosed"] = True
+    else:
+        value["streamCursor"] = str(cursor)
+        if up_to_date:
+            value["upToDate"] = True
+    return b"event: control\ndata:%b\n\n" % compact(value)

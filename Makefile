@@ -16,6 +16,7 @@ LOCK := requirements-dev.lock
 # Named after the checkout: a copied or moved .venv still points to the old place and is made anew.
 STAMP := $(VENV)/installed$(subst /,-,$(CURDIR))
 UV := .venv-lock/bin/uv
+SUITE := tests/conformance/node_modules/.installed
 APART := slow or fault or browser
 
 .PHONY: help
@@ -40,12 +41,21 @@ serve: $(STAMP) ## Serve the example commands on 127.0.0.1:8765 (SERVE_ARGS="--p
 
 .PHONY: test-programs
 test-programs:
-	@scripts/test-programs curl chromium nginx=nginx-light
+	@scripts/test-programs curl chromium nginx=nginx-light strace node=nodejs npm
 
 .PHONY: test
-test: $(STAMP) test-programs ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
+test: $(STAMP) test-programs $(SUITE) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
 	@$(RUN) pytest -q -m "not ($(APART))" $(PYTEST_ARGS) || test $$? -eq 5 # 5: none selected
 	@$(RUN) pytest -q -m "$(APART)" $(PYTEST_ARGS) || test $$? -eq 5
+
+.PHONY: conformance
+conformance: $(STAMP) $(SUITE) ## Run the conformance suite of Durable Streams (PYTEST_ARGS="-k memory")
+	@$(RUN) pytest -q tests/conformance $(PYTEST_ARGS)
+
+$(SUITE): tests/conformance/package.json tests/conformance/package-lock.json | test-programs
+	@echo "Installing the conformance suite"
+	@npm ci --prefix tests/conformance --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 .PHONY: lint
 lint: $(STAMP) ## Check style, format, types and spelling
@@ -83,6 +93,6 @@ $(UV):
 
 .PHONY: clean
 clean: ## Remove everything that make, the tests and the build made
-	@rm -rf .venv .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@rm -rf .venv .venv-lock tests/conformance/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	@rm -f .coverage .coverage.*
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -72,3 +72,14 @@ def runcast_asgi() -> Any:
             await api(scope, receive, send)
 
     return app
+
+
+def flask_runs() -> Any:
+    """Return a Flask application with ours mounted in it."""
+    from flask import Flask
+
+    from runcast.web.flask import Runcast
+
+    app = Flask(__name__)
+    Runcast(app)
+    return app

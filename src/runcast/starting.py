@@ -70,6 +70,8 @@ class Start(NamedTuple):
         asked = self._asked(run_id, kind, command)
         path, new = f"{store}/{run_id}", f"{store}/.new-{run_id}"
         taken: str | None = None
+        if self.key is not None and (other := _holder(store, self.key, asked)) is not None:
+            return other
         try:
             if command is not None:
                 command = [*command, path] if call else command
@@ -266,27 +268,47 @@ def _take_key(store: str, key: str, new: str, asked: Mapping[str, Any]) -> tuple
             return link, None
         except FileExistsError:
             pass
-        try:
-            with open(link, "rb") as file:
-                other = json.loads(file.read())
-        except (FileNotFoundError, ValueError):
+        holder = _holder(store, key, asked)
+        if holder is not None:
+            return None, holder
+        other = _named(link)
+        if other is None:
             continue
         path = f"{store}/{other['id']}"
-        if os.path.isdir(path):
-            same = ("source", "view", *(() if asked["view"] else ("name",)))
-            if asked["source"] == "command" and not asked["view"]:
-                same += ("command",)
-            if any(other.get(name) != asked[name] for name in same):
-                raise RunExists(
-                    f"the key {key[:80]!r} already names run {other['id']}, which was asked for differently: "
-                    "use another key, or remove that run"
-                )
-            return None, path
         if time.monotonic() > deadline or not os.path.isdir(f"{store}/.new-{other['id']}"):
             if not os.path.isdir(path):  # who had it died before its run began, or the run was removed
                 _unlink_same(link, other["id"])
             continue
         time.sleep(0.002)
+
+
+def _holder(store: str, key: str, asked: Mapping[str, Any]) -> str | None:
+    """Return the folder of the run that has a key, if there is one.
+
+    Raises:
+        RunExists: it was asked for differently.
+    """
+    other = _named(_link(store, key))
+    if other is None or not os.path.isdir(path := f"{store}/{other['id']}"):
+        return None
+    same = ("source", "view", *(() if asked["view"] else ("name",)))
+    if asked["source"] == "command" and not asked["view"]:
+        same += ("command",)
+    if any(other.get(name) != asked[name] for name in same):
+        raise RunExists(
+            f"the key {key[:80]!r} already names run {other['id']}, which was asked for differently: "
+            "use another key, or remove that run"
+        )
+    return path
+
+
+def _named(link: str) -> dict[str, Any] | None:
+    try:
+        with open(link, "rb") as file:
+            named: dict[str, Any] = json.loads(file.read())
+            return named
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def free_key(store: str, key: str, run_id: str) -> None:

@@ -243,7 +243,7 @@ class Store:
                 for entry in entries:
                     if is_run_id(entry.name):
                         yield entry.name
-                    elif entry.name.startswith((".new-", ".gone-", ".outcome-", ".watched-", ".progress-")):
+                    elif entry.name.startswith((".new-", ".gone-", ".outcome-", ".watched-", ".progress-", ".position-")):
                         self._sweep(entry)
         except FileNotFoundError:
             return
@@ -303,7 +303,7 @@ class Store:
         _remove_tree(gone)
         if key:
             free_key(self.path, key, found.id)
-        for beside in (".outcome-", ".watched-", ".progress-"):
+        for beside in (".outcome-", ".watched-", ".progress-", ".position-"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self.path}/{beside}{found.id}")
 

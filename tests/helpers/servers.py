@@ -28,9 +28,22 @@ ASGI = """
 """
 WSGI = ASGI.replace("asgi", "wsgi").replace("ASGI", "WSGI")
 
+_GUNICORN = "gunicorn --workers {workers} --bind 127.0.0.1:{port} {app}:app"
 COMMANDS = {
     "uvicorn": "uvicorn --log-level warning --port {port} {app}:app",
-    "gunicorn": "gunicorn -k gthread --threads 40 --workers {workers} --bind 127.0.0.1:{port} {app}:app",
+    "gunicorn": f"{_GUNICORN} -k gthread --threads 40",
+    # Longer than the 2 s after which gunicorn closes, and a client that is busy then fails.
+    "gunicorn-kept": f"{_GUNICORN} -k gthread --threads 40 --keep-alive 60",
+    "gunicorn-sync": f"{_GUNICORN} -k sync",
+    "gunicorn-gevent": f"{_GUNICORN} -k gevent",
+    "gunicorn-asgi": f"{_GUNICORN} -k asgi",
+    "hypercorn": "hypercorn --bind 127.0.0.1:{port} {app}:app",
+    "daphne": "daphne -b 127.0.0.1 -p {port} {app}:app",
+    "waitress": "waitress --threads 20 --listen 127.0.0.1:{port} {app}:app",
+    "cheroot": "cheroot --bind 127.0.0.1:{port} {app}:app",
+    "werkzeug": "flask --app {app} run --port {port}",
+    "runserver": "{app} runserver --noreload 127.0.0.1:{port}",  # the application's own main
+    "itself": "{app} {port}",
 }
 
 

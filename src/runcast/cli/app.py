@@ -16,6 +16,7 @@ import click
 from runcast._version import __version__
 from runcast.cli import exit_codes
 from runcast.cli.terminal import STDOUT, OutputClosed, OutputFailed, keep_standard_fds, tell
+from runcast.cli.where import Where
 from runcast.errors import RuncastError
 
 __all__ = ["VERBS", "app", "call"]
@@ -56,9 +57,14 @@ class _Verbs(click.Group):
     metavar="DIR|URL",
     help="Where the runs are: a folder, or file:FOLDER. [default: $RUNCAST_STORE, else the state folder]",
 )
+@click.option(
+    "--server",
+    metavar="URL",
+    help="The runs of the server at this address, which `runcast serve` prints. [default: $RUNCAST_SERVER]",
+)
 @click.version_option(__version__, prog_name="runcast", message="%(prog)s %(version)s")
 @click.pass_context
-def app(ctx: click.Context, store: str | None) -> None:
+def app(ctx: click.Context, store: str | None, server: str | None) -> None:
     """Run anything, watch it live from anywhere.
 
     A run goes on when this terminal closes; its output is kept, and any number of people and
@@ -70,11 +76,12 @@ def app(ctx: click.Context, store: str | None) -> None:
       runcast run --detach -- make  start, print the id
       runcast follow last           watch the newest run, from another terminal
       runcast ls                    what runs, what ran, and how it ended
+      runcast run --server URL -- make  start on another machine, watch here
 
     ID is the id of a run, a part from its beginning or end that no other has, or `last`: the
     newest run.
     """
-    ctx.obj = store
+    ctx.obj = Where(store, server)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(exit_codes.ERROR)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -18,9 +17,9 @@ from types import FrameType, TracebackType
 from runcast.cli import exit_codes
 from runcast.cli.runs import tell_outcome
 from runcast.cli.terminal import Output, OutputClosed, OutputFailed, tell
-from runcast.errors import RuncastError, RunFinished
+from runcast.cli.where import AnyRun
+from runcast.errors import RuncastError, RunFinished, ServerUnreachable
 from runcast.model import CHUNK_BYTES
-from runcast.run import Run
 
 __all__ = ["Attendance", "forward_stdin"]
 
@@ -40,14 +39,14 @@ class Attendance:
     """Takes the signals from before the start of a run (`with`) until its end (`stay`).
 
     Args:
-        where: the store as the user named it, for telling how to come back.
+        option: what names the place of the run on a command line, for telling how to come back.
         safe: leave out of the output what a terminal would obey.
     """
 
-    def __init__(self, where: str | None, *, safe: bool = False) -> None:
-        self._where = where
+    def __init__(self, option: str, *, safe: bool = False) -> None:
+        self._option = option
         self._safe = safe
-        self._run: Run | None = None  # while it may be acted upon
+        self._run: AnyRun | None = None  # while it may be acted upon
         self._interrupts = 0
         self._acted = 0
         self._leave: int | None = None
@@ -68,7 +67,7 @@ class Attendance:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave
 
-    def stay(self, run: Run) -> int:
+    def stay(self, run: AnyRun) -> int:
         """Show the output of the run until there is no more; return what to exit with."""
         self._run = run
         try:
@@ -90,11 +89,15 @@ class Attendance:
             self._run = None
             tell(f"{error}; run {run.id} goes on; {self._hint(run)}")
             return exit_codes.ERROR
+        except ServerUnreachable as error:
+            self._run = None
+            tell(f"{error}; {self._hint(run)}")
+            return exit_codes.ERROR
         outcome = run.wait(check=False)
         tell_outcome(run, outcome)
         return exit_codes.INTERRUPTED if self._interrupts else exit_codes.of_outcome(outcome)
 
-    def _abandon(self, run: Run) -> int:
+    def _abandon(self, run: AnyRun) -> int:
         """Stop the run as a pipeline stops whose reader left."""
         with contextlib.suppress(RunFinished):
             run.stop(grace=GRACE)
@@ -102,9 +105,8 @@ class Attendance:
             run.wait(check=False)
         return exit_codes.BROKEN_PIPE
 
-    def _hint(self, run: Run) -> str:
-        store = f"--store {shlex.quote(self._where)} " if self._where else ""
-        return f"`runcast {store}follow {run.id}` follows it"
+    def _hint(self, run: AnyRun) -> str:
+        return f"`runcast {self._option}follow {run.id}` follows it"
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         self._interrupts += 1
@@ -130,7 +132,7 @@ class Attendance:
         threading.Thread(target=self._end, args=(self._run, self._interrupts), daemon=True).start()
 
     @staticmethod
-    def _end(run: Run, interrupts: int) -> None:
+    def _end(run: AnyRun, interrupts: int) -> None:
         try:
             if interrupts == 1:
                 run.stop(grace=GRACE, signal=signal.SIGINT)  # what the terminal would have sent it
@@ -142,14 +144,24 @@ class Attendance:
             tell(str(error))
 
 
-def forward_stdin(run: Run) -> None:
-    """Send the run what is typed here, from a thread, until either side has enough."""
-    threading.Thread(target=_forward, args=(run,), daemon=True).start()
+def forward_stdin(run: AnyRun, *, wait: bool = False) -> None:
+    """Send the run what is typed here, from a thread, until either side has enough.
+
+    With `wait` it returns then, for somebody who will not stay.
+    """
+    thread = threading.Thread(target=_forward, args=(run,), daemon=True)
+    thread.start()
+    if wait:
+        thread.join()
 
 
-def _forward(run: Run) -> None:
+def _forward(run: AnyRun) -> None:
     data = b"begin"
-    with contextlib.suppress(OSError, RuncastError):  # the terminal is gone; the run reads no more
+    try:
         while data:
             data = os.read(0, CHUNK_BYTES)
             run.send(data, eof=not data)
+    except (OSError, RunFinished):  # the terminal is gone; the run reads no more
+        pass
+    except RuncastError as error:
+        tell(f"the run gets no more of the input: {error}")

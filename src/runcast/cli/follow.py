@@ -7,7 +7,7 @@ import click
 from runcast.cli import exit_codes
 from runcast.cli.runs import find, place_options, tell_outcome, the_place
 from runcast.cli.terminal import Output
-from runcast.store import Store
+from runcast.cli.where import Where, at_server
 
 __all__ = ["command"]
 
@@ -16,9 +16,10 @@ __all__ = ["command"]
 @click.argument("run_id", metavar="ID")
 @place_options
 @click.option("--exit-status", is_flag=True, help="Exit with the run's exit status; otherwise with 0.")
+@at_server
 @click.pass_obj
 def command(
-    where: str | None,
+    where: Where,
     /,
     run_id: str,
     channels: tuple[str, ...],
@@ -36,8 +37,8 @@ def command(
       runcast follow --tail 10 --exit-status b7sqj
       runcast follow --offset now last
     """
-    run = find(Store.open(where), run_id)
-    place = the_place(run.open_log(), asked)
+    run = find(where.open(), run_id)
+    place = the_place(run, asked)
     output = Output(safe=safe)
     for chunk in run.follow(channel=channels or None, **place):
         if chunk is not None:

@@ -1,8 +1,7 @@
-"""`runcast ls`: the runs of a store, newest first."""
+"""`runcast ls`: the runs, newest first."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
@@ -12,10 +11,9 @@ from collections.abc import Iterator
 import click
 
 from runcast.cli.terminal import STDOUT, printable, say, tell
+from runcast.cli.where import AnyRun, Runs, Where, at_server
 from runcast.ids import time_of
 from runcast.model import Outcome, Reason, signal_name
-from runcast.run import Run
-from runcast.store import Store
 
 __all__ = ["command"]
 
@@ -36,8 +34,9 @@ _HEAD = ("ID", "STATE", "STARTED", "TOOK", "SIZE", "COMMAND")
 )
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@at_server
 @click.pass_obj
-def command(where: str | None, limit: int, everything: bool, as_json: bool) -> None:
+def command(where: Where, limit: int, everything: bool, as_json: bool) -> None:
     """List the runs, newest first: how they stand, or how they ended.
 
     A run whose output was cut by its cap, or could not all be written, says so.
@@ -47,33 +46,23 @@ def command(where: str | None, limit: int, everything: bool, as_json: bool) -> N
       runcast ls
       runcast ls --all --json | jq -r 'select(.outcome.ok == false) | .id'
     """
-    store = Store.open(where)
-    runs = store.list(None if everything else limit)
+    runs = where.open()
+    chosen = runs.list(None if everything else limit)
     if as_json:
-        for run in runs:
-            with _vanishing(run):
+        for run in chosen:
+            with runs.reading(run):
                 say(json.dumps(run.to_json()))
         return
-    rows = [row for run in runs for row in _row(run)]
+    rows = [row for run in chosen for row in _row(runs, run)]
     if not rows:
-        tell(f"no runs in the store {store.path}")
+        tell(f"no runs in {runs.said}")
         return
     for line in _table(rows):
         say(line)
 
 
-@contextlib.contextmanager
-def _vanishing(run: Run) -> Iterator[None]:
-    """Pass over a run that was removed meanwhile; tell of one whose files are damaged, and go on."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if os.path.isdir(run.directory.path):
-            tell(f"run {run.id} cannot be read: {error}")
-
-
-def _row(run: Run) -> list[tuple[str, ...]]:
-    with _vanishing(run):
+def _row(runs: Runs, run: AnyRun) -> list[tuple[str, ...]]:
+    with runs.reading(run):
         outcome, started = run.outcome, run.started_at
         state = run.state if outcome is None else _ending(outcome)
         outcome = outcome or run.outcome  # asking for the state settles a run that is lost
@@ -99,7 +88,7 @@ def _ending(outcome: Outcome) -> str:
     return said
 
 
-def _title(run: Run) -> str:
+def _title(run: AnyRun) -> str:
     """Return the command, behind the name if it was given one."""
     argv = run.command
     text = shlex.join(argv)

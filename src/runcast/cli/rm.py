@@ -10,9 +10,8 @@ from runcast.cli import exit_codes
 from runcast.cli.runs import find_all
 from runcast.cli.stop import GRACE
 from runcast.cli.terminal import tell
+from runcast.cli.where import AnyRun, Where, at_server
 from runcast.errors import RunActive, RuncastError, RunNotFound
-from runcast.run import Run
-from runcast.store import Store
 
 __all__ = ["command"]
 
@@ -21,8 +20,9 @@ __all__ = ["command"]
 @click.argument("ids", metavar="ID...", nargs=-1)
 @click.option("--all-finished", is_flag=True, help="All that are over.")
 @click.option("--force", is_flag=True, help="Stop those that go on first.")
+@at_server
 @click.pass_obj
-def command(where: str | None, ids: tuple[str, ...], all_finished: bool, force: bool) -> int:
+def command(where: Where, ids: tuple[str, ...], all_finished: bool, force: bool) -> int:
     """Remove finished runs and their logs, for good. One that goes on is refused.
 
     \b
@@ -33,14 +33,14 @@ def command(where: str | None, ids: tuple[str, ...], all_finished: bool, force: 
     """
     if bool(ids) is all_finished:
         raise click.UsageError("expected the ids of runs, or --all-finished" + ", got both" * all_finished)
-    store = Store.open(where)
+    there = where.open()
     if all_finished:
-        for run in store.list():
+        for run in there.list():
             with contextlib.suppress(RunActive, RunNotFound):  # goes on, or somebody else removed it
-                store.remove(run)
+                there.remove(run)
         return exit_codes.OK
     status = exit_codes.OK
-    runs = find_all(store, ids)
+    runs = find_all(there, ids)
     for run in runs if force else ():
         with contextlib.suppress(RuncastError):  # over already; or removing it will say why not
             run.stop(grace=GRACE)
@@ -48,13 +48,13 @@ def command(where: str | None, ids: tuple[str, ...], all_finished: bool, force: 
         try:
             if force:
                 _until_closed(run)
-            store.remove(run)
+            there.remove(run)
         except RuncastError as error:
             tell(str(error))
             status = error.exit_code
     return status
 
 
-def _until_closed(run: Run) -> None:
+def _until_closed(run: AnyRun) -> None:
     for _chunk in run.follow(offset=run.tail_offset):
         pass

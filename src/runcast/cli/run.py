@@ -12,13 +12,11 @@ from runcast.cli.attend import Attendance, forward_stdin
 from runcast.cli.runs import tell_outcome
 from runcast.cli.terminal import say, tell
 from runcast.cli.values import DURATION, SIZE, VARIABLE
+from runcast.cli.where import AnyRun, Where, at_server
 from runcast.errors import CommandRefused, UsageError
 from runcast.log import CAP_BYTES
 from runcast.model import Reason
-from runcast.run import Run
-from runcast.server.registry import servers
 from runcast.sources.command import Command, shell_syntax
-from runcast.store import Store
 
 __all__ = ["command"]
 
@@ -49,9 +47,10 @@ __all__ = ["command"]
     help="Keep so much output, head and tail: 64M, 1G, none. [default: 1G]",
 )
 @click.option("--safe", is_flag=True, help="Leave out escape sequences and control codes.")
+@at_server
 @click.pass_obj
 def command(
-    where: str | None,
+    where: Where,
     words: tuple[str, ...],
     detach: bool,
     shell: bool,
@@ -77,36 +76,43 @@ def command(
       runcast run --timeout 10m --name nightly -- ./backup.sh --all
       runcast run --shell 'make 2>&1 | grep -i error'
       runcast run -i -- sort < names.txt
+      runcast run --server http://laptop:8765/ -- make
+
+    With --server the command runs there, if the server allows any (`runcast serve
+    --allow-any-command`); a single word that names one of its commands starts that. Folders, files
+    and variables are those of the server.
     """
     asked = _command(words, shell=shell)
-    forward = stdin and os.isatty(0)
-    if forward and detach:
+    if stdin and detach and os.isatty(0):
         raise click.UsageError("expected a file or a pipe as stdin with --detach, got a terminal")
-    store = Store.open(where)
-    with Attendance(where, safe=safe) as attendance:
-        run = store.start(
-            asked,
-            shell=shell,
-            cwd=cwd,
-            env=dict(env),
-            stdin=("pipe" if forward else 0) if stdin else None,
-            name=name,
-            timeout=timeout,
-            idle_timeout=idle_timeout,
-            cap=cap,
-        )
-        for url in servers(store.path)[:1]:
-            tell(f"watch it at {url.rstrip('/')}/runs/{run.id}")
+    runs = where.open()
+    forward = stdin and runs.forwards()
+    options = {
+        "shell": shell,
+        "cwd": cwd,
+        "env": dict(env),
+        "name": name,
+        "timeout": timeout,
+        "idle_timeout": idle_timeout,
+        "cap": cap,
+    }
+    with Attendance(runs.option, safe=safe) as attendance:
+        run = runs.start(asked, stdin, options)
+        if link := runs.link(run):
+            tell(f"watch it at {link}")
         if detach:
             say(run.id)
-            return _settle(run)
+            runs.started(run)
+            if forward:
+                forward_stdin(run, wait=True)
+            return _failure(run)
         if forward:
             forward_stdin(run)
         return attendance.stay(run)
 
 
-def _settle(run: Run) -> int:
-    """Wait until the command is started, some milliseconds, and tell if it cannot be."""
+def _failure(run: AnyRun) -> int:
+    """Tell if the command could not be started."""
     outcome = run.outcome if run.pid is None else None
     if outcome is None or outcome.reason is not Reason.FAILED_TO_START:
         return exit_codes.OK

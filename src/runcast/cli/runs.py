@@ -12,11 +12,10 @@ import click
 
 from runcast.cli.terminal import tell
 from runcast.cli.values import SINCE
+from runcast.cli.where import AnyRun, Runs
 from runcast.errors import RunNotFound
-from runcast.log import FileLog
 from runcast.model import Channel, Outcome, Reason, parse_offset
-from runcast.run import Place, Run, RunBase
-from runcast.store import Store
+from runcast.run_base import Place
 
 __all__ = ["find", "find_all", "place_options", "tell_outcome", "the_place"]
 
@@ -27,23 +26,23 @@ _SPELLED = {"tail_bytes": "--bytes"}
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def find(store: Store, run_id: str) -> Run:
+def find(runs: Runs, run_id: str) -> AnyRun:
     """Return the run that an argument names.
 
     Raises:
         RunNotFound: there is none.
     """
     if run_id != LAST:
-        return store.get(run_id)
-    newest = next(store.list(1), None)
+        return runs.get(run_id)
+    newest = next(runs.list(1), None)
     if newest is None:
-        raise RunNotFound(LAST, f"the store {store.path}, which is empty")
+        raise RunNotFound(LAST, f"{runs.said}, which is empty")
     return newest
 
 
-def find_all(store: Store, ids: tuple[str, ...]) -> list[Run]:
+def find_all(runs: Runs, ids: tuple[str, ...]) -> list[AnyRun]:
     """Return the runs that arguments name, each once; all of them, or an error before anything is done."""
-    found = {run.id: run for run in (find(store, run_id) for run_id in ids)}
+    found = {run.id: run for run in (find(runs, run_id) for run_id in ids)}
     return list(found.values())
 
 
@@ -87,11 +86,11 @@ def place_options(function: Function) -> Function:
     return function
 
 
-def the_place(log: FileLog, asked: dict[str, object]) -> Place:
+def the_place(run: AnyRun, asked: dict[str, object]) -> Place:
     """Return the place that the options name; none is the start.
 
     Raises:
-        BadOffset, OffsetBeyondTail: `--offset` names no place in this log.
+        BadOffset, OffsetBeyondTail: `--offset` names no place in the run's log.
     """
     given = [name for name in _OPTIONS if asked[name] is not None]
     if len(given) > 1:
@@ -99,11 +98,11 @@ def the_place(log: FileLog, asked: dict[str, object]) -> Place:
         raise click.UsageError(f"expected one place to begin, got {spelled}: choose one of them")
     place = {name: asked[name] for name in given}
     if "offset" in place:
-        place["offset"] = parse_offset(str(place["offset"]), log.tail_offset)
+        place["offset"] = parse_offset(str(place["offset"]), run.tail_offset)
     return cast(Place, place)
 
 
-def tell_outcome(run: RunBase, outcome: Outcome) -> None:
+def tell_outcome(run: AnyRun, outcome: Outcome) -> None:
     """Tell on stderr what the exit code alone does not."""
     if outcome.reason is Reason.FAILED_TO_START:
         tell(outcome.message)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import shlex
+from functools import partial
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 import click
 
 from runcast.cli import exit_codes
 from runcast.cli.terminal import OutputClosed, say, tell
+from runcast.cli.where import Where
 
 __all__ = ["command"]
 
@@ -49,7 +54,7 @@ _NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 )
 @click.pass_obj
 def command(
-    where: str | None,
+    where: Where,
     host: str,
     port: int,
     store: str | None,
@@ -63,7 +68,8 @@ def command(
     """Serve the runs of a store: a page for browsers, text for curl, events for programs.
 
     The first line on stdout is the address to open; it ends with the token, without which nobody
-    gets in. Started from the web is only what a file names, unless you allow more:
+    gets in. The last is what to type on another machine, where it can start anything here. Started
+    from the web is only what a file names, unless you allow more:
 
     \b
       [commands.build]
@@ -83,12 +89,14 @@ def command(
         if not _installed(package):
             tell(f"expected the server's packages, {package} is not installed: pip install 'runcast[server]'")
             return exit_codes.ERROR
+    if where.server is not None:
+        raise click.UsageError("expected a store to serve, got --server: it names another server")
     from runcast.server.serve import Options, serve
 
     options = Options(
         host=host,
         port=port,
-        store=store if store is not None else where,
+        store=store if store is not None else where.store,
         config=config,
         token=token,
         auth=not no_auth,
@@ -96,7 +104,8 @@ def command(
         allow_any_command=allow_any_command,
         log_requests=log_requests,
     )
-    serve(options, _announce)
+    announce = partial(_announce, what="COMMAND" if allow_any_command else "NAME" if config else None)
+    serve(options, announce)
     return exit_codes.OK
 
 
@@ -107,7 +116,22 @@ def _installed(package: str) -> bool:
         return False
 
 
-def _announce(urls: list[str]) -> None:
+def _announce(urls: list[str], what: str | None) -> None:
     with contextlib.suppress(OutputClosed):  # a server goes on without anybody who reads its first line
         for url in urls:
             say(url)
+        if what is not None:
+            say(f"runcast run --server {shlex.quote(_for_others(urls))} -- {what}")
+
+
+def _for_others(urls: list[str]) -> str:
+    """Return the URL that other machines reach most surely: an address needs nobody who knows names."""
+    addresses = [url for url in urls if _is_address(urlsplit(url).hostname or "")]
+    return next(iter(addresses), urls[-1] if len(urls) > 1 else urls[0])
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

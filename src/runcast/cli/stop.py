@@ -10,9 +10,8 @@ from runcast.cli import exit_codes
 from runcast.cli.runs import find_all
 from runcast.cli.terminal import tell
 from runcast.cli.values import DURATION, SIGNAL
+from runcast.cli.where import AnyRun, Where, at_server
 from runcast.errors import RuncastError
-from runcast.run import Run
-from runcast.store import Store
 
 __all__ = ["GRACE", "command", "stop_all"]
 
@@ -33,8 +32,9 @@ GRACE = 5.0  # seconds; as Run.stop has it
     help="Ask with this. [default: TERM]",
 )
 @click.option("--no-wait", is_flag=True, help="Do not wait until it is over.")
+@at_server
 @click.pass_obj
-def command(where: str | None, ids: tuple[str, ...], grace: float, number: int, no_wait: bool) -> int:
+def command(where: Where, ids: tuple[str, ...], grace: float, number: int, no_wait: bool) -> int:
     """Ask runs to end, with a signal; kill all that is left of them after a grace.
 
     \b
@@ -42,10 +42,10 @@ def command(where: str | None, ids: tuple[str, ...], grace: float, number: int, 
       runcast stop last
       runcast stop --signal INT --grace 30s b7sqj x14jh
     """
-    return stop_all(find_all(Store.open(where), ids), grace, number, wait=not no_wait)
+    return stop_all(find_all(where.open(), ids), grace, number, wait=not no_wait)
 
 
-def stop_all(runs: list[Run], grace: float, number: int, *, wait: bool) -> int:
+def stop_all(runs: list[AnyRun], grace: float, number: int, *, wait: bool) -> int:
     """Stop runs at the same time; tell which could not be, and return the exit code."""
     status = exit_codes.OK
     asked = []

@@ -10,8 +10,8 @@ from runcast.cli import exit_codes
 from runcast.cli.runs import find_all
 from runcast.cli.terminal import tell
 from runcast.cli.values import DURATION
+from runcast.cli.where import Where, at_server
 from runcast.errors import WaitTimeout
-from runcast.store import Store
 
 __all__ = ["command"]
 
@@ -21,8 +21,9 @@ __all__ = ["command"]
 @click.option(
     "--timeout", type=DURATION, metavar="DURATION", help="Wait so long at most; then exit with 124."
 )
+@at_server
 @click.pass_obj
-def command(where: str | None, ids: tuple[str, ...], timeout: float | None) -> int:
+def command(where: Where, ids: tuple[str, ...], timeout: float | None) -> int:
     """Wait until runs are over. Print nothing, and exit with the exit status of the last that failed.
 
     \b
@@ -30,7 +31,7 @@ def command(where: str | None, ids: tuple[str, ...], timeout: float | None) -> i
       runcast wait last && echo done
       runcast wait --timeout 10m b7sqj x14jh
     """
-    runs = find_all(Store.open(where), ids)
+    runs = find_all(where.open(), ids)
     deadline = None if timeout is None else time.monotonic() + timeout
     status = exit_codes.OK
     for run in runs:

@@ -1,8 +1,8 @@
 """What makes threads and jobs print to the run that started them.
 
-Tasks copy their context by themselves. A thread begins with an empty one, and an executor's thread
-lives on when the run that made the executor need it is over: so it is born outside all runs, and
-each job brings its own. Must not know streams.
+Tasks copy their context by themselves. A thread (or a greenlet) begins with an empty one, and an
+executor's thread lives on when the run that made the executor need it is over: so it is born
+outside all runs, and each job brings its own. Must not know streams.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import Any, Protocol
 
 from runcast.model import Channel
@@ -56,6 +56,9 @@ def install() -> None:
         _seen.add(pool.ThreadPool)
         for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
             _replace(pool.ThreadPool, name, _submitting)
+    gevent = sys.modules.get("gevent")
+    if gevent is not None and hasattr(gevent, "Greenlet"):
+        gevent.Greenlet.add_spawn_callback(_spawned)  # a set: once is enough, twice is no harm
 
 
 def uninstall() -> None:
@@ -68,6 +71,18 @@ def uninstall() -> None:
             else:
                 setattr(owner, name, own)
     _seen.clear()
+    gevent = sys.modules.get("gevent")
+    if gevent is not None and hasattr(gevent, "Greenlet"):
+        gevent.Greenlet.remove_spawn_callback(_spawned)
+
+
+def _spawned(greenlet: Any) -> None:
+    """Have a greenlet of gevent begin in the run that it was spawned in; by itself it begins in none."""
+    sink = current.get()
+    if sink is not None and not greenlet.dead:
+        context = greenlet.gr_context or Context()
+        context.run(current.set, sink)
+        greenlet.gr_context = context
 
 
 def _replace(owner: type, name: str, wrap: Callable[[Any], Any]) -> None:

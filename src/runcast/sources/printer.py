@@ -133,6 +133,16 @@ class Printer:
             raise io.UnsupportedOperation("expected a run that goes on, this one's output is closed: fileno")
         return pipe.writer
 
+    def between(self, do: Callable[[], object]) -> None:
+        """Call something between two appends, as what closes the log's files for a while must be."""
+        if self._holder == get_ident():
+            raise RuntimeError(
+                "expected to be called from anywhere but an append, which would wait for itself"
+            )
+        with self._lock:
+            do()
+        self._drain()
+
     def close(self) -> None:
         """Append all that was printed, then take nothing more. A second close does nothing."""
         if self._closed:

@@ -142,10 +142,9 @@ def _getter(others: Sequence[Sink]) -> _Get:
 
 def _write_text(own: _Method, get: _Get, channel: Channel) -> _Method:
     def write(text: str, /) -> Any:
-        if get() is None:  # first, and with nothing kept: what code outside pays for our being here
-            return own(text)
         sink = get()
-        assert sink is not None
+        if sink is None:
+            return own(text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         return len(text) if sink.write(channel, text) else own(text)

@@ -6,17 +6,19 @@ Owns the table that an operator writes (`commands=` of an app, the TOML file of 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from runcast.errors import RuncastError
+from runcast.errors import RuncastError, UsageError
 from runcast.log import CAP_BYTES
 from runcast.run import Run
 from runcast.sources.command import to_argv
 from runcast.store import Store
 
-__all__ = ["CommandNotFound", "NamedCommand", "find_command"]
+__all__ = ["CommandNotFound", "Commands", "NamedCommand", "find_command", "named_commands"]
 
 
 class CommandNotFound(RuncastError, LookupError):
@@ -75,6 +77,52 @@ class NamedCommand:
             "command": to_argv(self.command, shell=self.shell),
             "params": {},
         }
+
+
+Commands = Iterable[str | list[str] | NamedCommand] | Mapping[str, Any]
+
+
+def named_commands(commands: Commands) -> dict[str, NamedCommand]:
+    """Return commands by name.
+
+    Args:
+        commands: a list of commands, each of which is its own name; or a table, name to command or
+            to a table of what `NamedCommand` has (`{"command": …, "title": …}`).
+
+    Raises:
+        UsageError, CommandRefused: one is no command; the message names it.
+    """
+    if isinstance(commands, (str, bytes)):
+        raise UsageError(f"expected commands= as a list or a table, got one string: [{commands!r}] is a list")
+    if isinstance(commands, Mapping):
+        named = [_named(name, command) for name, command in commands.items()]
+    else:
+        named = [
+            command if isinstance(command, NamedCommand) else _named(_own_name(command), command)
+            for command in commands
+        ]
+    for command in named:
+        to_argv(command.command, shell=command.shell)
+    return {command.name: command for command in named}
+
+
+def _own_name(command: Any) -> str:
+    return command if isinstance(command, str) else shlex.join(map(os.fspath, command))
+
+
+def _named(name: str, command: Any) -> NamedCommand:
+    if isinstance(command, NamedCommand):
+        return replace(command, name=name)
+    if not isinstance(command, Mapping):
+        return NamedCommand(name, command)
+    known = {one.name for one in fields(NamedCommand)} - {"name"}
+    if unknown := set(command) - known:
+        raise UsageError(
+            f"expected of the command {name!r} {', '.join(sorted(known))}, got {sorted(unknown)[0]!r}"
+        )
+    if "command" not in command:
+        raise UsageError(f'expected of the command {name!r} a "command", got none')
+    return NamedCommand(name, **command)
 
 
 def find_command(commands: Mapping[str, NamedCommand], name: str) -> NamedCommand:

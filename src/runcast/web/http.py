@@ -42,6 +42,7 @@ class Request:
         query: the raw query string.
         headers: names in lower case; of a repeated one the last.
         body: read whole.
+        scheme: http or https, as the server sees it.
     """
 
     method: str
@@ -50,6 +51,7 @@ class Request:
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    scheme: str = "http"
 
     def header(self, name: str) -> str | None:
         """Return a header by its lower-case name."""

@@ -20,7 +20,8 @@ from runcast.web.commands import NamedCommand, find_command
 from runcast.web.http import Reply, Request, json_reply
 from runcast.web.logs import log_reply, problem_reply
 from runcast.web.page import asset, list_page, run_page
-from runcast.wire import parse_stop
+from runcast.web.starts import OPTIONS, start_options
+from runcast.wire import parse_signal, parse_stop
 
 __all__ = ["Authorize", "MethodNotAllowed", "NotAllowed", "Responder", "allow_all", "by_id_alone"]
 
@@ -103,6 +104,7 @@ class Responder:
                 (run, {"GET": self._show, "DELETE": self._delete}),
                 (run + "/log", {"GET": self._log}),
                 (run + "/stop", {"POST": self._stop}),
+                (run + "/signal", {"POST": self._signal}),
                 (run + "/rerun", {"POST": self._rerun}),
                 (run + "/stdin", {"POST": self._stdin}),
             )
@@ -206,11 +208,13 @@ class Responder:
     def _start(self, request: Request) -> Reply:
         self.check("start", request)
         asked = request.json()
-        if unknown := set(asked) - {"name", "command", "params", "title"}:
+        if unknown := set(asked) - {"name", "command", "params"} - OPTIONS:
             raise UsageError(f'expected "name" or "command", got {sorted(unknown)[0]!r} as well')
         if ("name" in asked) == ("command" in asked):
             raise UsageError('expected either "name" (one of /commands) or "command" in the body')
         if "name" in asked:
+            if own := sorted(OPTIONS & set(asked) - {"title"}):
+                raise UsageError(f"expected no {own[0]} with a name: the command has its own")
             if asked.get("params"):
                 raise UsageError(f"expected no params: the command {asked['name']!r} takes none")
             run = find_command(self.commands, str(asked["name"])).start(self.store)
@@ -220,7 +224,7 @@ class Responder:
                 "(its operator can allow them: --allow-any-command)"
             )
         else:
-            run = self.store.start(asked["command"])
+            run = self.store.start(asked["command"], **start_options(asked))
         return self._created(run, request)
 
     def _created(self, run: Run, request: Request) -> Reply:
@@ -247,6 +251,11 @@ class Responder:
         stop = parse_stop(asked)
         options: dict[str, Any] = {"grace": stop.grace, "signal": stop.signal}
         run.stop(**{name: value for name, value in options.items() if value is not None})
+        return json_reply(self.to_json(run, request), 202)
+
+    def _signal(self, request: Request, id: str) -> Reply:
+        run = self.find(id, "stop", request)
+        run.signal(parse_signal(request.json()))
         return json_reply(self.to_json(run, request), 202)
 
     def _rerun(self, request: Request, id: str) -> Reply:

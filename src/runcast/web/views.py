@@ -4,25 +4,36 @@ Owns when such a view starts something and when it must not: an EventSource that
 on with its run where it left off, by the id of its last event, and is told when there is nothing
 more (204, after which it stops). It resumes only what this view started itself. HEAD and
 prefetch start nothing: nobody is there to watch.
+
+A browser that navigates to the view is led to the page of its run. Where runs are mounted
+nowhere the page, its files and the run's log are found behind the view's own URL, in a
+parameter: `/build?runcast=/runs/ID`. A redirect there, too, so that a reload starts nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from runcast.errors import RuncastError, RunNotFound
 from runcast.run import Run
-from runcast.sources.command import Command
 from runcast.store import Store
 from runcast.web.http import Reply, Request
+from runcast.web.keyed import keyed_poll
 from runcast.web.logs import log_reply, problem_reply
+from runcast.web.page import with_imports_below
+from runcast.web.responder import Responder
+from runcast.wire import Format, Query, negotiate
 from runcast.wire.place import parse_event_id
 
 __all__ = ["STOP_UNWATCHED", "stream_reply"]
 
 STOP_UNWATCHED = 60.0  # seconds: longer than a reload, a tunnel or a deploy takes
 _NOTHING = Reply(204, [("Cache-Control", "no-store")])
+_BELOW = re.compile(r"(?P<own>(?:.*?&)?)runcast=(?P<path>/[^?&]*)[?&]?(?P<query>.*)", re.DOTALL)
 
 
 def _is_prefetch(request: Request) -> bool:
@@ -32,42 +43,75 @@ def _is_prefetch(request: Request) -> bool:
 
 def stream_reply(
     store: Store,
-    command: Command,
+    source: Any,
     request: Request,
     *,
+    args: tuple[Any, ...] = (),
     view: str,
     runs: str | None,
     interval: float | None = None,
     options: Mapping[str, Any],
 ) -> Reply:
-    """Return the reply of a view that streams a command.
+    """Return the reply of a view that streams a source.
 
     Args:
         store: where the run goes.
-        command: what to run.
+        source: what to run; or a run, which is shown.
         request: what came.
+        args: the source's arguments, where it is a function.
         view: names the view, the same in every process and after a restart.
         runs: URL below which runs have their pages, where that is mounted.
         interval: seconds of silence after which a visible line is given.
         options: for `Store.start`.
     """
     try:
+        if below := _BELOW.fullmatch(request.query):
+            return _below(store, request, below, view, source)
         if request.method == "HEAD":
             return Reply(200, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
         if _is_prefetch(request):
             return Reply(503, [("Cache-Control", "no-store"), ("Retry-After", "1")])
         if last := request.header("last-event-id"):
-            run = _resumable(store, last, view)
-            return log_reply(run, request, interval=interval) if run else _NOTHING
-        run = store.start(command, view=view, **options)
-        if runs is not None and "text/html" in (request.header("accept") or ""):
+            found = _resumable(store, last, view, source)
+            return log_reply(found, request, interval=interval) if found else _NOTHING
+        # Before anything is started, for it may be refused.
+        form = negotiate(request.header("accept"), Query.parse(request.parameters).format)
+        # What is shared, or not repeated behind somebody's back, is kept, as by `start`.
+        if request.method != "GET" or options.get("key") is not None:
+            options = {**options, "stop_unwatched": None}
+        runs = f"{_own_root(request)}/runs" if runs is None else runs
+        if form is Format.POLL and _goes_on(request, source, options):
+            return keyed_poll(
+                store,
+                request,
+                view,
+                runs,
+                lambda key: store.start(source, *args, view=view, **{**options, "key": key}),
+            )
+        run = source if isinstance(source, Run) else store.start(source, *args, view=view, **options)
+        if form is Format.HTML:
             return Reply(303, [("Location", f"{runs}/{run.id}"), ("Cache-Control", "no-store")])
-        return log_reply(run, request, interval=interval)
+        reply = log_reply(run, request, interval=interval)
+        # Where a client that knows no event ids finds the same again.
+        return replace(reply, headers=[*reply.headers, ("Content-Location", f"{runs}/{run.id}/log")])
     except RuncastError as error:
         return problem_reply(error)
 
 
-def _resumable(store: Store, last_event_id: str, view: str) -> Run | None:
+def _goes_on(request: Request, source: Any, options: Mapping[str, Any]) -> bool:
+    """Return whether a poll is one of many of the same URL, which keeps its place for the client."""
+    if isinstance(source, Run) or options.get("key") is not None or request.method != "GET":
+        return False
+    return not {"offset", "line", "tail", "since"} & {name for name, _ in request.parameters}
+
+
+def _shows(view: str, source: Any, run: Run) -> bool:
+    """Return whether a view started a run, or was just told to show it."""
+    given = isinstance(source, Run) and source.id == run.id
+    return given or run.request.get("view") == view
+
+
+def _resumable(store: Store, last_event_id: str, view: str, source: Any) -> Run | None:
     """Return the run that an id names, if this view started it and there is more to say."""
     parsed = parse_event_id(last_event_id)
     if parsed is None or parsed.place is None:
@@ -76,4 +120,27 @@ def _resumable(store: Store, last_event_id: str, view: str) -> Run | None:
         run = store.get(parsed.run)
     except RunNotFound:
         return None
-    return run if run.id == parsed.run and run.request.get("view") == view else None
+    return run if run.id == parsed.run and _shows(view, source, run) else None
+
+
+def _own_root(request: Request, own: str | None = None) -> str:
+    """Return the view's URL up to where a path behind it begins."""
+    if own is None:
+        own = f"{request.query}&" if request.query else ""
+    # One slash: two would name another host.
+    path = "/" + quote((request.root + request.path).lstrip("/"))
+    return f"{path}?{quote(own, safe='=&%+,;:@/?!$*()~')}runcast="
+
+
+def _below(store: Store, request: Request, below: re.Match[str], view: str, source: Any) -> Reply:
+    """Answer what is behind a view's own URL: runs that it shows, to be read, and the page's files."""
+    root = _own_root(request, below["own"])
+
+    def authorize(verb: str, run: Run | None, request: Request) -> bool:
+        return verb == "read" and run is not None and _shows(view, source, run)
+
+    inner = replace(request, root=root, path=below["path"], query=below["query"])
+    reply = Responder(store, authorize=authorize).respond(inner)
+    if any(name == "Content-Type" and value.startswith("text/javascript") for name, value in reply.headers):
+        return replace(reply, body=with_imports_below(reply.body, f"{root}/runs/-/assets"))
+    return reply

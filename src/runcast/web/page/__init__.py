@@ -13,7 +13,7 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-__all__ = ["asset", "list_page", "run_page"]
+__all__ = ["asset", "list_page", "run_page", "with_imports_below"]
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
@@ -30,13 +30,21 @@ def asset(name: str) -> tuple[str, bytes] | None:
     return _assets()[1].get(name)
 
 
+def with_imports_below(data: bytes, folder: str) -> bytes:
+    """Return a module that finds those which it imports below `folder`, not beside its own address."""
+    return data.replace(b'"./', f'"{folder}/'.encode())
+
+
 def list_page(root: str) -> bytes:
     """Return the page with the list of runs. `root` is the path of the place that holds `/runs`."""
     return _fill("runs.html", root)
 
 
 def run_page(root: str) -> bytes:
-    """Return the page of one run, which finds out from its own address of which."""
+    """Return the page of one run, which finds out from its own address of which.
+
+    A root that ends in `=` is a view's own URL: there is no list of runs, and nothing to be done.
+    """
     return _fill("run.html", root)
 
 
@@ -71,4 +79,5 @@ def _template(name: str) -> Template:
 
 
 def _fill(name: str, root: str) -> bytes:
-    return _template(name).substitute(root=escape(root), v=_assets()[0]).encode()
+    alone = " data-alone" if root.endswith("=") else ""
+    return _template(name).substitute(root=escape(root), alone=alone, v=_assets()[0]).encode()

@@ -12,8 +12,11 @@ const RECENT = 8 << 20;
 // it can be shown, and what is skipped would have left the page at once.
 const LAG = 32 << 20;
 
-// The page is at the run's address, and at that of its log for a browser that goes there.
-const id = decodeURIComponent(location.pathname.slice(runsUrl.length + 1).split("/")[0]);
+// The page is at the run's address, and at that of its log for a browser that goes there. Below a view
+// that is not mounted anywhere, addresses are in the query; `new URL` writes both in the same way.
+const base = new URL(runsUrl, location.href);
+const here = (location.pathname + location.search).slice((base.pathname + base.search).length + 1);
+const id = decodeURIComponent(here.split(/[/?&]/)[0]);
 const logUrl = runUrl(id, "/log");
 const wholeUrl = `${logUrl}?follow=0&format=text`;
 

@@ -1,0 +1,17 @@
+"""Streams that others append to: the Durable Streams protocol's, kept in the logs of runs."""
+
+from runcast.durable.files import FileStreams
+from runcast.durable.memory import MemoryStreams
+from runcast.durable.stream import Appended, Busy, Settings, Stream
+from runcast.durable.streams import Streams, check_name
+
+__all__ = [
+    "Appended",
+    "Busy",
+    "FileStreams",
+    "MemoryStreams",
+    "Settings",
+    "Stream",
+    "Streams",
+    "check_name",
+]

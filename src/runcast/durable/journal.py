@@ -1,0 +1,168 @@
+"""`append/journal` in a stream's folder: what the next append depends on, beside the bytes.
+
+    magic 8s · version u16 · zero u16 · crc u32
+    size u16 · flags u8 · zero u8 · id size u16 · epoch u64 · number u64 · end u64 · id · seq · crc u32
+
+A record is written before the bytes of its append, and counts when the log reaches its `end`:
+so of an append and of the producer's number both are kept, or neither. It tells of a producer, of
+a `Stream-Seq`, of the close, or of several of them. Of what is there no more (a cut record, one
+whose bytes never came) nothing follows: it is at the end, and is taken away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import struct
+from zlib import crc32
+
+from runcast.durable.stream import State
+from runcast.errors import FormatTooNew
+from runcast.wire.durable import Appending, Producer
+
+__all__ = ["FORMAT", "Journal"]
+
+FORMAT = 1
+_MAGIC = b"RCJOURN\0"
+_HEAD = struct.Struct("<8sHHI")
+_RECORD = struct.Struct("<HBBHQQQ")
+_CRC = struct.Struct("<I")
+_PRODUCER, _SEQ, _CLOSED = 1, 2, 4
+_MANY = 1000  # records that are written anew, in short, when they are many times what they say
+
+
+def pack(ask: Appending, end: int) -> bytes:
+    """Return the record of an append that reaches to `end`."""
+    flags = _CLOSED if ask.close else 0
+    name, epoch, number = b"", 0, 0
+    if ask.producer is not None:
+        flags |= _PRODUCER
+        name, epoch, number = ask.producer.id.encode("utf-8", "surrogateescape"), *ask.producer[1:]
+    seq = b""
+    if ask.seq is not None:
+        flags |= _SEQ
+        seq = ask.seq.encode("utf-8", "surrogateescape")
+    size = _RECORD.size + len(name) + len(seq) + _CRC.size
+    body = _RECORD.pack(size, flags, 0, len(name), epoch, number, end) + name + seq
+    return body + _CRC.pack(crc32(body))
+
+
+def unpack(data: bytes, at: int) -> tuple[Appending, int, int] | None:
+    """Return what a record says, its `end`, and where the next one begins; None if it is not whole."""
+    if at + _RECORD.size > len(data):
+        return None
+    size, flags, _, name_size, epoch, number, end = _RECORD.unpack_from(data, at)
+    body = data[at : at + size - _CRC.size]
+    if (
+        at + size > len(data)
+        or size < _RECORD.size
+        or _CRC.unpack_from(data, at + size - 4)[0] != crc32(body)
+    ):
+        return None
+    name = body[_RECORD.size : _RECORD.size + name_size].decode("utf-8", "surrogateescape")
+    seq = body[_RECORD.size + name_size :].decode("utf-8", "surrogateescape")
+    producer = Producer(name, epoch, number) if flags & _PRODUCER else None
+    ask = Appending(None, producer, seq if flags & _SEQ else None, bool(flags & _CLOSED))
+    return ask, end, at + size
+
+
+class Journal:
+    """The journal of one stream; only the holder of the append lock may touch it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd: int | None = None
+        self._records = 0
+        self.size = 0
+
+    def load(self, tail: int) -> State:
+        """Return what is known where the log reaches to `tail`; what is not true of it is taken away."""
+        self.close()
+        state = State()
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return state
+        data = _read_all(self._fd)
+        if data.startswith(_MAGIC) and len(data) >= _HEAD.size and _HEAD.unpack_from(data)[1] > FORMAT:
+            raise FormatTooNew(f"{self._path} has a newer format than {FORMAT}: upgrade runcast")
+        at, self._records = _HEAD.size, 0
+        while (found := unpack(data, at)) is not None and found[1] <= tail:
+            state.take(found[0])
+            at = found[2]
+            self._records += 1
+        if len(data) < _HEAD.size:
+            self.close()
+            os.unlink(self._path)
+            return state
+        self.size = at
+        if at < len(data):
+            os.ftruncate(self._fd, at)
+        return state
+
+    def write(self, ask: Appending, end: int) -> None:
+        """Tell of an append before it is made."""
+        if self._fd is None:
+            self._begin(self._path)
+        assert self._fd is not None
+        record = pack(ask, end)
+        written = os.write(self._fd, record)
+        if written < len(record):
+            os.ftruncate(self._fd, self.size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.size += len(record)
+        self._records += 1
+
+    def _begin(self, path: str) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            head = _HEAD.pack(_MAGIC, FORMAT, 0, 0)[:12]
+            os.write(fd, head + _CRC.pack(crc32(head)))
+        except BaseException:
+            os.close(fd)
+            raise
+        self.close()
+        self._fd, self.size, self._records = fd, _HEAD.size, 0
+
+    def cut(self, size: int) -> None:
+        """Take away what was told of an append that was not made."""
+        if self._fd is not None and self.size > size:
+            os.ftruncate(self._fd, max(size, _HEAD.size))
+            self.size = max(size, _HEAD.size)
+
+    def shorten(self, state: State, tail: int) -> None:
+        """Write it anew where it is much longer than what it says. Nothing must be pending."""
+        if self._records < _MANY + 4 * len(state.producers):
+            return
+        draft = f"{self._path}-new"
+        records = [
+            pack(Appending(None, Producer(name, *numbers)), tail) for name, numbers in state.producers.items()
+        ]
+        if state.seq is not None:
+            records.append(pack(Appending(seq=state.seq), tail))
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with contextlib.closing(os.fdopen(fd, "wb", closefd=True)) as file:
+            head = _HEAD.pack(_MAGIC, FORMAT, 0, 0)[:12]
+            file.write(head + _CRC.pack(crc32(head)) + b"".join(records))
+        os.rename(draft, self._path)
+        self.load(tail)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd, self.size, self._records = None, 0, 0
+
+
+def _read_all(fd: int) -> bytes:
+    size = os.fstat(fd).st_size
+    parts = []
+    at = 0
+    while at < size:
+        part = os.pread(fd, size - at, at)
+        if not part:
+            break
+        parts.append(part)
+        at += len(part)
+    return b"".join(parts)

@@ -1,0 +1,190 @@
+"""What the adapters of all frameworks share: the store, the mounted API, `start` and `stream`.
+
+Owns the meaning of an adapter's arguments; what is left to an adapter is to find its framework's
+request and to return its framework's response.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from runcast.errors import RuncastError, UsageError
+from runcast.run import Run
+from runcast.store import Store
+from runcast.web.commands import Commands, NamedCommand, find_command, named_commands
+from runcast.web.durable.routes import Durable, is_stream
+from runcast.web.durable.waits import answer
+from runcast.web.http import Reply, Request
+from runcast.web.logs import problem_reply
+from runcast.web.responder import Authorize, NotAllowed, Responder, by_id_alone
+from runcast.web.views import STOP_UNWATCHED, stream_reply
+
+__all__ = ["Cast", "command_line", "decorated", "is_foreign"]
+
+
+class Cast:
+    """One application's runs.
+
+    Args:
+        store: where runs go; `$RUNCAST_STORE`, else the user's state folder by default.
+        authorize: called with a verb (`list`, `start`, `read`, `stop`, …), a run or None, and the
+            request. By default whoever has a run's unguessable id may read and stop it, no more.
+        commands: what may be started from the page of runs: a list of commands, or a table of
+            named ones. Needs `authorize`.
+        allow_any_command: whether any command may be started. That is the power to run code.
+
+    Raises:
+        UsageError: commands that nobody may start.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store | str | os.PathLike[str] | None = None,
+        authorize: Authorize | None = None,
+        commands: Commands | None = None,
+        allow_any_command: bool = False,
+    ) -> None:
+        if authorize is None and (commands or allow_any_command):
+            raise UsageError(
+                "expected authorize= as well as commands=: a function that says who may start them, "
+                "such as `lambda verb, run, request: True` for everybody who gets here"
+            )
+        self.responder = Responder(
+            store if isinstance(store, Store) else Store.open(store),
+            commands=named_commands(commands or ()),
+            allow_any_command=allow_any_command,
+            authorize=authorize or by_id_alone,
+        )
+        self.durable = Durable(self.responder)
+        self.mounted: str | None = None  # below which path `/runs` is; None where it is nowhere
+
+    @property
+    def store(self) -> Store:
+        """Where the runs go."""
+        return self.responder.store
+
+    @property
+    def commands(self) -> Mapping[str, NamedCommand]:
+        """What may be started by name."""
+        return self.responder.commands
+
+    def start(self, source: Any, *args: Any, **options: Any) -> Run:
+        """Start a run that no viewer's leaving ends; see `Store.start`."""
+        return self.store.start(source, *args, **options)
+
+    def start_command(self, name: str) -> Run:
+        """Start one of `commands`.
+
+        Raises:
+            CommandNotFound: there is none of this name.
+        """
+        return find_command(self.responder.commands, name).start(self.store)
+
+    def serve(self, request: Request) -> Reply:
+        """Answer a request to the mounted API."""
+        if request.method not in ("GET", "HEAD", "OPTIONS") and is_foreign(request):
+            return problem_reply(
+                NotAllowed("expected a page of this server: another one may change nothing here")
+            )
+        return answer(self.durable, request) if is_stream(request.path) else self.responder.respond(request)
+
+    def view(
+        self,
+        request: Request,
+        view: str,
+        source: Any,
+        args: tuple[Any, ...],
+        *,
+        interval: float | None = None,
+        stop_unwatched: float | None = STOP_UNWATCHED,
+        **options: Any,
+    ) -> Reply:
+        """Answer a request to a view that streams.
+
+        Args:
+            request: what came, with the view's whole path.
+            view: names the view, the same in every process and after a restart.
+            source: what to run: a command, a function or a generator.
+            args: the function's.
+            interval: seconds of silence after which a visible line is given.
+            stop_unwatched: seconds after which a run that nobody reads is stopped; None keeps it.
+            options: for `Store.start`.
+        """
+        runs = None if self.mounted is None else f"{request.root}{self.mounted}/runs"
+        options["stop_unwatched"] = stop_unwatched
+        return stream_reply(
+            self.store, source, request, args=args, view=view, runs=runs, interval=interval, options=options
+        )
+
+    def below(self, request: Request) -> Request:
+        """Return a request as the mounted API sees it."""
+        prefix = self.mounted or ""
+        path = request.path[len(prefix) :] if request.path.startswith(prefix) else request.path
+        return replace(request, root=request.root + prefix, path=path)
+
+    @property
+    def rules(self) -> Iterable[str]:
+        """The paths to mount: runs, and what is behind each."""
+        return ("/runs", "/commands") if self.responder.commands else ("/runs",)
+
+
+def decorated(stream: Callable[..., Any], source: Any, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return a view that streams a function; where there is none yet, a decorator that does.
+
+    Args:
+        stream: the adapter's; is called with the function, a view's arguments and `options`.
+        source: the function, or None.
+        options: of the decorator.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        if not callable(function):
+            raise _stray_stream()
+
+        @functools.wraps(function)
+        def view(*args: Any, **kwargs: Any) -> Any:
+            named = {"kwargs": kwargs} if kwargs else {}
+            return stream(function, *args, **named, **options)
+
+        # FastAPI reads the parameters, and would look through to the generator and feed it itself.
+        with contextlib.suppress(ValueError, TypeError, NameError):
+            view.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
+        del view.__wrapped__
+        return view
+
+    return decorate if source is None else decorate(source)
+
+
+def _stray_stream() -> RuncastError:
+    """Return the error of a `stream` that has no request to answer."""
+    return UsageError(
+        "expected stream() in a view, while a request is answered, or as a decorator of a function: "
+        "to run something without a viewer, use start()"
+    )
+
+
+def command_line(store: Store, arguments: Iterable[str]) -> NoReturn:
+    """Become the command line, `runcast`, with the application's store."""
+    environment = os.environ | {"RUNCAST_STORE": store.path}
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "runcast", *arguments], environment)
+
+
+def is_foreign(request: Request) -> bool:
+    """Return whether a page of another site made a browser send this."""
+    if site := request.header("sec-fetch-site"):  # from a browser, and no proxy rewrites it
+        return site not in ("same-origin", "none")
+    origin = request.header("origin")
+    return origin is not None and urlsplit(origin).netloc not in (
+        request.header("host"),
+        request.header("x-forwarded-host"),
+    )

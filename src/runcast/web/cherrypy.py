@@ -1,0 +1,109 @@
+"""Runs in a CherryPy application: `stream` from a handler, a tool, and the API mounted at `/runs`.
+
+cast = Runcast().mount()
+
+class Root:
+    @cherrypy.expose
+    def build(self):
+        return cast.stream(["make"])
+
+    @cherrypy.expose
+    @cherrypy.tools.runcast(interval=5)  # what the handler returns is streamed, whatever it is
+    def numbers(self):
+        yield from range(10)
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import cherrypy
+
+from runcast.web.adapter import Cast, decorated
+from runcast.web.http import Reply
+from runcast.web.shutdown import server_ends
+from runcast.web.wsgi import live_body, send_reply, serve, to_request
+from runcast.wire import Query
+
+__all__ = ["Runcast"]
+
+
+class Runcast(Cast):
+    """Streams from handlers, and is the tool `runcast`; mounted only where `mount` is called.
+
+    The tool streams what a handler returns: a generator, a command, a run. The configuration
+    switches it on, too: `tools.runcast.on`, `tools.runcast.interval`, ….
+
+    Args:
+        options: `store`, `authorize`, `commands`, `allow_any_command`; see `Cast`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # Before `encode` wraps the handler: it would encode a command's strings.
+        cherrypy.tools.runcast = cherrypy.Tool("before_handler", self._wrap, priority=60)
+        cherrypy.config.update({"hooks.before_handler.runcast": _take_parameters})
+        cherrypy.engine.subscribe("stop", server_ends, priority=10)  # before the server waits for its threads
+        cherrypy.engine.subscribe("start", lambda: server_ends(False))
+
+    def mount(self, prefix: str = "") -> Runcast:
+        """Mount the API at `/runs`, or that below a prefix, and return this."""
+        self.mounted = prefix.rstrip("/")
+        for rule in self.rules:
+            cherrypy.tree.graft(self._serve, self.mounted + rule)
+        return self
+
+    def stream(self, source: Any = None, *args: Any, **options: Any) -> Any:
+        """Return the body of a handler: start a run and stream it, or go on with the viewer's own.
+
+        curl gets text, an EventSource events, a browser is led to the live page. Outside a
+        request it is a decorator, which makes a handler of a generator or a function.
+
+        Args:
+            source: what to run: a command, a function or a generator.
+            args: the function's.
+            options: `interval`, `stop_unwatched` (see `Cast.view`) and those of `Store.start`.
+        """
+        environ = getattr(cherrypy.serving.request, "wsgi_environ", None)
+        if not environ:
+            return decorated(self.stream, source, options)
+        request = to_request(environ, body=False)
+        view = f"cherrypy:{request.root}{request.path}"
+        return _body(self.view(request, view, source, args, **options), environ)
+
+    def _wrap(self, **options: Any) -> None:
+        """Have the value of this request's handler streamed."""
+        request = cherrypy.serving.request
+        handler: Callable[[], Any] = request.handler
+        if handler is None:  # another tool has answered already
+            return
+        request.handler = lambda: self.stream(handler(), **options)
+
+    def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        # As the others have it: not at `/runs` below nothing, but at nothing with `/runs` behind it.
+        rule = environ["SCRIPT_NAME"]
+        own = {**environ, "SCRIPT_NAME": "", "PATH_INFO": rule + environ["PATH_INFO"]}
+        return send_reply(serve(self, own), environ, start_response)
+
+
+def _take_parameters() -> None:
+    """Take what is ours in the query from a handler that does not know it, for CherryPy answers 404."""
+    request = cherrypy.serving.request
+    known = inspect.signature(getattr(request.handler, "callable", print)).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        for name in {*Query.__dataclass_fields__, "channel", "runcast"} - known.keys():
+            request.params.pop(name, None)
+
+
+def _body(reply: Reply, environ: dict[str, Any]) -> bytes | Iterator[bytes]:
+    response = cherrypy.serving.response
+    response.status = reply.status
+    response.headers.pop("Content-Type", None)
+    for name, value in reply.headers:
+        response.headers[name] = value
+    if reply.stream is None:
+        return reply.body
+    response.stream = True
+    return live_body(reply.stream, environ)

@@ -1,0 +1,15 @@
+"""Runs in a Django project: `stream` from a view, and the API where its urls are included.
+
+from runcast.web.django import stream
+
+def build(request):
+    return stream(request, ["make"])
+
+Nothing needs to be installed for that. For the rest: "runcast.web.django" in INSTALLED_APPS (system
+checks, `manage.py runcast`), `path("", include("runcast.web.django.urls"))` (the API at `/runs`)
+and a dict `RUNCAST` in the settings: STORE, AUTHORIZE, COMMANDS, ALLOW_ANY_COMMAND.
+"""
+
+from runcast.web.django.views import astream, cast, start, stream
+
+__all__ = ["astream", "cast", "start", "stream"]

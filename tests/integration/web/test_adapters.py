@@ -1,0 +1,184 @@
+"""What all adapters offer alike, in each framework under a real server."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runcast import Store
+from tests.helpers.servers import LONG, Server
+from tests.integration.web.frameworks import FULL
+from tests.unit.wire.eventsource import EventSource
+
+pytestmark = pytest.mark.slow
+
+EVENTS = "text/event-stream"
+HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+@pytest.fixture(params=sorted(FULL))
+def server(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> Iterator[Server]:
+    """Serve the application of a framework."""
+    name = "uvicorn" if request.param in ("starlette", "django-asgi") else "gunicorn"
+    with Server(tmp_path, name, FULL[request.param]) as running:
+        yield running
+
+
+def test_sources(server: Server, store: Store) -> None:
+    """A decorated generator and a function stream in each form, an interval of runs of their own."""
+    assert server.ask("GET", "/count")[2] == b"0\n1\n2\n"
+    events = EventSource().read(server.ask("GET", "/count", Accept=EVENTS)[2])
+    assert next(event.type for event in events) == "run"
+    assert json.loads(events[-1].data)["outcome"]["ok"] is True
+    polled = json.loads(server.ask("GET", "/count", Accept="application/json")[2])
+    assert polled["chunks"][0]["values"][0] == 0
+    assert server.ask("GET", "/job")[2] == b"Task 0\nTask 1\n"
+    assert [run.name.split(".")[-1] for run in store.list()] == ["job", "count", "count", "count"]
+
+
+def test_viewers_share_a_run(server: Server, store: Store) -> None:
+    """With a key two viewers see one run."""
+    one, two = (server.ask("GET", "/shared")[2] for _ in range(2))
+    assert one == two
+    assert one.strip().isdigit()
+    assert len(list(store.list())) == 1
+
+
+def test_view_starts_only_for_viewers(server: Server, store: Store) -> None:
+    """HEAD, prefetch, a wrong parameter and the id of a run that is gone start nothing."""
+    assert server.ask("HEAD", "/job")[0] in (200, 405)  # Django, Starlette and Bottle decide themselves
+    assert server.ask("GET", "/job", Sec_Purpose="prefetch")[0] == 503
+    assert server.ask("GET", "/job", Last_Event_ID="01m7xrjgx61gtdp37ey6dhbxpx:0")[0] == 204
+    assert server.ask("GET", "/job?format=gif")[0] == 400
+    assert server.ask("GET", "/job", Accept="image/png")[0] == 406
+    assert not list(store.list())
+
+
+def test_view_resumes_its_own_run(server: Server, store: Store) -> None:
+    """An EventSource that was cut goes on with its run, and is told when there is no more."""
+    browser = EventSource()
+    whole = server.ask("GET", "/job", Accept=EVENTS)[2]
+    browser.read(whole[: whole.index(b"event: exit")])
+    again = {"Accept": EVENTS, "Last-Event-ID": browser.last_event_id}
+    assert [event.type for event in browser.read(server.ask("GET", "/job", **again)[2])] == ["run", "exit"]
+    assert server.ask("GET", "/count", **again)[0] == 204  # another view's
+    again["Last-Event-ID"] = browser.last_event_id
+    assert server.ask("GET", "/job", **again)[0] == 204
+    assert len(list(store.list())) == 1
+
+
+def test_mounted_api(server: Server, store: Store) -> None:
+    """The API is below its prefix: pages, commands, runs; what `authorize` refuses is refused."""
+    status, headers, _ = server.ask("GET", "/job", Accept=HTML)
+    (run,) = store.list()
+    assert (status, headers["location"]) == (303, f"/tools/runs/{run.id}")
+    page = server.ask("GET", f"/tools/runs/{run.id}", Accept=HTML)[2].decode()
+    assert 'data-root="/tools">' in page
+    script = page.partition('<script type="module" src="')[2].partition('"')[0]
+    assert server.ask("GET", script)[0] == 200
+    assert server.ask("GET", "/tools/runs", Accept=HTML)[0] == 200
+
+    (command,) = json.loads(server.ask("GET", "/tools/commands")[2])["commands"]
+    assert (command["name"], command["title"]) == ("greet", "Greet")
+    status, headers, body = server.ask("POST", "/tools/runs", b'{"name": "greet"}')
+    started = json.loads(body)
+    assert (status, headers["location"]) == (201, f"/tools/runs/{started['id']}")
+    assert server.ask("GET", started["links"]["log"])[2] == b"hello\n"
+    assert server.ask("POST", "/tools/runs", b'{"name": "other"}')[0] == 404
+    assert server.ask("POST", "/tools/runs", b'{"command": ["ls"]}')[0] == 403
+    assert server.ask("DELETE", f"/tools/runs/{started['id']}")[0] == 403
+    assert server.ask("POST", "/tools/runs", b"x" * (1 << 20 | 1))[0] == 413
+
+    begun = server.ask("POST", "/begin", b"")[2].decode()
+    assert store.get(begun).wait(timeout=LONG).ok
+
+
+def test_foreign_pages_start_nothing(server: Server, store: Store) -> None:
+    """A page of another site cannot start a command by a visitor's browser; one of ours can."""
+    greet = ("POST", "/tools/runs", b'{"name": "greet"}')
+    assert server.ask(*greet, Sec_Fetch_Site="cross-site")[0] == 403
+    assert server.ask(*greet, Sec_Fetch_Site="same-site")[0] == 403
+    assert server.ask(*greet, Origin="http://evil.example")[0] == 403  # a browser that says no more
+    assert not list(store.list())
+    assert server.ask(*greet, Origin=server.root, Sec_Fetch_Site="same-origin")[0] == 201
+
+
+# Commands of the frameworks
+
+
+def run_in(folder: Path, *command: str) -> str:
+    """Run a command of a framework to its end; return what it printed."""
+    env = os.environ | {"PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, *command], env=env, cwd=folder, capture_output=True, text=True, timeout=LONG
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_flask_runcast(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`flask runcast` is the command line with the application's store."""
+    run = store.start(["echo", "hello"])
+    run.wait()
+    monkeypatch.delenv("RUNCAST_STORE")
+    code = "from flask import Flask\nfrom runcast.web.flask import Runcast\napp = Flask(__name__)\n"
+    (tmp_path / "app.py").write_text(f"{code}Runcast(app, store={store.path!r})\n")
+    assert run_in(tmp_path, "-m", "flask", "--app", "app", "runcast", "log", run.id) == "hello\n"
+    assert "runcast" in run_in(tmp_path, "-m", "flask", "--app", "app", "--help")
+
+
+DJANGO = """
+import sys
+from django.conf import settings
+settings.configure(RUNCAST={SETTINGS}, INSTALLED_APPS=["runcast.web.django", *{APPS}], MIDDLEWARE={MIDDLE})
+from django.core.management import execute_from_command_line
+execute_from_command_line(sys.argv)
+"""
+
+
+def manage(
+    folder: Path, *arguments: str, settings: object = None, apps: object = (), middle: object = ()
+) -> str:
+    """Run a management command of a project with these settings; return what it printed."""
+    code = DJANGO.replace("{SETTINGS}", repr(settings or {})).replace("{APPS}", repr(apps))
+    (folder / "manage.py").write_text(code.replace("{MIDDLE}", repr(list(middle))))  # type: ignore[call-overload]
+    env = os.environ | {"PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        env=env,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LONG,
+    )
+    return done.stdout
+
+
+def test_manage_runcast(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`manage.py runcast` is the command line with the project's store."""
+    run = store.start(["echo", "hello"])
+    run.wait()
+    monkeypatch.delenv("RUNCAST_STORE")
+    assert manage(tmp_path, "runcast", "log", run.id, settings={"STORE": store.path}) == "hello\n"
+    assert "runcast" in manage(tmp_path, "runcast", "--help", settings={"STORE": store.path})
+
+
+@pytest.mark.parametrize(
+    ("settings", "apps", "middle", "said"),
+    [
+        ({}, (), ["django.middleware.gzip.GZipMiddleware"], "no issues"),
+        ({"STOER": "x"}, (), (), "runcast.E001"),
+        ({"COMMANDS": ["ls"]}, (), (), "authorize="),
+        ({}, ("daphne",), (), "runcast.W001"),
+        ({}, (), ["compression_middleware.middleware.CompressionMiddleware"], "runcast.W002"),
+    ],
+    ids=["good", "unknown key", "nobody may", "daphne", "compression"],
+)
+def test_django_checks(tmp_path: Path, settings: object, apps: object, middle: object, said: str) -> None:
+    """`manage.py check` tells what would not work, or would hold output back."""
+    assert said in manage(tmp_path, "check", settings=settings, apps=apps, middle=middle)

@@ -1,0 +1,159 @@
+"""Each server with each framework that runs there: every form is live, whole, and ends when it must.
+
+Liveness is shown by the order of things: the command goes on only when its first line was seen.
+"""
+
+import http.client
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from runcast import Store
+from tests.helpers.servers import Server
+from tests.helpers.wait import MS, wait_until
+from tests.integration.web.frameworks import app_code
+from tests.unit.wire.eventsource import EventSource
+
+pytestmark = pytest.mark.slow
+
+SERVES = [
+    ("gunicorn-sync", "flask"),
+    ("gunicorn", "flask"),
+    ("gunicorn", "django-wsgi"),
+    ("gunicorn", "cherrypy"),
+    ("gunicorn-gevent", "flask"),
+    ("gunicorn-gevent", "bottle"),
+    ("gunicorn-asgi", "django-asgi"),
+    ("gunicorn-asgi", "starlette"),
+    ("uvicorn", "fastapi"),
+    ("uvicorn", "django-asgi"),
+    ("uvicorn", "asgi"),
+    ("hypercorn", "starlette"),
+    ("daphne", "starlette"),
+    ("waitress", "flask"),
+    ("waitress", "bottle"),
+    ("cheroot", "wsgi"),
+    ("cheroot", "django-wsgi"),
+    ("itself", "cherrypy"),
+    ("werkzeug", "flask"),
+    ("runserver", "django-wsgi"),
+    ("itself", "bottle"),  # wsgiref
+]
+# Servers that let replies end when they are told to end; others cut them off.
+PATIENT = {"gunicorn-sync", "gunicorn", "gunicorn-gevent", "gunicorn-asgi", "uvicorn", "cherrypy"}
+# What cannot hold for a server is told once, with the cure.
+TOLD = {
+    ("gunicorn-sync", "flask"): "use threads or greenlets",
+    ("daphne", "starlette"): "serve by uvicorn",
+    ("runserver", "django-wsgi"): "sends no chunks",
+    ("itself", "bottle"): "sends no chunks",
+}
+EVENTS = "text/event-stream"
+
+
+@pytest.mark.parametrize(("name", "framework"), SERVES, ids=lambda value: value)
+def test_server(name: str, framework: str, store: Store, tmp_path: Path) -> None:
+    """All forms are live and whole, a vanished client is let go, and SIGTERM ends it all in time."""
+    with Server(tmp_path, name, app_code(framework, tmp_path)) as server:
+        text = whole(server, tmp_path, "text/plain")
+        assert sorted(text.split()) == [b"one", b"three", b"two"]
+
+        events = EventSource().read(whole(server, tmp_path, EVENTS))
+        said = [event.data for event in events if event.type == "message"]
+        assert sorted(said) == ["one", "three", "two"]
+        assert (events[0].type, events[-1].type) == ("run", "exit")
+        assert json.loads(events[-1].data)["outcome"]["code"] == 3
+
+        chunks = [json.loads(line) for line in whole(server, tmp_path, "application/x-ndjson").splitlines()]
+        parts = [chunk for chunk in chunks if "channel" in chunk]
+        assert sorted("".join(part["text"] for part in parts).split()) == ["one", "three", "two"]
+        assert {part["channel"] for part in parts} == {"stdout", "stderr"}
+        assert b'"code":3' in json.dumps(chunks[-1], separators=(",", ":")).encode()
+
+        polled = poll(server, tmp_path)
+        assert sorted(polled["text"].split()) == ["one", "three", "two"]
+        assert polled["outcome"]["code"] == 3
+
+        vanish(server)
+
+        with server.stream("/stream", Accept=EVENTS) as response:
+            seen = first_line(response)
+            assert server.process is not None
+            server.process.send_signal(signal.SIGTERM)
+            if {name, framework} & PATIENT:
+                assert b"event: restart" in seen + response.read()
+            server.process.wait(10000 * MS)
+        assert next(store.list()).outcome is None  # the newest: it waits for its go-ahead
+    log = (tmp_path / "server.log").read_text()
+    for (told_name, told_framework), words in TOLD.items():
+        told = (told_name, told_framework) == (name, framework) or words == TOLD.get((name, framework))
+        assert log.count(words) == (1 if told else 0), log
+    assert "runcast/web/" not in log  # no traceback of ours
+
+
+def first_line(response: http.client.HTTPResponse) -> bytes:
+    """Return what came up to the first line of the command."""
+    seen = b""
+    while b"one" not in seen:
+        data = response.read1()
+        assert data, f"the reply ended early: {seen!r}"
+        seen += data
+    return seen
+
+
+def go_on(response: http.client.HTTPResponse, folder: Path) -> str:
+    """Give the run of a reply its go-ahead; return the path of its log."""
+    path = response.getheader("Content-Location")
+    assert path is not None
+    (folder / f"go-{path.split('/')[-2]}").touch()
+    return path
+
+
+def whole(server: Server, folder: Path, accept: str) -> bytes:
+    """Return a reply to its end; the run goes on only when its first line was seen."""
+    with server.stream("/stream", Accept=accept) as response:
+        assert response.status == 200
+        assert response.getheader("Content-Type", "").startswith(accept)
+        seen = first_line(response)
+        assert b"three" not in seen
+        go_on(response, folder)
+        return seen + response.read()
+
+
+def poll(server: Server, folder: Path) -> dict[str, object]:
+    """Return all text and the outcome, as a client gets them who polls."""
+    with server.stream("/stream", Accept="application/json") as response:
+        answer = json.loads(response.read())
+        text = "".join(chunk["text"] for chunk in answer["chunks"])
+        while "one" not in text:
+            path = f"{response.getheader('Content-Location')}?offset={answer['next']}"
+            answer = json.loads(server.ask("GET", path, Accept="application/json")[2])
+            text += "".join(chunk["text"] for chunk in answer["chunks"])
+        path = go_on(response, folder)
+    while not answer["closed"]:
+        joint = "&" if "?" in path else "?"
+        again = f"{path}{joint}offset={answer['next']}"
+        answer = json.loads(server.ask("GET", again, Accept="application/json")[2])
+        text += "".join(chunk["text"] for chunk in answer["chunks"])
+    return {"text": text, "outcome": answer["outcome"]}
+
+
+def vanish(server: Server) -> None:
+    """Leave a silent reply, and see the server close its side, too: then nothing of it waits there."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("GET", "/silent", headers={"Accept": "text/plain"})
+    port = connection.sock.getsockname()[1]
+    wait_until(lambda: state_of(server.port, port), what="a connection")
+    connection.sock.close()
+    wait_until(lambda: state_of(server.port, port) == "", timeout=30000 * MS, what="the end of a connection")
+
+
+def state_of(port: int, other: int) -> str:
+    """Return the kernel's state of the server's side of a connection; empty if there is none."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        local, remote, state = line.split()[1:4]
+        if local.endswith(f":{port:04X}") and remote.endswith(f":{other:04X}"):
+            return state
+    return ""

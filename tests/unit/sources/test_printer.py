@@ -1,0 +1,535 @@
+"""Printers: order, unfinished lines, the end, and who may print when."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from runcast.errors import LogClosed
+from runcast.model import Channel
+from runcast.sources.printer import Printer
+from tests.helpers.wait import wait_until
+from tests.unit.sources.printed import ERR, OUT, Printed, printing
+
+Pair = tuple[Printer, Printed]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """A printer, and what it appended."""
+    with printing() as pair:
+        yield pair
+
+
+def open_files() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
+
+
+def test_line_is_one_append(pair: Pair):
+    """A text and the line end that `print` writes after it become one append, at once."""
+    printer, printed = pair
+    for number in range(3):
+        printer.write(OUT, f"line {number}")
+        printer.write(OUT, "\n")
+
+    assert printed.appends == [(OUT, b"line 0\n"), (OUT, b"line 1\n"), (OUT, b"line 2\n")]
+
+
+def test_unfinished_line_is_seen_soon(pair: Pair):
+    """What has no line end is appended by itself, though nothing else is printed."""
+    printer, printed = pair
+    printer.write(OUT, "Continue? ")
+
+    printed.wait_for("Continue? ")
+
+
+def test_unfinished_rest_is_seen_soon(pair: Pair):
+    """Whole lines are appended at once, and the rest behind them by itself."""
+    printer, printed = pair
+    printer.write(OUT, "one\ntwo\nthr")
+    at_once = printed.appends[:1]
+
+    printed.wait_for("thr")
+    assert at_once == [(OUT, b"one\ntwo\n")]
+
+
+def test_flush_appends_what_is_held(pair: Pair):
+    """After a flush everything is there."""
+    printer, printed = pair
+    printer.write(ERR, "half")
+    printer.flush()
+
+    assert printed.text(ERR) == "half"
+
+
+def test_unfinished_lines_again_and_again(pair: Pair):
+    """The thread that looks after unfinished lines does so each time, after it slept too."""
+    printer, printed = pair
+    for number in range(20):
+        printer.write(OUT, f"<{number}>")
+        printed.wait_for(f"<{number}>")
+
+
+def test_channels_in_order(pair: Pair):
+    """A thread that goes on on the other channel has its unfinished line before that."""
+    printer, printed = pair
+    printer.write(OUT, "Working ... ")
+    printer.write(ERR, "failed\n")
+
+    assert printed.appends == [(OUT, b"Working ... "), (ERR, b"failed\n")]
+
+
+def test_lines_of_threads_stay_whole(pair: Pair):
+    """A line of another thread does not fall into one that is unfinished."""
+    printer, printed = pair
+    printer.write(OUT, "mine")
+    other = threading.Thread(target=printer.write, args=(OUT, "theirs\n"))
+    other.start()
+    other.join()
+    printer.write(OUT, "\n")
+
+    assert sorted(printed.text().splitlines()) == ["mine", "theirs"]
+
+
+def test_large_text_is_not_held(pair: Pair):
+    """A long text without a line end goes out directly."""
+    printer, printed = pair
+    printer.write(OUT, "x" * 100_000)
+
+    assert printed.text() == "x" * 100_000
+
+
+def test_many_small_pieces(pair: Pair):
+    """A line made of very many writes arrives whole."""
+    printer, printed = pair
+    for _ in range(10_000):
+        printer.write(OUT, "é")
+    printer.close()
+
+    assert printed.text() == "é" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("añ€😀\n", "añ€😀\n".encode()),
+        ("\udcff\n", b"\xff\n"),
+        ("\ud83d\n", b"\\ud83d\n"),
+        (b"\xff\x00\n", b"\xff\x00\n"),
+        (memoryview(b"view\n"), b"view\n"),
+        (bytearray(b"array\n"), b"array\n"),
+    ],
+)
+def test_any_text(pair: Pair, text: str, data: bytes):
+    """Text is UTF-8; escaped bytes are those bytes again, and nothing that can be printed raises."""
+    printer, printed = pair
+    printer.write(OUT, text)
+
+    assert printed.appends == [(OUT, data)]
+
+
+def test_last_words():
+    """Closing appends what is held; there is no need for a pause at the end."""
+    printed = Printed()
+    printer = Printer(printed.append)
+    printer.write(OUT, "last words")
+    printer.close()
+
+    assert printed.text() == "last words"
+
+
+def test_nothing_after_close(pair: Pair):
+    """A closed printer takes nothing and says so, and raises nothing."""
+    printer, printed = pair
+    printer.close()
+    printer.close()
+    printer.flush()
+
+    assert printer.closed
+    assert not printer.write(OUT, "late\n")
+    assert printed.appends == []
+    with pytest.raises(io.UnsupportedOperation, match="closed"):
+        printer.fileno(OUT)
+
+
+def test_closed_by_other_than_printing_thread():
+    """Unfinished lines of other threads are not forgotten at the close."""
+    printed = Printed()
+    printer = Printer(printed.append)
+    for number in range(5):
+        thread = threading.Thread(target=printer.write, args=(OUT, f"[{number}]"))
+        thread.start()
+        thread.join()
+    printer.close()
+
+    assert sorted(printed.text()) == sorted("[0][1][2][3][4]")
+
+
+def test_check_stops_at_a_print():
+    """What the check raises comes out of the print, and that text is not printed."""
+    printed, stop = Printed(), threading.Event()
+
+    def check() -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+
+    printer = Printer(printed.append, check)
+    printer.write(OUT, "one\n")
+    stop.set()
+    with pytest.raises(KeyboardInterrupt):
+        printer.write(OUT, "two\n")
+    printer.close()
+
+    assert printed.text() == "one\n"
+
+
+def test_check_is_for_the_code_that_prints():
+    """Nobody but the code that prints is stopped: not the thread that appends unfinished lines."""
+    printed, checked = Printed(), []
+    printer = Printer(printed.append, lambda: checked.append(threading.get_ident()))
+    printer.write(OUT, "half")
+    printed.wait_for("half")
+    printer.fileno(OUT)
+    printer.close()
+
+    assert checked == [threading.get_ident()]
+
+
+def test_print_while_appending():
+    """A print that comes from within the append (a finalizer, a signal handler) comes after it."""
+    printed = Printed()
+
+    def append(channel: Channel, data: bytes) -> None:
+        if not inside:
+            inside.append(True)
+            printer.write(ERR, "inner\n")
+            printer.flush()
+            assert printed.appends == [], "never re-entered"
+        printed.append(channel, data)
+
+    inside: list[bool] = []
+    printer = Printer(append)
+    printer.write(OUT, "outer\n")
+    printer.close()
+
+    assert printed.appends == [(OUT, b"outer\n"), (ERR, b"inner\n")]
+
+
+def test_close_while_appending():
+    """A close that comes from within the append waits for nobody; what is there is still appended."""
+    printed = Printed()
+
+    def append(channel: Channel, data: bytes) -> None:
+        printer.close()
+        printed.append(channel, data)
+
+    printer = Printer(append)
+    printer.write(OUT, "one\ntwo\n")
+
+    assert printed.text() == "one\ntwo\n"
+    assert printer.closed
+
+
+def test_one_appends_at_a_time():
+    """Threads that print at once are appended one by one, each one's lines in its order."""
+    printed, inside = Printed(), []
+
+    def append(channel: Channel, data: bytes) -> None:
+        inside.append(True)
+        assert len(inside) == 1
+        printed.append(channel, data)
+        inside.pop()
+
+    def work(name: int) -> None:
+        for number in range(200):
+            printer.write(OUT, f"{name} {number}")
+            printer.write(OUT, "\n")
+
+    printer = Printer(append)
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    printer.close()
+
+    pairs = [line.split() for line in printed.text().split("\n") if line]
+    for name in range(8):
+        assert [int(n) for who, n in pairs if int(who) == name] == list(range(200))
+
+
+def test_between_appends():
+    """What is called between appends finds none going on, and what is printed in it comes after it."""
+    events: list[str] = []
+
+    def append(channel: Channel, data: bytes) -> None:
+        events.append(data.decode())
+        with pytest.raises(RuntimeError, match="but an append"):
+            printer.between(lambda: None)
+
+    def do() -> None:
+        printer.write(OUT, "inside\n")
+        events.append("done")
+
+    printer = Printer(append)
+    printer.write(OUT, "before\n")
+    printer.between(do)
+    printer.close()
+
+    assert events == ["before\n", "done", "inside\n"]
+
+
+def test_producer_waits_for_a_slow_log():
+    """Who is far ahead of the log waits, and memory does not grow; nothing is lost by it."""
+    printed, gate, written = Printed(), threading.Event(), []
+
+    def append(channel: Channel, data: bytes) -> None:
+        gate.wait()
+        printed.append(channel, data)
+
+    def work() -> None:
+        for number in range(2000):
+            printer.write(OUT, f"{number}\n")
+            written.append(number)
+
+    printer = Printer(append)
+    first = threading.Thread(target=printer.write, args=(OUT, "first\n"))
+    first.start()
+    wait_until(lambda: printer._lock.locked(), what="the first to be appended")
+    producer = threading.Thread(target=work)
+    producer.start()
+    wait_until(lambda: len(written) >= 1000, what="the producer to be far ahead")
+    ahead = len(written)
+    gate.set()
+    producer.join()
+    first.join()
+    printer.close()
+
+    assert ahead < 1010
+    assert printed.text() == "first\n" + "".join(f"{number}\n" for number in range(2000))
+
+
+def test_log_that_takes_nothing(capfd: pytest.CaptureFixture[str]):
+    """What the log refuses is not an error of who prints, and goes to the process's own output."""
+
+    def append(channel: Channel, data: bytes) -> None:
+        raise LogClosed("closed")
+
+    printer = Printer(append)
+    printer.write(OUT, "to stdout\n")
+    printer.write(ERR, "to stderr\n")
+    printer.close()
+
+    assert capfd.readouterr() == ("to stdout\n", "to stderr\n")
+
+
+def test_signal_handler_prints(pair: Pair):
+    """Prints of a signal handler in the midst of prints are all there, and nobody waits for ever."""
+    printer, printed = pair
+    count = 0
+
+    def handler(number: int, frame: object) -> None:
+        nonlocal count
+        count += 1
+        printer.write(ERR, f"signal {count}\n")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+    try:
+        for number in range(20_000):
+            printer.write(OUT, f"line {number}")
+            printer.write(OUT, "\n")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    printer.close()
+
+    assert count > 0
+    # A signal may come while an earlier one is handled: only then do they not come in order.
+    assert sorted(printed.text(ERR).splitlines()) == sorted(f"signal {n + 1}" for n in range(count))
+    assert printed.text(OUT) == "".join(f"line {number}\n" for number in range(20_000))
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, RuntimeError, TimeoutError])
+def test_signal_handler_raises(pair: Pair, kind: type[BaseException]):
+    """What a signal handler raises in the midst of a print comes out of it, and printing goes on."""
+    printer, printed = pair
+
+    def handler(number: int, frame: object) -> None:
+        raise kind
+
+    def print_for_ever() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.0001)
+        while True:
+            printer.write(OUT, "line")
+            printer.write(OUT, "\n")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for _ in range(300):
+            with pytest.raises(kind):
+                print_for_ever()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    printer.write(OUT, "the end\n")
+
+    printed.wait_for("the end\n")
+
+
+def test_finalizer_prints(pair: Pair):
+    """Prints of finalizers that the collector runs in the midst of prints are all there."""
+    printer, printed = pair
+
+    class Knot:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            printer.write(ERR, "gone\n")
+
+    for number in range(5000):
+        Knot()
+        printer.write(OUT, f"{number}\n")
+    import gc
+
+    gc.collect()
+
+    assert printed.text(ERR) == "gone\n" * 5000
+    assert printed.text(OUT).count("\n") == 5000
+
+
+def test_subprocess_writes_to_the_pipe(pair: Pair):
+    """`fileno` is for programs: what they write is in the log."""
+    printer, printed = pair
+    printer.write(OUT, "before\n")
+    program = "import sys; print('out'); print('err', file=sys.stderr)"
+    subprocess.run(
+        [sys.executable, "-c", program], stdout=printer.fileno(OUT), stderr=printer.fileno(ERR), check=True
+    )
+    printer.write(OUT, "after\n")
+    printer.close()
+
+    assert printed.text(OUT) == "before\nout\nafter\n"
+    assert printed.text(ERR) == "err\n"
+
+
+def test_order_of_descriptor_and_prints(pair: Pair):
+    """What is written to the descriptor and what is printed keep their order, unfinished lines too."""
+    printer, printed = pair
+    for number in range(100):
+        printer.write(OUT, f"p{number} ")
+        os.write(printer.fileno(OUT), b"w%d " % number)
+        printer.write(OUT, f"l{number}\n")
+
+    assert printed.text() == "".join(f"p{n} w{n} l{n}\n" for n in range(100))
+
+
+def test_descriptor_is_read_without_prints(pair: Pair):
+    """What is written to the descriptor is seen though nothing is printed, more than a pipe holds too."""
+    printer, printed = pair
+    data = b"0123456789" * 30_000
+    fd = printer.fileno(OUT)
+    written = 0
+    while written < len(data):
+        written += os.write(fd, data[written:])
+
+    wait_until(lambda: len(printed.text()) == len(data), what="all of it")
+
+
+def test_close_reads_the_descriptor():
+    """What was written to the descriptor just before the close is there, and nothing stays open."""
+    before = open_files()
+    for number in range(50):
+        printed = Printed()
+        printer = Printer(printed.append)
+        os.write(printer.fileno(OUT), b"last words %d" % number)
+        os.write(printer.fileno(ERR), b"and errors")
+        printer.close()
+
+        assert printed.text(OUT) == f"last words {number}"
+        assert printed.text(ERR) == "and errors"
+    assert open_files() <= before
+
+
+def test_close_with_a_writer_left():
+    """A program that holds on to the pipe does not keep a run from its end."""
+    printed = Printed()
+    printer = Printer(printed.append)
+    code = "import sys; print('up', flush=True); sys.stdin.read()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=printer.fileno(OUT))
+    printed.wait_for("up\n")
+    printer.close()
+    child.communicate()
+
+    assert printed.text() == "up\n"
+
+
+def test_forked_child_writes_through_the_pipe(pair: Pair):
+    """A forked child writes into the parent's log by the pipe, at once; what was pending is not doubled."""
+    printer, printed = pair
+    printer.fileno(OUT)
+    printer.write(OUT, "pending ")
+    pid = os.fork()
+    if not pid:
+        taken = printer.write(OUT, "of the child\n") and not printer.write(ERR, "no pipe\n")
+        printer.flush()
+        printer.close()
+        os._exit(0 if taken else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    printer.close()
+
+    assert "pending " in printed.text()
+    assert sorted(printed.text().split()) == ["child", "of", "pending", "the"]
+
+
+def test_forked_in_the_midst_of_prints(pair: Pair):
+    """A child forked while other threads print does not wait for locks that nobody will give back."""
+    printer, printed = pair
+    printer.fileno(OUT)
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            printer.write(OUT, "noise\n")
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(20):
+            pid = os.fork()
+            if not pid:
+                printer.write(OUT, f"child {number}\n")
+                printer.flush()
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    printer.close()
+
+    lines = printed.text().splitlines()
+    assert [line for line in lines if line != "noise"] == [f"child {number}" for number in range(20)]
+
+
+def test_child_outlives_the_printer(pair: Pair):
+    """A forked child that prints when the run is over is told so, and gets no error."""
+    printer, _ = pair
+    printer.fileno(OUT)
+    go, wait = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(wait)
+        os.read(go, 1)  # ends when the parent closed the other end
+        os._exit(0 if not printer.write(OUT, "late\n") else 1)
+    os.close(go)
+    printer.close()
+    os.close(wait)
+
+    assert os.waitpid(pid, 0)[1] == 0

@@ -1,0 +1,64 @@
+"""What tells a client that vanished from one that does not read."""
+
+import socket
+import struct
+
+import pytest
+
+from runcast.web.peer import VANISHED_SECONDS, _says_vanished, keep_alive, vanished
+
+OPTIONS = ["TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"]
+
+
+def test_accepted_sockets_have_it():
+    """What a listening socket was given, each connection that it accepts has; and it is probed in time."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        keep_alive(listener)
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            idle, every, times, user = (
+                accepted.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in OPTIONS
+            )
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert idle + every * times < 30
+            assert user == 0  # it would cut a viewer that is there and does not read
+
+
+def test_by_descriptor():
+    """A descriptor will do, which stays open; a thread that sends is not kept for ever either."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_connection(listener.getsockname()) as client, listener.accept()[0] as accepted:
+            keep_alive(accepted.fileno(), blocking=True)
+
+            assert vanished(accepted.fileno()) is False
+            limit = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            assert limit == VANISHED_SECONDS * 1000
+            accepted.sendall(b"x")
+            assert client.recv(1) == b"x"
+
+
+def test_other_sockets():
+    """Sockets that are not TCP, or are closed, are left alone."""
+    one, other = socket.socketpair()
+    with one, other:
+        keep_alive(one)
+        assert vanished(one) is False
+    keep_alive(one.fileno())
+    assert vanished(one) is False
+
+
+@pytest.mark.parametrize(
+    ("resent", "probes", "silent", "gone"),
+    [
+        (6, 0, 25_000, True),  # what was sent is not acknowledged
+        (0, 6, 25_000, True),  # it read nothing before, and vanished then
+        (6, 0, 24_000, False),  # a tunnel
+        (0, 0, 900_000, False),  # nothing was sent, nothing came back
+        (0, 1, 120_000, False),  # paused: it answers each probe, and they come ever more seldom
+    ],
+)
+def test_decision(resent: int, probes: int, silent: int, gone: bool):
+    """Silence alone says nothing: something must have gone unanswered, several times."""
+    info = struct.pack("=8B13I", 1, 0, resent, probes, 0, 0, 0, 0, *[7] * 12, silent)
+
+    assert _says_vanished(info) is gone
+    assert _says_vanished(info[:-1]) is False

@@ -26,27 +26,9 @@ class Root:
         return Path(__file__).with_suffix(".html").read_bytes()
 
     @cherrypy.expose
-    @cherrypy.tools.json_out()
-    def prime(self, key, below="1000"):
-        """Give the next prime of this key; each key has a generator of its own."""
-        run = cast.start(primes, int(below), key=f"prime-{key}", idle_timeout=600)
-        # Where the client is stands in its cookie: a lost reply is asked for again, and nothing is kept here.
-        cookie = f"prime-{key}"
-        sent = cherrypy.request.cookie.get(cookie)
-        begin = int(sent.value) if sent else 0
-        for chunk in run.follow(offset=begin, timeout=20):
-            if chunk is None:
-                return {"state": "waiting", "key": key}
-            value, _, _ = chunk.data.partition(b"\n")
-            cherrypy.response.cookie[cookie] = chunk.offset + len(value) + 1
-            return {"state": "ready", "content": int(value), "offset": chunk.offset, "key": key}
-        return {"state": "done", "count": run.to_json()["lines"], "key": key}
-
-    @cherrypy.expose
-    @cast.stream
-    def stream(self, below="1000"):
-        """The same at one URL for curl, EventSource and browsers."""
-        yield from primes(int(below))
+    def prime(self, below="1000"):
+        # Each `?key=` has a generator of its own, and goes on where its last poll ended.
+        return cast.stream(primes, int(below), idle_timeout=600)
 
 
 cherrypy.tree.mount(Root(), "/")

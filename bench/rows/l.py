@@ -41,6 +41,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         )
         goals = (Goal(most),) if viewers == _VIEWERS else ()
         yield found.figure(_LOST, f"{what}: lines lost or doubled", "", goals=(Goal(0),))
+        yield found.figure("cut", f"{what}: viewers cut off", "", goals=(Goal(0),))
         yield found.figure("rate", f"{what}: delivered", "/s", higher=True)
         yield found.figure("p50", f"{what}: latency, p50", "ms")
         yield found.figure("p99", f"{what}: latency, p99", "ms", goals=goals)
@@ -88,6 +89,7 @@ def _watched(bench: Bench, kind: str, viewers: int, lines: int) -> Mapping[str, 
     assert told["seconds"] <= time.monotonic() - begun + 1, told
     return {
         _LOST: told["lost"] + told["doubled"],
+        "cut": told["gone"],
         "rate": told["got"] / told["seconds"],
         "p50": told["p50"],
         "p99": told["p99"],

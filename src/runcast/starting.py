@@ -8,6 +8,8 @@ before leaves nothing behind.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import math
@@ -21,6 +23,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from runcast.errors import RunExists, UsageError
 from runcast.ids import new_run_id
 from runcast.log import CAP_BYTES, RunDirectory
+from runcast.log.directory import is_locked
+from runcast.model import Outcome, Reason
 from runcast.sources.command import to_argv
 from runcast.sources.kinds import AHEAD, Kind, Source, check_arguments, kind_of, name_of, take
 from runcast.supervisor.launch import launch
@@ -69,7 +73,7 @@ class Start(NamedTuple):
         run_id = new_run_id()
         asked = self._asked(run_id, kind, command)
         path, new = f"{store}/{run_id}", f"{store}/.new-{run_id}"
-        taken: str | None = None
+        taken: int | None = None  # the lock of the key
         if self.key is not None and (other := _holder(store, self.key, asked)) is not None:
             return other
         try:
@@ -86,10 +90,13 @@ class Start(NamedTuple):
             else:
                 self._launch(store, lifeline, new, path, asked, command, call)
         except BaseException:
-            if taken is not None:
-                os.unlink(taken)
+            if taken is not None and not os.path.isdir(path):
+                free_key(store, self.key or "", run_id)
             shutil.rmtree(new, ignore_errors=True)
             raise
+        finally:
+            if taken is not None:
+                os.close(taken)
         return path
 
     def _asked(self, run_id: str, kind: Kind, command: list[str] | None) -> dict[str, Any]:
@@ -159,14 +166,14 @@ class Start(NamedTuple):
             raise UsageError("expected stdin or input, got both: choose one of them")
         if self.stdin is not None and self.stdin != "pipe":
             _descriptor(self.stdin)
-        if self.key is not None and not self.key:
-            raise UsageError("expected a key of at least one character, got an empty one")
-        if self.ahead is not None and self.ahead < 1:
+        if self.key is not None and not (isinstance(self.key, str) and self.key):
+            raise UsageError(f"expected a key of at least one character, got {self.key!r:.80}")
+        if self.ahead is not None and not (isinstance(self.ahead, int) and self.ahead >= 1):
             raise UsageError(f"expected ahead to be 1 or more, or None to run free, got {self.ahead!r}")
 
     def _limit(self, name: str, kind: Kind) -> float | None:
         value: float | None = getattr(self, name)
-        if value is not None and not value > 0:
+        if value is not None and not (isinstance(value, (int, float)) and value > 0):
             raise UsageError(f"expected {name} to be more than 0, got {value!r}: leave it out for none")
         if value is None and name == "idle_timeout" and kind.is_generator and self.ahead is not None:
             return _IDLE_GENERATOR
@@ -224,10 +231,17 @@ class Start(NamedTuple):
         """Have this process take the run and begin with it."""
         from runcast.sources.recording import Recording
 
+        take(self.source)
+        recording = Recording(new, path, asked)
+        try:
+            self._begin(kind, recording)
+        except BaseException as error:
+            recording.finish(Outcome(Reason.FAILED_TO_START, message=str(error), ended_at=time.time()))
+            raise
+
+    def _begin(self, kind: Kind, recording: Recording) -> None:
         source: Any = self.source
         args, kwargs = self.args, dict(self.kwargs or {})
-        take(source)
-        recording = Recording(new, path, asked)
         if kind is Kind.FUNCTION:
             from runcast.sources.function import call_here
 
@@ -251,10 +265,11 @@ class Start(NamedTuple):
             run_async_iterator(recording, made, self.ahead, loop)
 
 
-def _take_key(store: str, key: str, new: str, asked: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Have a key name this run; return the link that does, or else the folder of the run that has it.
+def _take_key(store: str, key: str, new: str, asked: Mapping[str, Any]) -> tuple[int | None, str | None]:
+    """Have a key name this run; return a lock to close once it began, or else the folder of another.
 
-    A hard link is made or it is not, also by many processes at once (link(2)).
+    A hard link is made or it is not, also by many processes at once (link(2)). The lock is on what
+    is linked: where it is free, and there is no run, whoever had the key died before its run began.
 
     Raises:
         RunExists: it names a run that was asked for differently.
@@ -262,24 +277,27 @@ def _take_key(store: str, key: str, new: str, asked: Mapping[str, Any]) -> tuple
     link = _link(store, key)
     os.makedirs(os.path.dirname(link), 0o700, exist_ok=True)
     deadline = time.monotonic() + _KEY_SECONDS
-    while True:
-        try:
-            os.link(f"{new}/run.json", link)
-            return link, None
-        except FileExistsError:
-            pass
-        holder = _holder(store, key, asked)
-        if holder is not None:
-            return None, holder
-        other = _named(link)
-        if other is None:
-            continue
-        path = f"{store}/{other['id']}"
-        if time.monotonic() > deadline or not os.path.isdir(f"{store}/.new-{other['id']}"):
-            if not os.path.isdir(path):  # who had it died before its run began, or the run was removed
-                _unlink_same(link, other["id"])
-            continue
-        time.sleep(0.002)
+    lock = os.open(f"{new}/run.json", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            with contextlib.suppress(FileExistsError):
+                os.link(f"{new}/run.json", link)
+                lock, taken = -1, lock
+                return taken, None
+            holder = _holder(store, key, asked)
+            if holder is not None:
+                return None, holder
+            other = _named(link)
+            if other is None:
+                continue
+            if is_locked(link) and time.monotonic() < deadline:
+                time.sleep(0.002)
+            elif not other or not os.path.isdir(f"{store}/{other['id']}"):  # it died, or the run was removed
+                _unlink_same(link, other.get("id"))
+    finally:
+        if lock >= 0:
+            os.close(lock)
 
 
 def _holder(store: str, key: str, asked: Mapping[str, Any]) -> str | None:
@@ -289,7 +307,7 @@ def _holder(store: str, key: str, asked: Mapping[str, Any]) -> str | None:
         RunExists: it was asked for differently.
     """
     other = _named(_link(store, key))
-    if other is None or not os.path.isdir(path := f"{store}/{other['id']}"):
+    if not other or not os.path.isdir(path := f"{store}/{other['id']}"):
         return None
     same = ("source", "view", *(() if asked["view"] else ("name",)))
     if asked["source"] == "command" and not asked["view"]:
@@ -303,12 +321,15 @@ def _holder(store: str, key: str, asked: Mapping[str, Any]) -> str | None:
 
 
 def _named(link: str) -> dict[str, Any] | None:
+    """Return what was asked of the run that a link names; empty if nobody can read it, None for no link."""
     try:
         with open(link, "rb") as file:
-            named: dict[str, Any] = json.loads(file.read())
-            return named
-    except (FileNotFoundError, ValueError):
+            named = json.loads(file.read())
+            return named if isinstance(named, dict) and "id" in named else {}
+    except FileNotFoundError:
         return None
+    except ValueError:
+        return {}
 
 
 def free_key(store: str, key: str, run_id: str) -> None:
@@ -320,14 +341,16 @@ def _link(store: str, key: str) -> str:
     return f"{store}/keys/{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
-def _unlink_same(link: str, run_id: str) -> None:
-    """Remove a key, if it still names this run."""
-    try:
-        with open(link, "rb") as file:
-            if json.loads(file.read())["id"] == run_id:
+def _unlink_same(link: str, run_id: str | None) -> None:
+    """Remove a key, if it still names this run: one process at a time, for nobody's else may be removed."""
+    with contextlib.suppress(FileNotFoundError):
+        lock = os.open(f"{os.path.dirname(link)}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (_named(link) or {}).get("id") == run_id:
                 os.unlink(link)
-    except FileNotFoundError:
-        pass
+        finally:
+            os.close(lock)
 
 
 def _environment(env: Mapping[str, str] | None, run_id: str) -> dict[str, str]:

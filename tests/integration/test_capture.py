@@ -80,11 +80,11 @@ def test_interpreter_ends_while_threads_print(tmp_path: Path):
         import threading, time
         def work():
             while True:
-                print("thread", end=" ")
+                sys.stdout.write("thread ")
         with capturing(printer):
             for _ in range(3):
                 threading.Thread(target=work, daemon=True).start()
-        while not os.path.exists("STDOUT"):
+        while not os.path.exists("STDOUT") or not os.path.getsize("STDOUT"):
             time.sleep(0.001)
         """,
         shell='"$@" > /dev/null',
@@ -122,7 +122,7 @@ def test_signal_handler(tmp_path: Path):
         def handler(number, frame):
             global count
             count += 1
-            print("signal", file=sys.stderr)
+            sys.stderr.write("signal\\n")
         signal.signal(signal.SIGALRM, handler)
         with capturing(printer):
             signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)

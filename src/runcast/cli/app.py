@@ -21,7 +21,7 @@ from runcast.errors import RuncastError
 
 __all__ = ["VERBS", "app", "call"]
 
-VERBS = ("run", "serve", "ls", "log", "follow", "wait", "stop", "kill", "rm")
+VERBS = ("run", "serve", "ls", "log", "follow", "wait", "stop", "kill", "rm", "push")
 WIDTH = 100  # of help, at most
 
 

@@ -6,7 +6,7 @@ import click
 
 from runcast.cli import exit_codes
 from runcast.cli.runs import find, place_options, tell_outcome, the_place
-from runcast.cli.terminal import Output
+from runcast.cli.terminal import Output, tell
 from runcast.cli.where import Where, at_server
 
 __all__ = ["command"]
@@ -30,13 +30,18 @@ def command(
     """Print the output of a run, from its start, and go on as it comes, until there is no more.
 
     Any number may follow a run; none of them slows it. Ctrl-C ends the following, not the run.
+    Instead of an ID there may be the address of a stream, on any server that speaks the Durable
+    Streams protocol, or of a run's page.
 
     \b
     Examples:
       runcast follow last
       runcast follow --tail 10 --exit-status b7sqj
       runcast follow --offset now last
+      runcast follow http://laptop:8765/v1/stream/builds/42
     """
+    if run_id.startswith(("http://", "https://")):
+        return _follow_stream(run_id, channels, safe, exit_status, asked)
     run = find(where.open(), run_id)
     place = the_place(run, asked)
     output = Output(safe=safe)
@@ -46,3 +51,25 @@ def command(
     outcome = run.wait()
     tell_outcome(run, outcome)
     return exit_codes.of_outcome(outcome) if exit_status else exit_codes.OK
+
+
+def _follow_stream(
+    url: str, channels: tuple[str, ...], safe: bool, exit_status: bool, asked: dict[str, object]
+) -> int:
+    """Print a stream of any server."""
+    from runcast.client.pull import pull_stream
+    from runcast.client.streams import RemoteStream
+    from runcast.model import Channel, Chunk
+
+    others = [name for name, value in asked.items() if value is not None and name != "offset"]
+    if others or channels or exit_status:
+        raise click.UsageError("expected no options but --offset and --safe with the address of a stream")
+    output = Output(safe=safe)
+    offset = asked["offset"]
+    with RemoteStream(url, trouble=tell) as stream:
+        pull_stream(
+            stream,
+            lambda data: output.show(Chunk(0, 0, Channel.STDOUT, 0.0, data)),
+            "-1" if offset is None else str(offset),
+        )
+    return exit_codes.OK

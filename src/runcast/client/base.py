@@ -33,6 +33,7 @@ __all__ = ["PATIENCE", "RemoteRunBase"]
 
 PATIENCE = 60.0  # seconds without a word of the server
 _STDIN_BYTES = 512 * 1024  # in one request
+_NEWS = ("run", "state", "progress", "exit")
 _PLACES = ("offset", "tail", "tail_bytes", "line", "since")
 
 
@@ -110,6 +111,11 @@ class RemoteRunBase:
         return State(self._told["state"])
 
     @property
+    def progress(self) -> dict[str, Any] | None:
+        """What a function last told of its progress: `done`, `total`, `text`, `time`."""
+        return cast("dict[str, Any] | None", self._told.get("progress"))
+
+    @property
     def closed(self) -> bool:
         """Whether no more output will ever come."""
         return bool(self._told["closed"])
@@ -124,9 +130,11 @@ class RemoteRunBase:
         return dict(self._told)
 
     def _take(self, told: Mapping[str, Any]) -> None:
-        """Note what the server told; an exit tells less than a whole run."""
+        """Note what the server told: of the whole run, or of its progress or end."""
         news = {key: value for key, value in told.items() if key not in ("event", "offset")}
-        if told.get("event") == "exit":
+        if told.get("event") == "progress":
+            news = {"progress": news}
+        elif told.get("event") == "exit":
             ended = told["outcome"] and told["outcome"].get("ended_at")
             news |= {"closed": True, "tail_offset": told["offset"], "ended_at": ended}
         self._told = self._told | news
@@ -168,7 +176,7 @@ class RemoteRunBase:
         found: list[Value | None] = []
 
         def hear(event: Event) -> tuple[()]:
-            if event.get("event") in ("run", "state", "exit"):
+            if event.get("event") in _NEWS:
                 self._take(event)
                 found[:] = [ready()]
             late = deadline is not None and time.monotonic() >= deadline
@@ -227,7 +235,7 @@ class RemoteRunBase:
             if name is None:
                 heard = time.monotonic()
                 return hear(to_chunk(event))
-            if name in ("run", "state", "exit"):
+            if name in _NEWS:
                 self._take(event)
             elif timeout is not None and (name == "tick" or time.monotonic() - heard >= timeout):
                 heard = time.monotonic()

@@ -21,7 +21,7 @@ from runcast.client.server import Server
 from runcast.errors import NotRuncast, ServerUnreachable
 from runcast.model import Channel, Chunk, format_offset
 
-__all__ = ["DEAD_SECONDS", "Event", "Following", "parse_time", "to_chunk"]
+__all__ = ["DEAD_SECONDS", "Event", "Following", "parse_time", "rescue", "to_chunk"]
 
 DEAD_SECONDS = 45.0
 _KIND = "application/x-ndjson"
@@ -142,7 +142,7 @@ class Following(Generic[Value]):
                     if self.done or event.get("event") == "exit":
                         return True
         except Cut:
-            if (rescued := _rescue(b"".join(parts))) is not None:
+            if (rescued := rescue(b"".join(parts))) is not None:
                 yield from self._hear(self._event(rescued))
             raise
         return not self._follow and not any(parts)
@@ -180,7 +180,7 @@ class Following(Generic[Value]):
         self._offset = following
 
 
-def _rescue(line: bytes) -> bytes | None:
+def rescue(line: bytes) -> bytes | None:
     """Return what a cut has left of the line of a chunk as a line; None where that is nothing.
 
     A line may have 64 KiB: on a network that cuts more often, there would be no end to it.

@@ -254,6 +254,14 @@ class FileStreams(Streams):
                 del self._open[oldest]
         return stream
 
+    def by_id(self, stream_id: str) -> Stream | None:
+        """Return the stream with an id, if it still is the one of its name."""
+        stream = self._of_id(stream_id) if is_run_id(stream_id) else None
+        if stream is None:
+            return None
+        now = self._find(stream.settings.name)
+        return None if now is None or now.id != stream_id or now.gone or now.expired else now
+
     def _make(
         self, settings: Settings, parent: Stream | None, offset: int, data: bytes, *, closed: bool
     ) -> Stream | None:

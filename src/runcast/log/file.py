@@ -16,7 +16,7 @@ from itertools import pairwise
 from runcast.log.base import Log, Span, settled
 from runcast.log.directory import FILE_MODE, RunDirectory
 from runcast.log.extent import Dropped, Extent
-from runcast.log.records import RECORD_BYTES, Record, check_header, header, unpack
+from runcast.log.records import RECORD_BYTES, Record, check_header, count_lines, header, unpack
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
 from runcast.model import OFFSET_DIGITS, Outcome
 
@@ -280,6 +280,14 @@ class FileLogWriter(LogWriter):
     def _mark(self, start: int) -> None:
         # An empty file, without an index: a name is all that fits on a full disk.
         os.close(os.open(self._path(start), _O_WRITE, FILE_MODE))
+
+    def _catch_up(self) -> None:
+        if self._data is None or self._segment is None:
+            return
+        with open(self._path(self._segment), "rb") as file:
+            data = file.read()
+        self.tail, self._size = self._segment + len(data), len(data)
+        self.lines = self._lines_before + count_lines(data)
 
     def park(self) -> None:
         """Close the files until there is more to append: a log that waits for long needs none."""

@@ -76,12 +76,13 @@ class LogWriter(ABC):
         self._old = list(kept)
         self._old_cost = sum(segment.cost for segment in self._old)
         self._segment: int | None = None  # where the open one begins, its bytes and records
-        self._size = self._records = 0
+        self._size = self._records = self._lines_before = 0
         self._full = False  # the open one takes no more: RLIMIT_FSIZE
         self._channel: Channel | None = None
         self._record = 0  # offset and time of the last record
         self._record_ns = time_ns
         self._gap = False  # bytes were lost since the last append
+        self._unsure = False  # an append was interrupted by an exception from outside
         self._retry_ns = 0
         self._told = self._closed = False
         # Wall time once, then the monotonic clock: a jump of the clock neither reorders the
@@ -103,6 +104,9 @@ class LogWriter(ABC):
     @abstractmethod
     def _drop(self, start: int) -> None:
         """Remove the finished segment that begins at `start`."""
+
+    def _catch_up(self) -> None:  # noqa: B027
+        """Count what an append wrote that was interrupted before it could. Backends that can be, do."""
 
     def _mark(self, start: int) -> None:
         """Have the log end at `start`, behind bytes that were lost at the very end."""
@@ -208,6 +212,9 @@ class LogWriter(ABC):
 
     def _append(self, channel: Channel, data: bytes) -> None:
         now = self._now()
+        if self._unsure:
+            self._catch_up()
+            self._unsure = False
         while data:
             if self._gap and now < self._retry_ns:
                 return self._lose(data, now)
@@ -220,9 +227,16 @@ class LogWriter(ABC):
                     self._full = True  # another file may grow
                     continue
                 return self._lose(data, now)
-            self.tail += taken
-            self._size += taken
-            self.lines += count_lines(data if taken == len(data) else data[:taken])
+            except BaseException:  # a signal's handler raised: some of it may be written, and not be counted
+                self._unsure = True
+                raise
+            try:
+                self.tail += taken
+                self._size += taken
+                self.lines += count_lines(data if taken == len(data) else data[:taken])
+            except BaseException:
+                self._unsure = True
+                raise
             data = data[taken:]  # a disk that is nearly full takes a part, and a segment what it has room for
 
     def _keep(self, channel: Channel, data: bytes, now: int) -> int:
@@ -259,6 +273,7 @@ class LogWriter(ABC):
         elif self._segment is not None:
             self._drop(self._segment)  # begun while the disk was full, and nothing went in
         self._segment, self._size, self._records = self.tail, 0, 0
+        self._lines_before = self.lines
         self._channel, self._gap, self._full = None, False, False
         if self._cap is None:
             return

@@ -53,17 +53,18 @@ class _Lazy:
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._news: asyncio.Event | None = None
+        self._begun = False  # whether the task has made its first step; if not, cancelling loses it
 
     def want(self, offset: int) -> None:
         with self._lock:
             self._demand.want(offset)
             more = self._demand.more
-        if more:
-            self._call(self._go)
+        if more and not self._call(self._go):
+            self._recording.finish_soon(self._recording.outcome(1, "its event loop was closed"))
 
     def stop(self) -> None:
         if not self._call(self._stop):
-            self._recording.finish(self._recording.outcome(None))
+            self._recording.finish_soon(self._recording.outcome(None))
 
     def _call(self, call: Any) -> bool:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nothing goes on there
@@ -74,16 +75,27 @@ class _Lazy:
     def _go(self) -> None:
         if self._task is None or self._task.done():
             self._news = asyncio.Event()
+            self._begun = False
             self._task = self._loop.create_task(self._work(), name=f"run {self._recording.id}")
+            self._task.add_done_callback(self._done)
         elif self._news is not None:
             self._news.set()
 
     def _stop(self) -> None:
         self._go()
-        if self._task is not None and self._iterator is not None:
+        if self._task is not None and self._begun:
             self._task.cancel()
 
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if not self._begun:  # the loop ended before it could
+            self._recording.finish_soon(self._cancelled())
+
+    def _cancelled(self) -> Outcome:
+        stopping = self._recording.stopping is not None
+        return self._recording.outcome(None if stopping else 1, "" if stopping else "its task was cancelled")
+
     async def _work(self) -> None:
+        self._begun = True
         recording = self._recording
         outcome: Outcome | None = None
         try:
@@ -92,27 +104,26 @@ class _Lazy:
                     if self._iterator is None:
                         self._iterator = aiter(self._iterable)
                     while recording.stopping is None:
-                        if self._demand.more or await self._wait():
-                            await self._advance(self._iterator)
-                        else:
+                        more = self._demand.more or await self._wait()
+                        if recording.stopping is not None:
+                            break
+                        if not more:
                             return recording.park()
-                    await self._close(self._iterator)
-                    outcome = recording.outcome(None)
+                        await self._advance(self._iterator)
+                    outcome = await self._close(self._iterator)
                 except StopAsyncIteration:
                     outcome = recording.outcome(0)
                 except asyncio.CancelledError:
-                    outcome = recording.outcome(
-                        None if recording.stopping else 1,
-                        "" if recording.stopping else "its task was cancelled",
-                    )
+                    outcome = self._cancelled()
                     if recording.stopping is None:
                         raise
-                    await self._close(self._iterator)
+                    outcome = await self._close(self._iterator)
                 except BaseException as error:
                     outcome = recording.failed(error, skip=2)
         finally:
             if outcome is not None:
-                threading.Thread(target=recording.finish, args=(outcome,)).start()
+                self._iterable = self._iterator = None  # type: ignore[assignment]
+                recording.finish_soon(outcome)
 
     async def _advance(self, iterator: AsyncIterator[Any]) -> None:
         channel, data = encode(await anext(iterator))
@@ -131,8 +142,14 @@ class _Lazy:
             await asyncio.wait_for(self._news.wait(), _LINGER_SECONDS)
         return self._demand.more
 
-    async def _close(self, iterator: AsyncIterator[Any] | None) -> None:
+    async def _close(self, iterator: AsyncIterator[Any] | None) -> Outcome:
+        """Have it clean up, and return the outcome of a run that was stopped."""
         close = getattr(iterator, "aclose", None)
-        if close is not None:
-            with contextlib.suppress(StopAsyncIteration):
-                await close()
+        try:
+            if close is not None:
+                with contextlib.suppress(StopAsyncIteration):
+                    await close()
+        except BaseException as error:
+            if not isinstance(error, asyncio.CancelledError):
+                return self._recording.failed(error)
+        return self._recording.outcome(None)

@@ -9,16 +9,18 @@ then said to be over without it.
 from __future__ import annotations
 
 import ctypes
+import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from typing import Any
 
-from runcast.errors import RunStopped
+from runcast.errors import RunStopped, UsageError
 from runcast.model import Outcome
+from runcast.sources.kinds import name_of
 from runcast.sources.recording import Recording, as_value
 
-__all__ = ["call_here"]
+__all__ = ["Inside", "call_here"]
 
 
 def call_here(
@@ -28,9 +30,31 @@ def call_here(
     call = _Call(recording, function, args, kwargs)
     context = copy_context()
     thread = threading.Thread(target=context.run, args=(call.run,), name=f"run {recording.id}", daemon=True)
-    recording.insist = call.insist
-    call.thread = thread
+    recording.insist = call.inside.insist
     thread.start()
+
+
+class Inside:
+    """Where a thread runs the run's own code: an exception can be put into it there, and only there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: int | None = None
+
+    def __enter__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._thread = None
+
+    def insist(self) -> None:
+        """Raise `RunStopped` in the thread, at its next step in Python."""
+        with self._lock:
+            if self._thread is not None:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(self._thread), ctypes.py_object(RunStopped)
+                )
 
 
 class _Call:
@@ -45,9 +69,7 @@ class _Call:
     ) -> None:
         self._recording = recording
         self._what = function, args, kwargs
-        self._lock = threading.Lock()
-        self._inside = False  # whether an exception may still be put into the thread
-        self.thread: threading.Thread
+        self.inside = Inside()
 
     def run(self) -> None:
         recording = self._recording
@@ -57,23 +79,22 @@ class _Call:
             del self._what  # the arguments belong to the function alone
             with recording.recording():
                 try:
-                    self._inside = True
-                    value = function(*args, **kwargs)
+                    with self.inside:
+                        value = function(*args, **kwargs)
+                    _refuse_unstarted(function, value)
                     outcome = recording.outcome(0, value=as_value(value))
                 except BaseException as error:
                     outcome = recording.failed(error)
-                finally:
-                    with self._lock:
-                        self._inside = False
-        except RunStopped:  # it was insisted upon in the moment of the end
-            pass
         finally:
             recording.finish(outcome or recording.outcome(None))
 
-    def insist(self) -> None:
-        """Raise in the thread, at its next step."""
-        with self._lock:
-            if self._inside and self.thread.ident is not None:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(self.thread.ident), ctypes.py_object(RunStopped)
-                )
+
+def _refuse_unstarted(function: Callable[..., Any], value: object) -> None:
+    """Refuse what does its work only when somebody else goes on with it: nobody would."""
+    if inspect.isgenerator(value) or inspect.iscoroutine(value) or inspect.isasyncgen(value):
+        if not inspect.isasyncgen(value):
+            value.close()
+        raise UsageError(
+            f"expected a function that does its work when it is called, {name_of(function)} only returned a "
+            f"{type(value).__name__.replace('_', ' ')}: start that, as in start({name_of(function)}(...))"
+        )

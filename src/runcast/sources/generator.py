@@ -18,6 +18,7 @@ from typing import Any
 
 from runcast.errors import UsageError
 from runcast.model import Channel
+from runcast.sources.function import Inside
 from runcast.sources.recording import Recording, as_value
 
 __all__ = ["Demand", "encode", "run_iterator"]
@@ -32,7 +33,10 @@ def encode(value: object) -> tuple[Channel, bytes]:
         UsageError: it is none.
     """
     if isinstance(value, str):
-        data = value.encode("utf-8", "surrogateescape")
+        try:
+            data = value.encode("utf-8", "surrogateescape")  # as printing does
+        except UnicodeEncodeError:
+            data = value.encode("utf-8", "backslashreplace")
         return Channel.STDOUT, data if data.endswith(b"\n") else data + b"\n"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Channel.STDOUT, bytes(value)
@@ -72,7 +76,7 @@ class Demand:
 def run_iterator(recording: Recording, iterable: Iterable[Any], ahead: int | None) -> None:
     """Have an iterable produce the output of a run, as far as it is wanted."""
     lazy = _Lazy(recording, iterable, ahead)
-    recording.interrupt = recording.insist = lazy.stop
+    recording.interrupt, recording.insist = lazy.stop, lazy.insist
     recording.wanted = lazy.want
     if ahead is None:
         lazy.want(0)
@@ -89,6 +93,7 @@ class _Lazy:
         self._demand = Demand(ahead)
         self._news = threading.Condition()
         self._busy = False  # whether a thread is at it, or it has ended
+        self._inside = Inside()
 
     def want(self, offset: int) -> None:
         with self._news:
@@ -100,17 +105,36 @@ class _Lazy:
         with self._news:
             self._go()
 
+    def insist(self) -> None:
+        self._inside.insist()
+        self.stop()
+
     def _go(self) -> None:
         if self._busy:
             self._news.notify()
             return
         self._busy = True
         name = f"run {self._recording.id}"
-        threading.Thread(target=self._context.run, args=(self._work,), name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+        except RuntimeError:  # no thread can be started: there are too many, or the interpreter ends
+            if self._recording.stopping is not None:
+                self._run()
+            else:
+                self._busy = False  # whoever waits asks again
 
-    def _work(self) -> None:
+    def _run(self) -> None:
+        while self._context.run(self._work):
+            with self._news:  # only now that the context is free another thread may be begun
+                if not self._wanted():
+                    self._busy = False
+                    return
+
+    def _work(self) -> bool:
+        """Advance as far as is wanted; return False when it has ended."""
         recording = self._recording
         outcome = None
+        rests = False
         try:
             with recording.recording():
                 try:
@@ -118,8 +142,10 @@ class _Lazy:
                     while recording.stopping is None:
                         if self._demand.more or self._wait():
                             self._advance(self._iterator)
-                        elif recording.stopping is None and self._rest():
-                            return
+                        elif recording.stopping is None:
+                            recording.park()  # no thread and no descriptor until somebody wants more
+                            rests = True
+                            return True
                     recording.told()  # by GeneratorExit
                     self._close(self._iterator)
                 except StopIteration as end:
@@ -127,12 +153,14 @@ class _Lazy:
                 except BaseException as error:
                     outcome = recording.failed(error, skip=2)
         finally:
-            if self._busy:
+            if not rests:
                 self._iterable = self._iterator = None  # type: ignore[assignment]
                 recording.finish(outcome or recording.outcome(None))
+        return False
 
     def _advance(self, iterator: Iterator[Any]) -> None:
-        value = next(iterator)
+        with self._inside:
+            value = next(iterator)
         channel, data = encode(value)
         end = self._recording.append(channel, data)
         with self._news:
@@ -143,19 +171,11 @@ class _Lazy:
         with self._news:
             return self._news.wait_for(self._wanted, _LINGER_SECONDS) and self._demand.more
 
-    def _rest(self) -> bool:
-        """Go without a thread and a descriptor until somebody wants more; False if somebody does already."""
-        self._recording.park()
-        with self._news:
-            if self._wanted():
-                return False
-            self._busy = False
-            return True
-
     def _wanted(self) -> bool:
         return self._demand.more or self._recording.stopping is not None
 
     def _close(self, iterator: Iterator[Any]) -> None:
         close: Callable[[], object] | None = getattr(iterator, "close", None)
         if close is not None:
-            close()
+            with self._inside:
+                close()

@@ -8,18 +8,28 @@ nothing, so that a function can be tested without a run.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import threading
 import time
 import traceback
-from typing import Any
+from typing import Any, SupportsFloat
 
 from runcast.errors import RunStopped, UsageError
 from runcast.log import RunDirectory
-from runcast.sources.recording import PROGRESS_SECONDS, Recording, as_value, current
+from runcast.sources.recording import PROGRESS_SECONDS, Recording, as_value, current_recording
 
-__all__ = ["RESULT", "ChildRun", "RunStopped", "current_path", "exit_code", "print_error", "progress", "should_stop"]
+__all__ = [
+    "RESULT",
+    "ChildRun",
+    "RunStopped",
+    "current_path",
+    "exit_code",
+    "print_error",
+    "progress",
+    "should_stop",
+]
 
 
 RESULT = "result.json"  # in the run's folder: what a function in a process of its own returned
@@ -63,15 +73,17 @@ class ChildRun:
     def end(self, value: object, message: str) -> None:
         """Leave what was returned for the supervisor."""
         self._write_progress()
-        with open(f"{self.path}/{RESULT}", "w") as file:
-            json.dump({"value": as_value(value), "message": message}, file)
+        text = json.dumps({"value": as_value(value), "message": message})
+        fd = os.open(f"{self.path}/{RESULT}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with open(fd, "w") as file:
+            file.write(text)
 
 
 process_run: ChildRun | None = None
 
 
 def _here() -> Recording | ChildRun | None:
-    return current.get() or process_run
+    return current_recording() or process_run
 
 
 def current_path() -> str | None:
@@ -91,12 +103,19 @@ def progress(done: float | None = None, total: float | None = None, text: str = 
     Raises:
         RunStopped: the run is being stopped.
     """
-    for name, value in (("done", done), ("total", total)):
-        if value is not None and not isinstance(value, (int, float)):
-            raise UsageError(f"expected {name} as a number, got {value!r:.100}")
+    value = {"done": _number("done", done), "total": _number("total", total), "text": str(text)}
     run = _here()
     if run is not None:
-        run.progress({"done": done, "total": total, "text": str(text), "time": time.time()})
+        run.progress(value | {"time": time.time()})
+
+
+def _number(name: str, value: object) -> int | float | None:
+    """Return a number as JSON has it; those of NumPy and its like are none of Python's own."""
+    if isinstance(value, SupportsFloat) and not isinstance(value, int):
+        value = float(value)
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise UsageError(f"expected {name} as a finite number, got {value!r:.100}")
 
 
 def should_stop() -> bool:
@@ -120,11 +139,3 @@ def print_error(error: BaseException, skip: int) -> str:
         trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
     traceback.print_exception(type(error), error, trace)
     return "".join(traceback.format_exception_only(error)).strip()[:500]
-
-
-def _forget() -> None:
-    """In a forked child: its parent's run is told of progress by the parent alone."""
-    current.set(None)
-
-
-os.register_at_fork(after_in_child=_forget)

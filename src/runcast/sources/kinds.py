@@ -6,6 +6,7 @@ told first: `inspect`, which the others need, takes longer to load than a comman
 
 from __future__ import annotations
 
+import functools
 import os
 import weakref
 from collections.abc import (
@@ -156,7 +157,7 @@ def _unwrapped(source: Any) -> Any:
     """Return the function that is called in the end: of a partial, of an object with `__call__`."""
     import inspect
 
-    while hasattr(source, "func") and callable(source.func):
+    while isinstance(source, functools.partial):
         source = source.func
     if inspect.isroutine(source) or isinstance(source, type):
         return source
@@ -165,7 +166,7 @@ def _unwrapped(source: Any) -> Any:
 
 def name_of(source: object) -> str:
     """Return a name for people."""
-    while hasattr(source, "func"):
+    while isinstance(source, functools.partial):
         source = source.func
     name = getattr(source, "__qualname__", None) or getattr(source, "__name__", None) or type(source).__name__
     return str(name).rpartition("<locals>.")[2]

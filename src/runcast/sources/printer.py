@@ -52,6 +52,7 @@ class Printer:
     def __init__(
         self, append: Callable[[Channel, bytes], object], check: Callable[[], None] | None = None
     ) -> None:
+        self.owner: object = None  # for whoever wants to know whose prints these are
         self._append = append
         self._check = check
         self._pipes: dict[Channel, Pipe] = {}
@@ -329,8 +330,12 @@ class _Flusher:
     def end(self) -> None:
         """Append all that is held and hold nothing from now on."""
         self.over = True
+        deadline = time.monotonic() + _PATIENCE / 1000
         for printer in list(_printers):
             printer.flush()
+            # A daemon thread in the midst of an append is frozen soon: let it finish that one.
+            while printer._lock.locked() and time.monotonic() < deadline:
+                time.sleep(0.001)
 
 
 _printers: weakref.WeakSet[Printer] = weakref.WeakSet()

@@ -54,19 +54,20 @@ def pack(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str,
             "put it into a file, or leave process=True out"
         )
     try:
-        pickled = pickle.dumps(function)
+        pickle.dumps(function)
     except (pickle.PicklingError, AttributeError, TypeError):
         raise UsageError(
             f"expected a function that another process can import, got {name!r}: process=True needs "
             "one at the top of a module (no lambda, none inside another): move it, or leave process=True out"
         ) from None
     try:
-        return pickle.dumps((_surroundings(pickled), pickle.dumps((function, tuple(args), dict(kwargs)))))
+        call = pickle.dumps((function, tuple(args), dict(kwargs)))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise UsageError(
             f"expected arguments for {name!r} that can be pickled, for it runs in another process: {error}; "
             "pass what they are made from, or leave process=True out"
         ) from None
+    return pickle.dumps((_surroundings(call), call))
 
 
 def _main_file() -> str | None:
@@ -78,7 +79,7 @@ def _main_file() -> str | None:
 def _surroundings(pickled: bytes) -> dict[str, Any]:
     """Return what the other process needs to know of this one (see `multiprocessing.spawn.prepare`)."""
     known: dict[str, Any] = {"sys_path": [path or os.getcwd() for path in sys.path], "sys_argv": sys.argv}
-    if b"__main__" in pickled:
+    if b"__main__" in pickled and _main_file():
         spec = getattr(sys.modules["__main__"], "__spec__", None)
         if spec is not None:
             known["init_main_from_name"] = spec.name
@@ -119,6 +120,7 @@ def main(folder: str) -> None:
         code = here.exit_code(error)
     except BaseException as error:
         message = here.print_error(error, skip=1)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it has ended, whatever comes now
     run.end(value, message)
     _flush()
     sys.exit(code)

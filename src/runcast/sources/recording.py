@@ -14,26 +14,26 @@ import signal
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from typing import Any
 
 from runcast.errors import RunStopped
 from runcast.log import FileLogWriter, RunDirectory
 from runcast.model import Channel, Outcome, Reason, State
-from runcast.sources.capture import capturing
+from runcast.sources.capture import capturing, current
 from runcast.sources.printer import Printer
 from runcast.supervisor.limits import Limits
 from runcast.supervisor.owner import owner_of
 
-__all__ = ["PROGRESS_SECONDS", "Recording", "as_value", "current"]
+__all__ = ["PROGRESS_SECONDS", "Recording", "as_value", "current_recording"]
 
 STOP_GRACE = 5.0  # between asking and insisting, where a limit stops a run
 _INSIST_SECONDS = 1.0  # after which a run that will not end is said to be over all the same
 PROGRESS_SECONDS = 0.05  # progress is written at most so often; the last is always written
 _VALUE_BYTES = 1024 * 1024
 
-current: ContextVar[Recording | None] = ContextVar("runcast_run", default=None)
+_recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
 
 
 class Recording:
@@ -75,6 +75,8 @@ class Recording:
         self._state: dict[str, Any] = {"pid": os.getpid(), "started_at": time.time()}
         self._tell_state(State.RUNNING)
         self.printer = Printer(self._append, self.check)
+        self.printer.owner = self
+        _recordings.add(self)
         self._limits = Limits(asked, self.directory.watched, time.monotonic())
         self._owner.add(self)
         self._watch_limits()
@@ -110,7 +112,7 @@ class Recording:
         """Close the log's files until there is more: who waits needs no descriptor."""
         self.printer.flush()
         if self._log is not None:
-            self._log.park()
+            self.printer.between(self._log.park)
 
     def check(self) -> None:
         """Raise what stops the run's own code: once in each of its threads, so that cleaning up may print."""
@@ -127,12 +129,14 @@ class Recording:
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
         """Have this context's prints go to the run, and be the current run."""
-        token = current.set(self)
+        capture = capturing(self.printer)
+        capture.__enter__()
         try:
-            with capturing(self.printer):
-                yield
+            yield
         finally:
-            current.reset(token)
+            # Another context where a generator or a coroutine is cleaned up by somebody else.
+            with contextlib.suppress(ValueError):
+                capture.__exit__(None, None, None)
 
     # -- what its owner asks
 
@@ -155,19 +159,23 @@ class Recording:
 
     def stop(self, reason: Reason, grace: float) -> None:
         """Ask the run to end, and insist when the grace (seconds) is over. Does not wait."""
-        first = self.stopping is None
-        self.stopping = self.stopping or reason
-        self._limits.end()
+        with self._lock:
+            if self._ended:
+                return
+            first = self.stopping is None
+            self.stopping = self.stopping or reason
+            self._limits.end()
+            if first:
+                self._tell_state(State.STOPPING)
         if first:
-            self._tell_state(State.STOPPING)
             self.interrupt()
-        self._owner.call_at(time.monotonic() + grace, self._insist)
+        self._call_at(time.monotonic() + grace, self._insist)
 
     def _insist(self) -> None:
         if not self._ended:
             self._told.clear()
             self.insist()
-            self._owner.call_at(time.monotonic() + _INSIST_SECONDS, self._give_up)
+            self._call_at(time.monotonic() + _INSIST_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         self.finish(self.outcome(None, "its code does not end; a thread cannot be killed"))
@@ -194,7 +202,17 @@ class Recording:
         if reason is not None:
             self.stop(reason, STOP_GRACE)
         elif (due := self._limits.due()) is not None:
-            self._owner.call_at(max(due, now + 0.001), self._watch_limits)
+            self._call_at(max(due, now + 0.001), self._watch_limits)
+
+    def _call_at(self, when: float, method: Callable[[], object]) -> None:
+        """Have the owner call a method of ours, unless we are gone by then: it may be hours."""
+        method_if_any = weakref.WeakMethod(method)
+
+        def call() -> None:
+            if (method := method_if_any()) is not None:
+                method()
+
+        self._owner.call_at(when, call)
 
     # -- progress
 
@@ -202,13 +220,15 @@ class Recording:
         """Note how far it is; readers see the latest, the last for certain."""
         self.check()
         with self._lock:
+            if self._ended:  # it was given up, and its code goes on
+                return
             self._progress = value
             now = time.monotonic()
             if now - self._progress_at >= PROGRESS_SECONDS:
                 self._write_progress()
             elif not self._progress_late:
                 self._progress_late = True
-                self._owner.call_at(self._progress_at + PROGRESS_SECONDS, self._write_progress)
+                self._call_at(self._progress_at + PROGRESS_SECONDS, self._write_progress)
 
     def _write_progress(self) -> None:
         with self._lock:
@@ -256,6 +276,8 @@ class Recording:
             if self._ended:
                 return
             self._ended = True
+            self.interrupt = self.insist = lambda: None  # they hold on to what the run was made of
+            self.wanted = lambda offset: None
         self.printer.close()
         self._write_progress()
         try:
@@ -264,12 +286,35 @@ class Recording:
         finally:
             self._owner.forget(self)
 
+    def finish_soon(self, outcome: Outcome) -> None:
+        """End the run without waiting for the disk: in a thread, while threads can be started."""
+        try:
+            threading.Thread(target=self.finish, args=(outcome,), name=f"end of {self.id}").start()
+        except RuntimeError:  # the interpreter ends
+            self.finish(outcome)
+
+
+def current_recording() -> Recording | None:
+    """Return the run that this code belongs to: the one that it prints to, if that goes on."""
+    recording = getattr(current.get(), "owner", None)
+    return recording if isinstance(recording, Recording) and not recording._ended else None
+
+
+def _forget() -> None:
+    """In a forked child: the runs are its parent's, and so are the descriptors that they use."""
+    for recording in list(_recordings):
+        recording._ended = True
+        recording._log = None
+
+
+os.register_at_fork(after_in_child=_forget)
+
 
 def as_value(value: object) -> object:
     """Return what a function returned as JSON values; what is none, or too large, as its `repr`."""
     try:
         text = json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # also what the value's own methods raise
         text = ""
     if text and len(text) <= _VALUE_BYTES:
         return json.loads(text)

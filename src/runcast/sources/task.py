@@ -47,29 +47,40 @@ def run_task(
 ) -> None:
     """Await something in a task of a loop, which is the run."""
 
+    begun = False
+
     async def work() -> None:
+        nonlocal begun
+        begun = True
         outcome: Outcome | None = None
         try:
             with recording.recording():
                 try:
                     outcome = recording.outcome(0, value=as_value(await awaitable()))
                 except asyncio.CancelledError:
+                    outcome = cancelled()
                     if recording.stopping is None:
-                        outcome = recording.outcome(1, "its task was cancelled")
                         raise
-                    outcome = recording.outcome(None)
                 except BaseException as error:
                     outcome = recording.failed(error)
                     if isinstance(error, KeyboardInterrupt):
                         raise
         finally:
-            ended = outcome or recording.outcome(None)
-            threading.Thread(target=recording.finish, args=(ended,), name=f"end of {recording.id}").start()
+            recording.finish_soon(outcome or recording.outcome(None))
+
+    def cancelled() -> Outcome:
+        stopping = recording.stopping is not None
+        return recording.outcome(None if stopping else 1, "" if stopping else "its task was cancelled")
+
+    def done(task: asyncio.Task[None]) -> None:
+        if not begun:  # cancelled before its first step, by the end of the loop most likely
+            recording.finish_soon(cancelled())
 
     tasks: list[asyncio.Task[None]] = []
 
     def begin() -> None:
         tasks.append(loop.create_task(work(), name=f"run {recording.id}"))
+        tasks[0].add_done_callback(done)
 
     def cancel() -> None:
         for task in tasks:
@@ -79,7 +90,7 @@ def run_task(
         try:
             loop.call_soon_threadsafe(cancel)
         except RuntimeError:  # the loop is closed: the task will never go on
-            recording.finish(recording.outcome(None))
+            recording.finish_soon(recording.outcome(None))
 
     recording.raises = False  # other tasks share the thread
     recording.interrupt = recording.insist = interrupt

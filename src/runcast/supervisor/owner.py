@@ -18,6 +18,7 @@ import os
 import select
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Protocol
@@ -30,6 +31,7 @@ __all__ = ["Owned", "Owner", "owner_of", "tell"]
 
 _LEFT_SECONDS = 2.0  # for runs to end when their process does
 _SYNC_SECONDS = 1.0
+_PAUSE_SECONDS = 0.01  # before the next connection is taken, where there is no descriptor for one
 _TELL_SECONDS = 0.05  # an event loop may be who tells; it will tell again
 
 
@@ -122,15 +124,17 @@ class Owner:
         self.call_at(time.monotonic() + _SYNC_SECONDS, self._start_sync)
 
     def _start_sync(self) -> None:
-        threading.Thread(
-            target=self._sync, name="runcast sync", daemon=True
-        ).start()  # the disk takes its time
+        # The disk takes its time.
+        threading.Thread(target=self._sync, name="runcast sync", daemon=True).start()
 
     def _sync(self) -> None:
         with self._lock:
             runs, self._syncs, self._syncing = self._syncs, set(), False
         for run in runs:
-            run.sync()
+            try:
+                run.sync()
+            except Exception:
+                traceback.print_exc()
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):
@@ -154,12 +158,20 @@ class Owner:
                         poll.unregister(fd)
                         connections.pop(fd).socket.close()
                 elif self._listener is not None:
-                    with contextlib.suppress(OSError):
+                    try:
                         accepted = Connection(self._listener.accept()[0])
-                        connections[accepted.socket.fileno()] = accepted
-                        poll.register(accepted.socket, select.POLLIN)
+                    except BlockingIOError:  # whoever it was has gone
+                        continue
+                    except OSError:
+                        time.sleep(_PAUSE_SECONDS)
+                        continue
+                    connections[accepted.socket.fileno()] = accepted
+                    poll.register(accepted.socket, select.POLLIN)
             for call in self._due():
-                call()
+                try:
+                    call()
+                except Exception:  # one run's trouble must not become that of all the others
+                    traceback.print_exc()
 
     def _due(self) -> list[Callable[[], object]]:
         due = []
@@ -183,7 +195,7 @@ class Owner:
             return "it has ended"
         try:
             return run.handle(request)
-        except (KeyError, TypeError, ValueError) as error:
+        except Exception as error:
             return f"cannot do {request!r}: {error!r}"
 
     def _end(self) -> None:
@@ -191,7 +203,10 @@ class Owner:
         deadline = time.monotonic() + _LEFT_SECONDS
         runs = list(self._runs.values())
         for run in runs:
-            run.leave()
+            try:
+                run.leave()
+            except Exception:
+                traceback.print_exc()
         while any(run.id in self._runs for run in runs) and time.monotonic() < deadline:
             time.sleep(0.005)
         for run in list(self._runs.values()):
@@ -219,6 +234,9 @@ def owner_of(store: str) -> Owner:
     """Return this process's owner in a store, made at the first call and anew after a fork."""
     with _lock:
         if store not in _owners:
+            # Anew, so that it is called before what ends the capture of prints: runs have last words.
+            atexit.unregister(_end_all)
+            atexit.register(_end_all)
             _owners[store] = Owner(store)
         return _owners[store]
 
@@ -238,7 +256,6 @@ def tell(run_path: str, control_path: str, request: dict[str, Any]) -> None:
             connection.sendall(json.dumps(request | {"answer": False}).encode() + b"\n")
 
 
-@atexit.register
 def _end_all() -> None:
     for owner in list(_owners.values()):
         owner._end()

@@ -93,7 +93,7 @@ def _take_parameters() -> None:
     request = cherrypy.serving.request
     known = inspect.signature(getattr(request.handler, "callable", print)).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-        for name in {*Query.__dataclass_fields__, "channel", "runcast"} - known.keys():
+        for name in {*Query.__dataclass_fields__, "channel", "key", "runcast"} - known.keys():
             request.params.pop(name, None)
 
 

@@ -50,6 +50,7 @@ class PollViewing(Viewing):
         self._until = time.monotonic() + (wait if query.follow else 0)
         self.form: Hashable = id(self)
         self.kind = "poll"
+        self.confirms = keyed
 
     @property
     def place(self) -> int:

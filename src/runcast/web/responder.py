@@ -94,6 +94,7 @@ class Responder:
         self.commands = dict(commands or {})
         self.allow_any_command = allow_any_command
         self.started = 0  # runs, for the metrics
+        self.elsewhere: Callable[[str], Run | None] = lambda run_id: None  # asked where the store has none
         run = r"/runs/(?P<id>[0-9A-Za-z]+)"
         self._routes: list[tuple[re.Pattern[str], dict[str, Callable[..., Reply]]]] = [
             (re.compile(pattern + r"/?\Z"), methods)
@@ -150,7 +151,13 @@ class Responder:
             RunNotFound: there is no run of this very id.
             NotAllowed: it may not.
         """
-        run = self.store.get(run_id)
+        try:
+            run = self.store.get(run_id)
+        except RunNotFound:
+            other = self.elsewhere(run_id)
+            if other is None:
+                raise
+            run = other
         if run.id != run_id.lower():  # a part of an id is a comfort of the command line, not of the web
             raise RunNotFound(run_id, "this store")
         self.check(verb, request, run)

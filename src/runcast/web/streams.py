@@ -40,6 +40,7 @@ class Viewing(ABC):
         stopping: set to have the steps end at the next chance, telling the viewer to come back.
         finished: whether the last bytes were given out.
         cut: whether it ended in the middle, without a word of it: then the connection must be cut, too.
+        confirms: whether going on after bytes means that the viewer took them.
     """
 
     kind: str = "list"
@@ -48,6 +49,7 @@ class Viewing(ABC):
     stopping: bool = False
     finished: bool = False
     cut: bool = False
+    confirms: bool = False
 
     @property
     @abstractmethod
@@ -249,6 +251,8 @@ def pull(viewing: Viewing, gone: Callable[[], bool] = lambda: False) -> Iterator
             if not isinstance(step, Wait):
                 if step:
                     yield step
+                if viewing.confirms and gone():
+                    return
                 continue
             hub().wait(step.seen, step.timeout)
             if gone():
@@ -260,7 +264,8 @@ def pull(viewing: Viewing, gone: Callable[[], bool] = lambda: False) -> Iterator
 async def pull_async(viewing: Viewing) -> AsyncIterator[bytes]:
     """Yield the bytes of a live reply, for a framework that wants them from an asynchronous iterator.
 
-    It has no word for a viewer who left: the framework cancels.
+    It has no word for a viewer who left: the framework cancels. Nor for a reply that ends in the
+    middle: then it is as if the viewer had left.
     """
     end_with_server()
     with closing(viewing.steps()) as steps:
@@ -271,7 +276,10 @@ async def pull_async(viewing: Viewing) -> AsyncIterator[bytes]:
                 continue
             await hub().wait_async(step.seen, step.timeout)
             viewing.stopping = viewing.stopping or stopping()
-    _cut_off(viewing)
+    if viewing.cut:
+        import asyncio
+
+        raise asyncio.CancelledError
 
 
 def _cut_off(viewing: Viewing) -> None:

@@ -137,9 +137,17 @@ def send_reply(reply: Reply, environ: dict[str, Any], start_response: StartRespo
 
 
 def live_body(viewing: Viewing, environ: dict[str, Any]) -> Iterator[bytes]:
-    """Return the body of a live reply, which ends when its viewer has left."""
+    """Yield the body of a live reply, which ends when its viewer has left or the server ends."""
     advise_wsgi(environ)
-    return pull(viewing, client_gone(environ))
+    try:
+        yield from pull(viewing, client_gone(environ))
+    finally:
+        if viewing.stopping and (fd := _connection(environ)) is not None:
+            # Nothing more is read from here: gunicorn would wait two seconds for another request.
+            probe = _socket.socket(fileno=fd)
+            with contextlib.suppress(OSError):
+                probe.shutdown(socket.SHUT_RD)
+            probe.detach()
 
 
 def client_gone(environ: dict[str, Any]) -> Callable[[], bool]:
@@ -148,13 +156,18 @@ def client_gone(environ: dict[str, Any]) -> Callable[[], bool]:
     WSGI has no word for it: without a way of the server's own, a client that left is noticed when
     something is written to it, at the second keep-alive at the latest.
     """
-    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket") or environ["wsgi.input"]
-    told = environ.get("waitress.client_disconnected")  # knows only where it reads ahead, by default never
-    fd = _descriptor(getattr(getattr(told, "__self__", None), "socket", connection))
+    fd = _connection(environ)
     if fd is None:
         return lambda: False
     keep_alive(fd, blocking=True)
     return lambda: _is_closed(fd) or vanished(fd)
+
+
+def _connection(environ: dict[str, Any]) -> int | None:
+    """Return the descriptor of a request's connection, where the server lets us find it."""
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket") or environ["wsgi.input"]
+    told = environ.get("waitress.client_disconnected")  # knows only where it reads ahead, by default never
+    return _descriptor(getattr(getattr(told, "__self__", None), "socket", connection))
 
 
 def _is_closed(fd: int) -> bool:

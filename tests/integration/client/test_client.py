@@ -12,6 +12,7 @@ import pytest
 from runcast import Reason, State, Store
 from runcast.client import AsyncClient, AsyncRemoteRun, Client, RemoteRun
 from runcast.errors import (
+    AccessRefused,
     CommandRefused,
     OffsetBeyondTail,
     RunActive,
@@ -22,7 +23,7 @@ from runcast.errors import (
     UsageError,
 )
 from tests.helpers.children import PYTHON, Printer, collect
-from tests.helpers.servers import Server
+from tests.helpers.servers import WSGI, Server
 from tests.helpers.wait import MS, wait_until
 
 pytestmark = pytest.mark.slow
@@ -298,3 +299,38 @@ def test_command_that_reads_nothing_holds_nobody(client: Client):
 
     assert wait_until(lambda: not sender.is_alive())
     assert [type(error) for error in failed] == [RunFinished]
+
+
+def test_under_wsgi(store: Store, tmp_path: Path):
+    """A server that gives a thread to each request is talked to in the same way."""
+    with Server(tmp_path, "gunicorn", WSGI) as server, Client(f"{server.root}/") as client:
+        printer = Printer(tmp_path / "copies", lines=300)
+        collected = collect(client.start(printer.argv).follow())
+        forever = client.start(FOREVER)
+        lines = forever.lines(timeout=100 * MS)
+        assert [next(lines), next(lines)] == ["ready", None]
+        forever.stop(grace=2)
+        assert forever.wait().reason is Reason.STOPPED
+
+    assert (collected.faults, collected.of("stdout")) == ([], printer.copy("stdout"))
+
+
+def test_in_an_application(store: Store, tmp_path: Path):
+    """Mounted in an application it is read and stopped by who has an id; starting and listing are refused."""
+    code = """
+        from flask import Flask
+        from runcast.web.flask import Runcast
+        app = Flask(__name__)
+        Runcast(app, url_prefix="/tools")
+        app.add_url_rule("/runs/none", view_func=lambda: ("", 404))
+    """
+    run = store.start(FOREVER)
+    with Server(tmp_path, "gunicorn", code) as server, Client(f"{server.root}/tools/") as client:
+        remote = client.get(run.id)
+        assert next(remote.lines()) == "ready"
+        with pytest.raises(AccessRefused):
+            client.start(["true"])
+        with pytest.raises(AccessRefused):
+            list(client.list())
+        remote.kill()
+        assert remote.wait().signal == signal.SIGKILL

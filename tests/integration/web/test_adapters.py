@@ -40,6 +40,19 @@ def test_sources(server: Server, store: Store) -> None:
     assert [run.name.split(".")[-1] for run in store.list()] == ["job", "count", "count", "count"]
 
 
+def test_function_that_nobody_watches_is_stopped(store: Store, tmp_path: Path) -> None:
+    """A function that a viewer started is stopped when the viewer has left, and not come back."""
+    code = FULL["flask"].replace("cast.stream(job, 2)", "cast.stream(endless, stop_unwatched=0.5)")
+    endless = (
+        "\nimport time\ndef endless():\n    while True:\n        print('on')\n        time.sleep(0.02)\n"
+    )
+    with Server(tmp_path, "gunicorn", code + endless) as server:
+        with server.stream("/job") as response:
+            assert response.read1()
+        (run,) = store.list()
+        assert run.wait(timeout=LONG).reason == "stopped"
+
+
 def test_viewers_share_a_run(server: Server, store: Store) -> None:
     """With a key two viewers see one run."""
     one, two = (server.ask("GET", "/shared")[2] for _ in range(2))

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from runcast.errors import UsageError
-from runcast.wire.asks import Ask, Resize, Signal, Stdin, Stop, parse_ask, parse_stop
+from runcast.wire.asks import Ask, Resize, Signal, Stdin, Stop, parse_ask, parse_signal, parse_stop
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,11 @@ def test_stop_of_http():
     assert parse_stop({"signal": 15, "grace": 1.5}) == Stop(15, 1.5)
     with pytest.raises(UsageError, match="expected stop to be an object"):
         parse_stop(None)
+
+
+def test_signal_of_a_body():
+    """The body of `POST …/signal` has one key, a name or a number."""
+    assert parse_signal({"signal": "INT"}) == parse_signal({"signal": 2}) == signal.SIGINT
+    for value in ({}, [], {"signal": "INT", "grace": 5}, {"signal": "NO"}, {"signal": 0}, {"signal": None}):
+        with pytest.raises(UsageError, match="expected"):
+            parse_signal(value)

@@ -20,6 +20,7 @@ from runcast.errors import (
     UsageError,
 )
 from runcast.model import format_offset
+from runcast.web.durable.pages import stream_run
 from runcast.web.durable.reads import POLL_SECONDS, Later, head_reply, read_reply
 from runcast.web.durable.source import RunSource, Source, StreamSource
 from runcast.web.http import Reply, Request
@@ -70,6 +71,7 @@ class Durable:
         self._responder = responder
         self.streams = streams or FileStreams(responder.store.path)
         self.public = public
+        responder.elsewhere = lambda stream_id: stream_run(self.streams, stream_id)
         self._poll_seconds = poll_seconds
 
     def respond(self, request: Request, *, wait: bool = True) -> Reply | Later:
@@ -136,6 +138,9 @@ class Durable:
         ]
         if closed:
             told.append(("Stream-Closed", "true"))
+        if stream_run(self.streams, stream.id) is not None:  # where people can watch it
+            page = f"{quote(request.root)}/runs/{stream.id}"
+            told.append(("Link", f'<{page}>; rel="alternate"; type="text/html"'))
         if made:
             told.append(("Location", _url(request)))
         return Reply(201 if made else 200, told)

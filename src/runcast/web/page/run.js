@@ -169,7 +169,8 @@ function showRun(run) {
   $("state").dataset.kind = kind;
   set($("outcome"), sentence(run));
   $("outcome").dataset.kind = kind;
-  set($("command"), commandLine(run.command));
+  set($("command"), run.command.length ? commandLine(run.command) : `a ${run.source}`);
+  if (run.progress) showProgress(run.progress);
   set($("pid"), run.pid ? String(run.pid) : "–");
   document.title = `${{ good: "✓", bad: "✗", warn: "■" }[kind] || "▶"} ${title} – ${word}`;
   const started = run.started_at || run.created_at;
@@ -179,7 +180,7 @@ function showRun(run) {
   $("stop").hidden = !active;
   set($("stop"), run.state === "stopping" ? "Kill now" : "Stop");
   $("delete").hidden = active;
-  $("rerun").hidden = !(named || commands.any);
+  $("rerun").hidden = run.source !== "command" || !(named || commands.any);
   $("download").hidden = false;
   showSize();
   showTime();

@@ -1,0 +1,156 @@
+"""`runcast push`: send output to a stream on a server, as it comes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shlex
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import click
+
+from runcast.cli import exit_codes
+from runcast.cli.terminal import STDOUT, OutputClosed, tell, write_all
+from runcast.cli.values import DURATION
+from runcast.errors import RuncastError
+from runcast.ids import new_run_id
+from runcast.model import CHUNK_BYTES
+
+__all__ = ["command"]
+
+_PATH = "/v1/stream/"
+
+
+@click.command(
+    "push",
+    short_help="Send output to a stream on a server, as it comes.",
+    context_settings={"allow_interspersed_args": False},  # what follows CMD is CMD's
+)
+@click.argument("url", metavar="URL")
+@click.argument("words", metavar="[--] [CMD [ARGS]...]", nargs=-1, type=click.UNPROCESSED)
+@click.option("--tee", is_flag=True, help="Show it here as well.")
+@click.option("--keep-open", is_flag=True, help="Do not close the stream at the end.")
+@click.option(
+    "--content-type",
+    default="text/plain",
+    metavar="TYPE",
+    help="Of a stream that is made. [default: text/plain]",
+)
+@click.option(
+    "--patience",
+    type=DURATION,
+    metavar="DURATION",
+    help="Give up when the server was away for so long. [default: 10m]",
+)
+def command(
+    url: str,
+    words: tuple[str, ...],
+    tee: bool,
+    keep_open: bool,
+    content_type: str,
+    patience: float | None,
+) -> int:
+    """Send stdin, or what CMD prints, to a stream on a server as it comes, and close it at the end.
+
+    The server may be any that speaks the Durable Streams protocol. Nothing is lost or doubled when
+    it is restarted, or the network fails for a while: at most 1 MiB waits here, then whoever writes
+    waits. An address without a path has a new stream made there. With CMD, its stderr goes along
+    with its stdout, and the exit code is that of CMD.
+
+    \b
+    Examples:
+      make 2>&1 | runcast push http://laptop:8765/?token=…
+      runcast push --tee http://laptop:8765/v1/stream/builds/42 -- make -j4
+    """
+    from runcast.client.push import Backlog, Pusher
+    from runcast.client.streams import REMOTE_PATIENCE, RemoteStream
+
+    with RemoteStream(_named(url), patience=patience or REMOTE_PATIENCE, trouble=tell) as stream:
+        pusher = Pusher(stream, content_type)
+        pusher.create()
+        tell(f"watch it at {pusher.page}")
+        backlog = Backlog()
+        with _source(words) as (fd, process):
+            ending = os.pipe2(os.O_CLOEXEC)
+            reader = threading.Thread(target=_read, args=(fd, ending[0], backlog, tee), daemon=True)
+            with _interrupted(ending[1]):
+                reader.start()
+                try:
+                    pusher.run(backlog, close=not keep_open)
+                except RuncastError:
+                    backlog.end()
+                    if process is not None:
+                        process.terminate()
+                    tell(f"{pusher.sent} bytes have arrived, the rest has not")
+                    raise
+            return exit_codes.OK if process is None else _code(process)
+
+
+def _named(url: str) -> str:
+    """Return the address of a stream: a server's alone is that of a new one there."""
+    head, mark, query = url.partition("?")
+    scheme, _, rest = head.partition("://")
+    host, _, path = rest.partition("/")
+    if path.strip("/") in ("", "runs"):
+        return f"{scheme}://{host}{_PATH}pushed/{new_run_id()}{mark}{query}"
+    return url
+
+
+@contextlib.contextmanager
+def _source(words: tuple[str, ...]) -> Iterator[tuple[int, subprocess.Popen[bytes] | None]]:
+    """Give what to read from: stdin, or a command's output."""
+    if not words:
+        yield 0, None
+        return
+    try:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0)
+    except OSError as error:
+        raise RuncastError(
+            f"cannot start {shlex.join(words)[:200]}: {(error.strerror or '').lower()}"
+        ) from None
+    with process:
+        assert process.stdout is not None
+        yield process.stdout.fileno(), process
+
+
+def _code(process: subprocess.Popen[bytes]) -> int:
+    code = process.wait()
+    return code if code >= 0 else exit_codes.SIGNALED - code
+
+
+def _read(fd: int, ending: int, backlog: object, tee: bool) -> None:
+    """Read until the end, or until we are told to end; wait where too much waits to be sent."""
+    from runcast.client.push import Backlog
+
+    assert isinstance(backlog, Backlog)
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    poller.register(ending, select.POLLIN)
+    try:
+        while all(ready != ending for ready, _ in poller.poll()):
+            data = os.read(fd, CHUNK_BYTES)
+            if not data:
+                break
+            if tee:
+                with contextlib.suppress(OutputClosed):
+                    write_all(STDOUT, data)
+            backlog.put(data)
+    finally:
+        backlog.end()
+
+
+@contextlib.contextmanager
+def _interrupted(ending: int) -> Iterator[None]:
+    """Have Ctrl-C end the reading, not the sending: what was read still arrives."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: os.write(ending, b"!") and None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

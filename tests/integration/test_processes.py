@@ -1,0 +1,423 @@
+"""Functions in processes of their own (`process=True`): imported there, captured at the descriptors."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import runcast
+from runcast import Reason, Run, State, Store
+from runcast.errors import UsageError
+from tests.helpers.stores import _kill
+from tests.helpers.wait import MS, wait_until
+
+DEADLINE = 20000 * MS
+
+JOBS = """
+import asyncio, ctypes, os, subprocess, sys, time
+import runcast
+
+class Thing:
+    def __init__(self, word): self.word = word
+
+def says(word, end="\\n"):
+    print("says", word, end=end)
+    print("oh", file=sys.stderr)
+    return {"word": word}
+
+def descriptors():
+    print("printed")
+    os.system("echo shell")
+    os.write(1, b"written\\n")
+    libc = ctypes.CDLL(None)
+    libc.puts(b"from C")
+    libc.fflush(None)
+    subprocess.run(["sh", "-c", "echo child >&2"])
+
+def thing(thing):
+    return thing.word
+
+def fails():
+    print("begun")
+    raise ValueError("bad number")
+
+def leaves(code):
+    print("last words", end="")
+    sys.exit(code)
+
+def odd():
+    return {1, 2}
+
+async def later(word):
+    print(word)
+    await asyncio.sleep(0)
+    return word
+
+def progresses():
+    for n in range(200):
+        runcast.progress(n, 200, f"step {n}")
+
+def waits():
+    print("up", flush=True)
+    try:
+        while not runcast.should_stop():
+            time.sleep(0.01)
+    finally:
+        print("cleaned up")
+
+def stubborn():
+    while True:
+        try:
+            print("up", flush=True)
+            time.sleep(1000)
+        except BaseException:
+            pass
+
+def where():
+    run = runcast.current_run()
+    return [run.id, os.environ["RUNCAST_RUN_ID"], os.getcwd(), os.environ.get("COLOUR"), os.getpid()]
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A module that is found by this process's `sys.path` only, and so must be by the run's."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "jobs_of_a_test.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(str(folder))
+    import jobs_of_a_test  # type: ignore[import-not-found]
+
+    yield jobs_of_a_test
+    del sys.modules["jobs_of_a_test"]
+
+
+def script(folder: Path, text: str, *arguments: object, module: str | None = None) -> str:
+    """Run a script, or a module of a package, as its users do; return what it printed."""
+    path = folder / "script.py"
+    if module is None:
+        path.write_text(textwrap.dedent(text))
+    done = subprocess.run(
+        [sys.executable, *(["-m", module] if module else [str(path)]), *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_output_and_value(store: Store, jobs):
+    """Its prints and its value arrive as those of a function here do."""
+    run = store.start(jobs.says, "hello", kwargs={"end": "!"}, process=True)
+
+    assert run.output(channel="stdout") == "says hello!"
+    assert run.output(channel="stderr") == "oh\n"
+    assert run.wait().ok
+    assert run.wait().value == {"word": "hello"}
+    assert (run.name, run.request["source"]) == ("says", "function")
+    assert run.pid != os.getpid()
+
+
+def test_descriptors(store: Store, jobs):
+    """Whatever reaches descriptors 1 and 2 is output: of other programs, of C code."""
+    run = store.start(jobs.descriptors, process=True)
+
+    assert run.output(channel="stdout") == "printed\nshell\nwritten\nfrom C\n"
+    assert run.output(channel="stderr") == "child\n"
+
+
+def test_arguments(store: Store, jobs):
+    """Arguments are pickled; what is none of JSON's comes back as its repr."""
+    assert store.start(jobs.thing, jobs.Thing("x"), process=True).wait(timeout=DEADLINE).value == "x"
+    assert store.start(jobs.odd, process=True).wait(timeout=DEADLINE).value == "{1, 2}"
+
+
+def test_exception(store: Store, jobs):
+    """An exception is a traceback on stderr without our frames, and a failed outcome."""
+    run = store.start(jobs.fails, process=True)
+    outcome = run.wait(timeout=DEADLINE)
+    errors = run.output(channel="stderr").splitlines()
+
+    assert (outcome.reason, outcome.code, outcome.message) == (Reason.EXITED, 1, "ValueError: bad number")
+    assert (errors[0], errors[-1]) == ("Traceback (most recent call last):", "ValueError: bad number")
+    assert [line for line in errors if line.startswith("  File ") and "jobs_of_a_test" not in line] == []
+
+
+@pytest.mark.parametrize(("code", "expected"), [(None, 0), (3, 3), ("no disk", 1)])
+def test_system_exit(store: Store, jobs, code: object, expected: int):
+    """SystemExit means what it means to an interpreter, and the last words are there."""
+    run = store.start(jobs.leaves, code, process=True)
+
+    assert run.wait(timeout=DEADLINE).code == expected
+    assert run.output() == "last words" + ("no disk\n" if code == "no disk" else "")
+
+
+def test_coroutine_function(store: Store, jobs):
+    """An async function is run to its end."""
+    run = store.start(jobs.later, "soon", process=True)
+
+    assert run.output() == "soon\n"
+    assert run.wait().value == "soon"
+
+
+def test_progress(store: Store, jobs):
+    """Readers see the latest progress, the last for certain."""
+    run = store.start(jobs.progresses, process=True)
+    run.wait(timeout=DEADLINE)
+
+    assert run.progress is not None
+    assert [run.progress[key] for key in ("done", "total", "text")] == [199, 200, "step 199"]
+
+
+def test_where(store: Store, jobs, tmp_path: Path):
+    """It knows its run, and gets the folder and the variables that were asked for."""
+    run = store.start(jobs.where, process=True, cwd=tmp_path, env={"COLOUR": "blue"})
+
+    assert run.wait(timeout=DEADLINE).value == [run.id, run.id, str(tmp_path), "blue", run.pid]
+
+
+def up(run: Run) -> Run:
+    assert next(run.lines()) == "up"
+    return run
+
+
+def test_stop(store: Store, jobs):
+    """A stop is an exception in its main thread, and it may clean up."""
+    run = up(store.start(jobs.waits, process=True))
+    run.stop()
+    outcome = run.wait(timeout=DEADLINE)
+
+    assert outcome.reason is Reason.STOPPED
+    assert run.output() == "up\ncleaned up\n"
+
+
+def test_kill(store: Store, jobs):
+    """Unlike a thread it can be killed, whatever it does."""
+    run = up(store.start(jobs.stubborn, process=True))
+    run.kill()
+    outcome = run.wait(timeout=DEADLINE)
+
+    assert (outcome.reason, outcome.signal) == (Reason.STOPPED, signal.SIGKILL)
+
+
+def test_timeout(store: Store, jobs):
+    """A limit stops it as it stops a command."""
+    run = store.start(jobs.waits, process=True, timeout=0.5)
+
+    assert run.wait(timeout=DEADLINE).reason is Reason.TIMED_OUT
+
+
+@pytest.mark.fault
+def test_survives_its_starter(store: Store, jobs, tmp_path: Path):
+    """It goes on when the process that started it is killed, and ends as ever."""
+    code = """
+        import sys, time
+        sys.path.insert(0, sys.argv[1])
+        import jobs_of_a_test, runcast
+        print(runcast.start(jobs_of_a_test.waits, process=True).id, flush=True)
+        time.sleep(1000)
+    """
+    starter = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), os.path.dirname(jobs.__file__)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with starter:
+        assert starter.stdout is not None
+        run = up(store.get(starter.stdout.readline().strip()))
+        starter.kill()
+        starter.wait()
+        assert run.state is State.RUNNING
+        run.stop()
+        assert list(run.lines()) == ["up", "cleaned up"]
+
+
+@pytest.mark.fault
+def test_killed_from_outside(store: Store, jobs):
+    """A kill that is not ours is told as one."""
+    run = up(store.start(jobs.waits, process=True))
+    assert run.pid is not None
+    _kill([run.pid])
+    outcome = run.wait(timeout=DEADLINE)
+
+    assert (outcome.reason, outcome.signal, outcome.value) == (Reason.SIGNALED, signal.SIGKILL, None)
+
+
+# Who may not
+
+
+def inner_function():
+    def inside():
+        pass
+
+    return inside
+
+
+@pytest.mark.parametrize("source", [lambda: None, inner_function()], ids=["lambda", "inner"])
+def test_not_importable(store: Store, source: object):
+    """What another process cannot import is refused at the start, with what to do."""
+    with pytest.raises(UsageError, match="one at the top of a module .* or leave process=True out"):
+        store.start(source, process=True)
+    assert list(store.list()) == []
+
+
+def test_not_picklable(store: Store):
+    """An argument that cannot be pickled is refused at the start, with what to do."""
+    with pytest.raises(UsageError, match=r"expected arguments for 'dumps' that can be pickled.*pass what"):
+        store.start(json.dumps, (n for n in []), process=True)
+    with pytest.raises(UsageError, match="expected process=True with a function only, got a generator"):
+        store.start(iter([1]), process=True)
+    with pytest.raises(UsageError, match="expected process=True with a function only, got a command"):
+        store.start(["true"], process=True)
+
+
+def test_typed_into_a_session(store: Store):
+    """A function that was typed in cannot be imported, and the error says so."""
+    code = """
+def typed(): pass
+import runcast
+from runcast.errors import UsageError
+try:
+    runcast.start(typed, process=True)
+except UsageError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "'typed' was typed into a session: put it into a file" in done.stdout
+
+
+def test_script(store: Store, tmp_path: Path):
+    """A function of the script itself works, under `if __name__ == "__main__"`; so do classes of it."""
+    told = script(
+        tmp_path,
+        """
+        import runcast, sys
+
+        class Model:
+            name = "net"
+
+        def train(model, rate):
+            print("training", model.name, rate)
+            return __name__
+
+        if __name__ == "__main__":
+            run = runcast.start(train, Model(), 0.1, process=True)
+            print(run.output(), run.wait().value)
+        """,
+    )
+
+    assert told == "training net 0.1\n __mp_main__\n"
+
+
+def test_class_of_the_script(store: Store, tmp_path: Path):
+    """A function of a module gets an object whose class is the script's."""
+    (tmp_path / "elsewhere.py").write_text("def name_of(thing):\n    return thing.name\n")
+    told = script(
+        tmp_path,
+        """
+        import elsewhere, runcast
+
+        class Model:
+            name = "net"
+
+        if __name__ == "__main__":
+            run = runcast.start(elsewhere.name_of, Model(), process=True)
+            print(run.wait().value, run.output())
+        """,
+    )
+
+    assert told == "net \n"
+
+
+def test_script_without_a_guard(store: Store, tmp_path: Path):
+    """Without the guard the run fails with an error that says what is missing, and starts nothing."""
+    told = script(
+        tmp_path,
+        """
+        import runcast
+
+        def train():
+            print("training")
+
+        run = runcast.start(train, process=True)
+        print(run.output(), run.wait())
+        """,
+    )
+
+    assert "expected 'train' to be started under `if __name__ == \"__main__\":`" in told
+    assert "exit code 1" in told
+    assert len(list(store.list())) == 1
+
+
+def test_package(store: Store, tmp_path: Path):
+    """A module of a package that is executed with -m keeps its relative imports."""
+    package = tmp_path / "pack"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "other.py").write_text("WORD = 'relative'\n")
+    (package / "program.py").write_text(
+        textwrap.dedent(
+            """
+            import runcast
+            from .other import WORD
+
+            def job():
+                print(WORD)
+
+            if __name__ == "__main__":
+                print(runcast.start(job, process=True).output())
+            """
+        )
+    )
+
+    assert script(tmp_path, "", module="pack.program") == "relative\n\n"
+
+
+def test_module_that_does_not_import(store: Store, jobs, tmp_path: Path):
+    """A module that cannot be imported there is a failed run that says why."""
+    Path(jobs.__file__).write_text("raise ImportError('no licence today')\n")
+    run = store.start(jobs.says, "x", process=True)
+
+    assert run.wait(timeout=DEADLINE).code == 1
+    assert "no licence today" in run.output(channel="stderr")
+
+
+def test_leftovers(store: Store, jobs):
+    """The call with its arguments is readable by nobody else."""
+    run = store.start(jobs.says, "secret", process=True)
+    run.wait(timeout=DEADLINE)
+
+    modes = {
+        name: os.stat(f"{run.directory.path}/{name}").st_mode & 0o077 for name in ("call", "result.json")
+    }
+    assert modes == {"call": 0, "result.json": 0}
+
+
+def test_many(store: Store, jobs):
+    """Several at once do not disturb each other."""
+    runs = [store.start(jobs.says, str(n), process=True) for n in range(5)]
+
+    wait_until(lambda: all(run.outcome for run in runs), DEADLINE)
+    assert [run.output(channel="stdout") for run in runs] == [f"says {n}\n" for n in range(5)]
+
+
+def test_async_face(store: Store, jobs):
+    """It is started and awaited from a loop as well."""
+    import asyncio
+
+    import runcast.aio
+
+    async def main() -> str:
+        run = await runcast.aio.start(jobs.later, "word", process=True, store=store)
+        return await run.output()
+
+    assert asyncio.run(main()) == "word\n"

@@ -1,0 +1,162 @@
+"""Progress: the latest value counts, the last is never missed, and every process can read it."""
+
+import threading
+import time
+from decimal import Decimal
+
+import pytest
+
+import runcast
+from runcast import Store
+from runcast.errors import UsageError
+from tests.helpers.children import run_python
+from tests.helpers.wait import MS, wait_until
+
+DEADLINE = 10000 * MS
+
+
+def test_latest_wins(store: Store):
+    """Readers see what was told last; there is no history."""
+    step = threading.Semaphore(0)
+
+    def job():
+        for n in range(3):
+            runcast.progress(n, 3, f"step {n}")
+            step.acquire()
+
+    run = store.start(job)
+    for n in range(3):
+        wait_until(lambda n=n: (run.progress or {}).get("done") == n, DEADLINE)
+        assert run.progress is not None
+        assert run.progress["text"] == f"step {n}"
+        step.release()
+    assert run.wait(timeout=DEADLINE).ok
+    assert run.progress is not None
+    assert (run.progress["done"], run.progress["total"]) == (2, 3)
+    assert abs(run.progress["time"] - time.time()) < 60
+
+
+@pytest.mark.parametrize("how", ["returns", "raises", "exits"])
+def test_last_is_written(store: Store, how: str):
+    """However often it is told and however the function ends, the last one is there at the end."""
+
+    def job():
+        for n in range(1000):
+            runcast.progress(n)
+        if how == "raises":
+            raise ValueError
+        if how == "exits":
+            raise SystemExit(3)
+
+    run = store.start(job)
+    run.wait(timeout=DEADLINE)
+
+    assert run.progress is not None
+    assert run.progress["done"] == 999
+
+
+def test_one_before_a_pause_is_written(store: Store):
+    """One that comes right behind another is written though nothing follows it."""
+    go = threading.Event()
+
+    def job():
+        runcast.progress(1)
+        runcast.progress(2)
+        go.wait()
+
+    run = store.start(job)
+
+    wait_until(lambda: (run.progress or {}).get("done") == 2, DEADLINE)
+    go.set()
+    assert run.wait(timeout=DEADLINE).ok
+
+
+def test_other_process(store: Store):
+    """Another process reads it while the run goes on, alone and as part of the run's JSON."""
+    go = threading.Event()
+
+    def job():
+        runcast.progress(1, 4, text="a quarter")
+        go.wait()
+
+    run = store.start(job)
+    wait_until(lambda: run.progress, DEADLINE)
+    told = run_python(
+        """
+        import sys, runcast
+        run = runcast.get(sys.argv[1])
+        print(run.progress["text"], run.to_json()["progress"]["total"])
+        """,
+        run.id,
+    )
+    go.set()
+
+    assert told == "a quarter 4\n"
+
+
+def test_none(store: Store):
+    """A run that tells nothing has no progress; outside a run telling it is allowed and does nothing."""
+    runcast.progress(1, 2, "nobody hears this")
+
+    run = store.start(print, "x")
+    run.wait(timeout=DEADLINE)
+    assert run.progress is None
+    assert run.to_json()["progress"] is None
+
+
+def test_partly(store: Store):
+    """Any part may be left out."""
+
+    def job():
+        runcast.progress(text="warming up")
+
+    run = store.start(job)
+    run.wait(timeout=DEADLINE)
+
+    assert run.progress is not None
+    assert {key: run.progress[key] for key in ("done", "total", "text")} == {
+        "done": None,
+        "total": None,
+        "text": "warming up",
+    }
+
+
+class Scalar:
+    """A number as array libraries have them."""
+
+    def __float__(self) -> float:
+        return 0.5
+
+
+@pytest.mark.parametrize(("value", "kept"), [(Scalar(), 0.5), (Decimal("1.5"), 1.5), (7, 7), (0.25, 0.25)])
+def test_numbers(store: Store, value: object, kept: float):
+    """Numbers of other libraries are taken as Python's own."""
+    run = store.start(runcast.progress, value)
+    run.wait(timeout=DEADLINE)
+
+    assert run.progress is not None
+    assert run.progress["done"] == kept
+
+
+@pytest.mark.parametrize("value", ["3", float("nan"), float("inf"), [1]])
+def test_what_is_no_number(value: object):
+    """What is no finite number is an error, inside a run and out."""
+    with pytest.raises(UsageError, match="expected done as a finite number"):
+        runcast.progress(value)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="expected total as a finite number"):
+        runcast.progress(1, value)  # type: ignore[arg-type]
+
+
+def test_of_threads(store: Store):
+    """Threads that a function starts tell the progress of its run."""
+
+    def job():
+        thread = threading.Thread(target=runcast.progress, args=(5, 10))
+        thread.start()
+        thread.join()
+
+    run = store.start(job)
+    run.wait(timeout=DEADLINE)
+
+    assert run.progress is not None
+    assert run.progress["done"] == 5

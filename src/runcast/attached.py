@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast, overload
 
-from runcast.errors import RunStopped, UsageError
+from runcast.errors import RunFailed, RunStopped, UsageError
 from runcast.run import Run
 from runcast.sources import here
 from runcast.sources.capture import uninstall
@@ -93,7 +93,7 @@ def record(
     """Make each call of a function, `async` or not, a run; see `attach` for the options.
 
     The call happens where it is made and returns what the function returns, which is the
-    outcome's value as well.
+    outcome's value as well. Where the run is stopped the caller gets `RunFailed`.
     """
     if function is None:
         return cast(
@@ -126,7 +126,7 @@ def record(
 def _recorded(
     name: str, store: Store | str | None, options: dict[str, Any]
 ) -> Iterator[Callable[[Any], Any]]:
-    """Record a block whose value is to be the outcome's; a stop is raised to the caller, too."""
+    """Record a block whose value is to be the outcome's; the caller hears of a stop as an error."""
     recording = _begin(name, store, options)
     outcome, values = None, []
 
@@ -140,7 +140,10 @@ def _recorded(
                 yield keep
                 outcome = recording.outcome(0, value=values[0] if values else None)
             except BaseException as error:
-                outcome = recording.failed(error)
+                outcome = recording.failed(error, skip=2)
+                if isinstance(error, RunStopped) and recording.stopping is not None:
+                    # Whoever calls knows nothing of runs: what is no Exception would end a worker.
+                    raise RunFailed(recording.id, outcome) from None
                 raise
     finally:
         recording.finish(outcome or recording.outcome(None))

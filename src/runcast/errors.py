@@ -28,8 +28,8 @@
     ├── AccessRefused              a server does not let its client do this (403)
     └── WaitTimeout                the deadline of a wait passed; nothing else happened (504)
 
-    RunStopped                     raised inside a function whose run is being stopped; like KeyboardInterrupt,
-                                   it is no Exception, so that it passes what catches those
+`RunStopped`, which is raised inside a function whose run is being stopped, is no error and stands
+apart: like KeyboardInterrupt it passes what catches `Exception`.
 
 A message is one sentence that says what was expected, what came, and what to do about it.
 `http_status` is a hint for whoever answers over HTTP; `exit_code` one for the command line.

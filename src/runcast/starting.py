@@ -14,7 +14,6 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -83,7 +82,7 @@ class Start(NamedTuple):
             if self.key is not None:
                 taken, other = _take_key(store, self.key, new, asked)
                 if other is not None:
-                    shutil.rmtree(new)
+                    _remove(new)
                     return other
             if command is None:
                 self._take_here(kind, new, path, asked)
@@ -92,7 +91,7 @@ class Start(NamedTuple):
         except BaseException:
             if taken is not None and not os.path.isdir(path):
                 free_key(store, self.key or "", run_id)
-            shutil.rmtree(new, ignore_errors=True)
+            _remove(new)
             raise
         finally:
             if taken is not None:
@@ -134,7 +133,7 @@ class Start(NamedTuple):
             RunDirectory.create(new, asked)
             return Recording(new, path, asked)
         except BaseException:
-            shutil.rmtree(new, ignore_errors=True)
+            _remove(new)
             raise
 
     def check(self) -> None:
@@ -362,6 +361,12 @@ def _environment(env: Mapping[str, str] | None, run_id: str) -> dict[str, str]:
                 f"expected variables as strings without `=` in the name or NUL, got {name!r}={value!r:.80}"
             )
     return merged
+
+
+def _remove(new: str) -> None:
+    import shutil  # only where a start comes to nothing
+
+    shutil.rmtree(new, ignore_errors=True)
 
 
 def _write(path: str, data: bytes) -> None:

@@ -32,6 +32,8 @@ __all__ = ["FORMAT", "Store"]
 
 _CLOSING_SECONDS = 0.5
 _NEAR = 2000  # newest runs among which a mistyped id is looked for
+_BESIDE = (".outcome-", ".watched-", ".progress-", ".position-")  # a run's small files beside its folder
+_HIDDEN = (".new-", ".gone-", *_BESIDE)
 _ABANDONED = 3600.0  # seconds after which a run that never got its name is swept away
 
 
@@ -243,7 +245,7 @@ class Store:
                 for entry in entries:
                     if is_run_id(entry.name):
                         yield entry.name
-                    elif entry.name.startswith((".new-", ".gone-", ".outcome-", ".watched-", ".progress-", ".position-")):
+                    elif entry.name.startswith(_HIDDEN):
                         self._sweep(entry)
         except FileNotFoundError:
             return
@@ -303,7 +305,7 @@ class Store:
         _remove_tree(gone)
         if key:
             free_key(self.path, key, found.id)
-        for beside in (".outcome-", ".watched-", ".progress-", ".position-"):
+        for beside in _BESIDE:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self.path}/{beside}{found.id}")
 

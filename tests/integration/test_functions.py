@@ -411,6 +411,7 @@ def test_should_stop(store: Store, signals: Signals):
         signals.begun.set()
         while not runcast.should_stop():
             time.sleep(0.001)
+        print("saving", end="")
         return "saved"
 
     assert runcast.should_stop() is False
@@ -420,6 +421,7 @@ def test_should_stop(store: Store, signals: Signals):
     outcome = run.wait(timeout=DEADLINE)
 
     assert (outcome.reason, outcome.code, outcome.value) == (Reason.STOPPED, 0, "saved")
+    assert run.output() == "saving"
     assert outcome.ok is False
 
 
@@ -767,7 +769,7 @@ def test_another_process(store: Store, signals: Signals):
         run.id,
     )
 
-    assert told == "one running\n[] stopped\n"
+    assert told == "one running\n['two'] stopped, exit code 0\n"
 
 
 def test_two_minutes_of_waiting(store: Store, signals: Signals):

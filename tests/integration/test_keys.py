@@ -123,7 +123,8 @@ def test_processes(store: Store, tmp_path: Path):
     """R14: 64 processes that start the same key have exactly one child, and all get its id."""
     marks = tmp_path / "marks"
     code = """
-        import os, sys, runcast
+        import os, sys, runcast.starting
+        from runcast import start
         children = []
         ready, go = os.pipe(), os.pipe()
         for _ in range(64):
@@ -131,7 +132,7 @@ def test_processes(store: Store, tmp_path: Path):
             if os.fork() == 0:
                 os.close(go[1])
                 os.read(go[0], 1)  # all at once, when the last writing end is closed
-                run = runcast.start(f"echo x >> {sys.argv[1]}", shell=True, key="one")
+                run = start(f"echo x >> {sys.argv[1]}", shell=True, key="one")
                 os.write(tell, run.id.encode())
                 os._exit(0)
             os.close(tell)

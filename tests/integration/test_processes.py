@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import runcast
 from runcast import Reason, Run, State, Store
 from runcast.errors import UsageError
 from tests.helpers.stores import _kill
@@ -264,7 +263,7 @@ def inner_function():
 @pytest.mark.parametrize("source", [lambda: None, inner_function()], ids=["lambda", "inner"])
 def test_not_importable(store: Store, source: object):
     """What another process cannot import is refused at the start, with what to do."""
-    with pytest.raises(UsageError, match="one at the top of a module .* or leave process=True out"):
+    with pytest.raises(UsageError, match=r"one at the top of a module .* or leave process=True out"):
         store.start(source, process=True)
     assert list(store.list()) == []
 

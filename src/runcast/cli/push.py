@@ -69,25 +69,28 @@ def command(
     from runcast.client.push import Backlog, Pusher
     from runcast.client.streams import REMOTE_PATIENCE, RemoteStream
 
-    with RemoteStream(_named(url), patience=patience or REMOTE_PATIENCE, trouble=tell) as stream:
+    words = words[1:] if words[:1] == ("--",) else words
+    with (
+        RemoteStream(_named(url), patience=patience or REMOTE_PATIENCE, trouble=tell) as stream,
+        _source(words) as (fd, process),
+    ):
         pusher = Pusher(stream, content_type)
-        pusher.create()
-        tell(f"watch it at {pusher.page}")
         backlog = Backlog()
-        with _source(words) as (fd, process):
-            ending = os.pipe2(os.O_CLOEXEC)
-            reader = threading.Thread(target=_read, args=(fd, ending[0], backlog, tee), daemon=True)
+        ending = os.pipe2(os.O_CLOEXEC)
+        reader = threading.Thread(target=_read, args=(fd, ending[0], backlog, tee), daemon=True)
+        try:
+            pusher.create()
+            tell(f"watch it at {pusher.page}")
             with _interrupted(ending[1]):
                 reader.start()
-                try:
-                    pusher.run(backlog, close=not keep_open)
-                except RuncastError:
-                    backlog.end()
-                    if process is not None:
-                        process.terminate()
-                    tell(f"{pusher.sent} bytes have arrived, the rest has not")
-                    raise
-            return exit_codes.OK if process is None else _code(process)
+                pusher.run(backlog, close=not keep_open)
+        except RuncastError:
+            backlog.end()
+            if process is not None:
+                process.terminate()
+            tell(f"{pusher.sent} bytes have arrived, the rest has not")
+            raise
+        return exit_codes.OK if process is None else _code(process)
 
 
 def _named(url: str) -> str:

@@ -51,6 +51,9 @@ class ChildRun:
         self.stopping = "stopped"
         raise RunStopped
 
+    def told(self) -> None:
+        """Note that it knows of the stop, which was raised already."""
+
     def progress(self, value: dict[str, Any]) -> None:
         """Note how far it is."""
         with self._lock:
@@ -121,7 +124,10 @@ def _number(name: str, value: object) -> int | float | None:
 def should_stop() -> bool:
     """Return whether this run is being stopped: return soon, then nothing is raised."""
     run = _here()
-    return run is not None and run.stopping is not None
+    if run is None or run.stopping is None:
+        return False
+    run.told()
+    return True
 
 
 def exit_code(error: SystemExit) -> int:

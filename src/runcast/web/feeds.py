@@ -20,8 +20,13 @@ from runcast.web.streams import Viewing
 
 __all__ = ["Feeds", "Push"]
 
+_TURN = 16  # readings before others have their turn: a log may grow faster than it can be said
+
 Push = Callable[[bytes], Coroutine[Any, Any, None]]
 """Sends bytes to one viewer; may suspend while the viewer's connection is full."""
+
+
+_NO_WAIT = Wait([], 0.0)
 
 
 class _Viewer:
@@ -65,12 +70,14 @@ class _Feed:
 
     def _burst(self) -> Wait | None:
         """Push what is new to everybody; return the wait that comes then, None at the end."""
-        for step in self._head:
+        for number, step in enumerate(self._head, 1):
             if isinstance(step, Wait):
                 return step
             if step:
                 for viewer in tuple(self.viewers):
                     self._feeds.step(viewer, self.viewing, step, self)
+            if number == _TURN:
+                return _NO_WAIT
         return None
 
     def catch_up(self) -> bool:
@@ -80,7 +87,10 @@ class _Feed:
     async def _pump(self) -> None:
         try:
             while self.viewers and (wait := self._burst()) is not None:
-                await hub().wait_async(wait.seen, wait.timeout)
+                if wait is _NO_WAIT:
+                    await asyncio.sleep(0)
+                else:
+                    await hub().wait_async(wait.seen, wait.timeout)
         finally:
             self._head.close()
             self._feeds.forget(self)
@@ -143,10 +153,12 @@ class Feeds:
         viewing.stopping = self.stopping
         own = viewing.steps(begin=begin)
         try:
-            for step in own:
+            for number, step in enumerate(own, 1):
                 if not isinstance(step, Wait):
                     if step:
                         await viewer.push(step)
+                    if number % _TURN == 0:
+                        await asyncio.sleep(0)
                     continue
                 if self._join(viewer, viewing, own):
                     return

@@ -188,8 +188,8 @@ class LogViewing(Viewing):
                 if reading.next != before:
                     data = encoder.feed(reading)
                     woken = False
-                    if data:  # what a filter left out is silence to who asked for the filter
-                        yield data
+                    yield data  # empty where a filter left all of it out: so that others have their turn
+                    if data:  # … and silence to who asked for the filter
                         told = heard = time.monotonic()
                     continue
                 if watch and (now_told := watch.told) != looked:

@@ -185,7 +185,7 @@ def test_manage_runcast(store: Store, tmp_path: Path, monkeypatch: pytest.Monkey
     ("settings", "apps", "middle", "said"),
     [
         ({}, (), ["django.middleware.gzip.GZipMiddleware"], "no issues"),
-        ({"STOER": "x"}, (), (), "runcast.E001"),
+        ({"PLACE": "x"}, (), (), "runcast.E001"),
         ({"COMMANDS": ["ls"]}, (), (), "authorize="),
         ({}, ("daphne",), (), "runcast.W001"),
         ({}, (), ["compression_middleware.middleware.CompressionMiddleware"], "runcast.W002"),

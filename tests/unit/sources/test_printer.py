@@ -364,10 +364,11 @@ def test_signal_handler_raises(pair: Pair, kind: type[BaseException]):
         raise kind
 
     def print_for_ever() -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0.0001)
-        while True:
-            printer.write(OUT, "line")
-            printer.write(OUT, "\n")
+        while True:  # where Python ignores exceptions, as in a weak reference's callback, one is lost
+            signal.setitimer(signal.ITIMER_REAL, 0.0001)
+            for _ in range(10_000):
+                printer.write(OUT, "line")
+                printer.write(OUT, "\n")
 
     before = signal.signal(signal.SIGALRM, handler)
     try:

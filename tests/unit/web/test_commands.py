@@ -30,7 +30,7 @@ def test_table_of_commands():
     [
         ("ls", "expected commands= as a list or a table, got one string"),
         (["ls | wc"], "shell=True"),
-        ({"x": {"comand": "ls"}}, "expected of the command 'x' cap, command, cwd"),
+        ({"x": {"cmd": "ls"}}, "expected of the command 'x' cap, command, cwd"),
         ({"x": {"title": "no command"}}, "expected of the command 'x' a \"command\", got none"),
         ([[]], "expected a list of at least one string"),
     ],

@@ -31,6 +31,8 @@ def test_reply():
         progress={"done": 1},
         closed=True,
         lines=1,
+        count=1,
+        next_url="/more",
     )
 
     assert value.pop("outcome")["ended_at"] == "1970-01-01T00:00:01.000000Z"
@@ -42,13 +44,15 @@ def test_reply():
         "progress": {"done": 1},
         "closed": True,
         "lines": 1,
+        "count": 1,
+        "next_url": "/more",
     }
 
 
 def test_nothing():
     """A reply may have no chunks; all its keys are there."""
     assert set(reply(Reading([], 5), 5)) == {
-        *("chunks", "offset", "next", "state", "outcome", "progress", "closed", "lines"),
+        *("chunks", "offset", "next", "state", "outcome", "progress", "closed", "lines", "count", "next_url"),
     }
 
 

@@ -62,7 +62,15 @@ def test_other_examples():
     """So are the examples of a poll's reply and of an error."""
     reading = Reading(READING.chunks[2:], 34)
     reply = poll_reply(
-        reading, 23, state=State.RUNNING, outcome=None, progress=PROGRESS, closed=False, lines=3
+        reading,
+        23,
+        state=State.RUNNING,
+        outcome=None,
+        progress=PROGRESS,
+        closed=False,
+        lines=3,
+        count=3,
+        next_url="/runs/ID/log?format=json&offset=00000000000000000034",
     )
 
     assert reply + b"\n" in EXAMPLES

@@ -9,7 +9,10 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
+import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,8 +35,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
     scale = _GENERATORS / count
     with bench.memory() as folder:
         store = Store.open(f"{folder}/store")
-        store.start(iter(["first"])).wait()  # what the process pays once
-        found = alternate(bench, "Q: idle generators", {OURS: partial(_idle, store, count)})
+        store.start(int).wait()  # what the process pays once
+        found = alternate(bench, "Q: idle generators", {OURS: partial(_in_own_process, store.path, count)})
         kept = found.figure("memory", "1,000 idle lazy generators, memory", "MiB", goals=(Goal(10),))
         yield kept if scale == 1 else _scaled(kept, scale)
         yield found.figure("fds", f"{count} idle lazy generators, descriptors", "", goals=(Goal(0),))
@@ -46,14 +49,25 @@ def _scaled(figure: Figure, scale: float) -> Figure:
     return Figure(figure.name, figure.unit, ours, goals=figure.goals, note="taken with fewer")
 
 
-def _idle(store: Store, count: int) -> dict[str, float]:
-    """Start generators, read every other once, and return what all of them cost at rest."""
+def _in_own_process(path: str, count: int) -> dict[str, float]:
+    """Measure in a process of its own: memory that an earlier round gave back would be used again."""
+    code = "import sys; from bench.rows.q import idle; idle(sys.argv[1], int(sys.argv[2]))"
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    command = [sys.executable, "-c", code, path, str(count)]
+    found: dict[str, float] = json.loads(subprocess.check_output(command, cwd=root))
+    return found
+
+
+def idle(path: str, count: int) -> None:
+    """Start generators, read every other once, and print what all of them cost at rest."""
+    store = Store.open(path)
+    store.start(iter(["first"])).wait()  # what the process pays once
     gc.collect()
     before, threads = _resident(), threading.active_count()
     descriptors = _descriptors()
     runs = [store.start(map(str, itertools.count())) for _ in range(count)]
     for run in runs[::2]:
-        with contextlib.closing(run.lines()) as lines:  # type: ignore[type-var]
+        with contextlib.closing(store.get(run.id).lines()) as lines:  # type: ignore[type-var]
             next(lines)
     deadline = time.monotonic() + _REST_SECONDS
     while _threads_of_runs() and time.monotonic() < deadline:
@@ -64,12 +78,12 @@ def _idle(store: Store, count: int) -> dict[str, float]:
         "fds": _descriptors() - descriptors,
         "threads": threading.active_count() - threads,
     }
+    print(json.dumps(found), flush=True)
     for run in runs:
         run.stop()
     for run in runs:
         run.wait()
         store.remove(run)
-    return found
 
 
 def _threads_of_runs() -> list[threading.Thread]:

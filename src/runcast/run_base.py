@@ -170,9 +170,16 @@ class RunBase:
             "closed": log.closed,
         }
 
+    @cached_property
+    def _lazy(self) -> bool:
+        try:
+            return bool(self.request.get("lazy"))
+        except (OSError, ValueError):  # damaged, or gone: whoever needs it says so
+            return False
+
     def want(self, offset: int) -> None:
         """Tell that somebody waits at an offset for more: that is what advances a lazy generator."""
-        if self.request.get("lazy"):
+        if self._lazy:
             request = {"op": "want", "run": self.id, "offset": offset}
             with contextlib.suppress(OSError):  # if nobody hears it, the run is lost or over, as is seen soon
                 tell(self.directory.path, self.directory.control_path, request)
@@ -217,7 +224,7 @@ class RunBase:
         return outcome
 
     def _wait_steps(self, timeout: float | None) -> Steps[Outcome | None]:
-        if not self.request.get("lazy"):
+        if not self._lazy:
             return until(self.directory, self._ended, timeout)
         log = self.open_log()  # who waits for the end of a generator reads it
         return until(log, self._ended, timeout, lambda: self.want(log.tail_offset))

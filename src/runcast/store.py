@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "Store"]
 
 _CLOSING_SECONDS = 0.5
+_SETTLING_SECONDS = 6.0  # leftovers of a lost run are killed first
 _NEAR = 2000  # newest runs among which a mistyped id is looked for
 _BESIDE = (".outcome-", ".watched-", ".progress-", ".position-")  # a run's small files beside its folder
 _HIDDEN = (".new-", ".gone-", *_BESIDE)
@@ -286,6 +287,15 @@ class Store:
         near = sorted(matches)[:3] or difflib.get_close_matches(wanted, heapq.nlargest(_NEAR, names), 3, 0.7)
         raise RunNotFound(run_id, f"the store {self.path}", tuple(near))
 
+    @staticmethod
+    def _settled_soon(run: Run) -> bool:
+        """Wait for the end of a run whose supervisor is dead: somebody else is settling it."""
+        supervisor = run.directory.state().get("supervisor")
+        if supervisor is None or os.path.exists(f"/proc/{supervisor}"):
+            return False
+        ended = until(run.directory, lambda: run.closed or None, _SETTLING_SECONDS)
+        return bool(next(drive(ended), None))
+
     def remove(self, run: Run | str) -> None:
         """Remove a finished run and its log.
 
@@ -297,9 +307,11 @@ class Store:
         if found.state in (State.EXITED, State.LOST):  # asking settles a lost one
             # Whoever waited was told of the end a moment before the log closes.
             next(drive(until(found.directory, lambda: found.closed or None, _CLOSING_SECONDS)), None)
-        if not found.closed:
+        if not found.closed and not self._settled_soon(found):
             raise RunActive(f"run {found.id} is {found.state}: stop it first, then remove it")
-        key = found.request.get("key")
+        key = None
+        with contextlib.suppress(OSError, ValueError):  # a damaged run can be removed as well
+            key = found.request.get("key")
         gone = f"{self.path}/.gone-{found.id}"
         os.rename(found.directory.path, gone)  # whole or not at all, for whoever lists
         _remove_tree(gone)

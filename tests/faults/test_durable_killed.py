@@ -42,7 +42,15 @@ class Traced:
     def __init__(self, folder: Path, call: str, when: int) -> None:
         self.port = free_port()
         (folder / "traced_app.py").write_text(APP.format(store=str(folder / "store")))
-        self._command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={when}"]
+        self._command = [
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            f"inject={call}:signal=KILL:when={when}",
+        ]
         for path in files(folder):
             self._command += ["-P", path]
         self._command += [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--lifespan", "off"]
@@ -92,7 +100,7 @@ class Traced:
 
 def files(folder: Path) -> list[str]:
     """Return the files that an append may touch, those that it will make included."""
-    stream = next(path for path in (folder / "store" / "streams").iterdir() if len(path.name) == 26)
+    stream = next(path for path in (folder / "store" / ".streams").iterdir() if len(path.name) == 26)
     first = "log/" + "0" * 20
     inside = ["append/tail", "append/journal", "outcome.json", "log", first, f"{first}.index", ""]
     return [*(str(stream / name) for name in inside), str(stream.parent / f".outcome-{stream.name}")]

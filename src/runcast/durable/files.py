@@ -1,10 +1,10 @@
 """Streams in files: each is a folder like a run's, so that whatever reads runs reads them, too.
 
-    <store>/streams/names/<hash>       a symbolic link to the id of the stream that has the name
-    <store>/streams/<id>/run.json      what it was made with
-    <store>/streams/<id>/log/          the bytes, as of any run; of a fork first its parent's, hard links
-    <store>/streams/<id>/outcome.json  it is closed
-    <store>/streams/<id>/append/       what only those look at who append: tail, journal, forks/<id>
+    <store>/.streams/names/<hash>       a symbolic link to the id of the stream that has the name
+    <store>/.streams/<id>/run.json      what it was made with
+    <store>/.streams/<id>/log/          the bytes, as of any run; of a fork first its parent's, hard links
+    <store>/.streams/<id>/outcome.json  it is closed
+    <store>/.streams/<id>/append/       what only those look at who append: tail, journal, forks/<id>
 
 Any process of the machine may append: a lock per stream, held for the time of one append. Whoever
 takes it and was not the last one reads anew what is there, and mends what a killed one left.
@@ -212,7 +212,7 @@ class FileStreams(Streams):
     """The streams in a store's folder."""
 
     def __init__(self, store: str) -> None:
-        self.path = f"{store}/streams"
+        self.path = f"{store}/.streams"
         self._open: OrderedDict[str, _FileStream] = OrderedDict()
         self._lock = threading.Lock()
         self._swept = time.monotonic()

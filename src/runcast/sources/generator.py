@@ -54,23 +54,28 @@ class Demand:
     def __init__(self, ahead: int | None) -> None:
         self._ahead = ahead
         self._offset = -1  # where the foremost reader waits; -1: nobody ever did
-        self._ends: deque[int] = deque()  # where the values beyond it end
+        self._ends: deque[int] | None = (
+            None  # where the values beyond it end; a deque is large, so only if any
+        )
 
     def want(self, offset: int) -> None:
         """Note that somebody waits at an offset."""
         self._offset = max(self._offset, offset)
         while self._ends and self._ends[0] <= self._offset:
             self._ends.popleft()
+        if not self._ends:
+            self._ends = None
 
     def made(self, end: int) -> None:
         """Note that a value was made, which ends at an offset."""
         if self._ahead is not None and end > self._offset:
+            self._ends = self._ends or deque()
             self._ends.append(end)
 
     @property
     def more(self) -> bool:
         """Whether the next value may be made."""
-        return self._ahead is None or (self._offset >= 0 and len(self._ends) < self._ahead)
+        return self._ahead is None or (self._offset >= 0 and len(self._ends or ()) < self._ahead)
 
 
 def run_iterator(recording: Recording, iterable: Iterable[Any], ahead: int | None) -> None:
@@ -91,18 +96,19 @@ class _Lazy:
         self._iterator: Iterator[Any] | None = None
         self._context = copy_context()
         self._demand = Demand(ahead)
-        self._news = threading.Condition()
+        self._lock = threading.RLock()
+        self._news: threading.Condition | None = None  # what a thread waits for that has nothing to do
         self._busy = False  # whether a thread is at it, or it has ended
         self._inside = Inside()
 
     def want(self, offset: int) -> None:
-        with self._news:
+        with self._lock:
             self._demand.want(offset)
             if self._demand.more:
                 self._go()
 
     def stop(self) -> None:
-        with self._news:
+        with self._lock:
             self._go()
 
     def insist(self) -> None:
@@ -111,7 +117,8 @@ class _Lazy:
 
     def _go(self) -> None:
         if self._busy:
-            self._news.notify()
+            if self._news is not None:
+                self._news.notify()
             return
         self._busy = True
         name = f"run {self._recording.id}"
@@ -125,7 +132,7 @@ class _Lazy:
 
     def _run(self) -> None:
         while self._context.run(self._work):
-            with self._news:  # only now that the context is free another thread may be begun
+            with self._lock:  # only now that the context is free another thread may be begun
                 if not self._wanted():
                     self._busy = False
                     return
@@ -163,13 +170,17 @@ class _Lazy:
             value = next(iterator)
         channel, data = encode(value)
         end = self._recording.append(channel, data)
-        with self._news:
+        with self._lock:
             self._demand.made(end)
 
     def _wait(self) -> bool:
         """Wait a little for somebody to want more; return whether somebody does."""
-        with self._news:
-            return self._news.wait_for(self._wanted, _LINGER_SECONDS) and self._demand.more
+        with self._lock:
+            self._news = threading.Condition(self._lock)
+            try:
+                return self._news.wait_for(self._wanted, _LINGER_SECONDS) and self._demand.more
+            finally:
+                self._news = None
 
     def _wanted(self) -> bool:
         return self._demand.more or self._recording.stopping is not None

@@ -67,7 +67,7 @@ class Recording:
         self._progress: dict[str, Any] | None = None
         self._progress_at = 0.0
         self._progress_late = False
-        self._owner = owner_of(store)
+        self._owner = owner_of(store, self)
         directory = RunDirectory(new)
         directory.own(self._owner.name)
         os.rename(new, path)
@@ -78,7 +78,6 @@ class Recording:
         self.printer.owner = self
         _recordings.add(self)
         self._limits = Limits(asked, self.directory.watched, time.monotonic())
-        self._owner.add(self)
         self._watch_limits()
 
     def _tell_state(self, state: State) -> None:

@@ -30,6 +30,7 @@ from runcast.supervisor.control import Connection, connect_path, listen_path
 __all__ = ["Owned", "Owner", "owner_of", "tell"]
 
 _LEFT_SECONDS = 2.0  # for runs to end when their process does
+_LINGER_SECONDS = 1.0  # with no run, before it is made anew for the next one
 _SYNC_SECONDS = 1.0
 _PAUSE_SECONDS = 0.01  # before the next connection is taken, where there is no descriptor for one
 _TELL_SECONDS = 0.05  # an event loop may be who tells; it will tell again
@@ -88,8 +89,7 @@ class Owner:
                 with contextlib.suppress(OSError):
                     os.unlink(f"{self._folder}/{name}")
 
-    def add(self, run: Owned) -> None:
-        """Take a run; whatever is asked of it comes to it from now on."""
+    def _add(self, run: Owned) -> None:
         with self._lock:
             self._runs[run.id] = run
             if self._thread is None:
@@ -146,9 +146,16 @@ class Owner:
         if self._listener is not None:
             poll.register(self._listener, select.POLLIN)
         connections: dict[int, Connection] = {}
+        idle_since: float | None = None
         while True:
             with self._lock:
                 wait = self._times[0][0] - time.monotonic() if self._times else None
+                idle_since = None if self._runs else idle_since or time.monotonic()
+            if idle_since is not None:
+                left = idle_since + _LINGER_SECONDS - time.monotonic()
+                if left <= 0 and self._leave(connections):
+                    return
+                wait = left if wait is None else min(wait, left)
             for fd, _ in poll.poll(None if wait is None else max(wait * 1000, 0) + 0.5):
                 if fd == self._bell[0]:
                     with contextlib.suppress(BlockingIOError):
@@ -172,6 +179,20 @@ class Owner:
                     call()
                 except Exception:  # one run's trouble must not become that of all the others
                     traceback.print_exc()
+
+    def _leave(self, connections: dict[int, Connection]) -> bool:
+        """Close everything, unless a run came in this moment: a process may open many stores."""
+        with _lock:
+            if self._runs:
+                return False
+            store = os.path.dirname(self._folder)
+            if _owners.get(store) is self:
+                del _owners[store]
+        for connection in connections.values():
+            connection.socket.close()
+        self._abandon()
+        self._remove()
+        return True
 
     def _due(self) -> list[Callable[[], object]]:
         due = []
@@ -212,6 +233,9 @@ class Owner:
         for run in list(self._runs.values()):
             with contextlib.suppress(Exception):
                 run.lose()
+        self._remove()
+
+    def _remove(self) -> None:
         for path in (f"{self._path}.sock", self._path):
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -230,14 +254,19 @@ _owners: dict[str, Owner] = {}
 _lock = threading.Lock()
 
 
-def owner_of(store: str) -> Owner:
-    """Return this process's owner in a store, made at the first call and anew after a fork."""
+def owner_of(store: str, run: Owned | None = None) -> Owner:
+    """Return this process's owner in a store, which a new run is given to if there is one.
+
+    It is made at the first call, anew after a fork, and anew when it had no runs for a while.
+    """
     with _lock:
         if store not in _owners:
             # Anew, so that it is called before what ends the capture of prints: runs have last words.
             atexit.unregister(_end_all)
             atexit.register(_end_all)
             _owners[store] = Owner(store)
+        if run is not None:
+            _owners[store]._add(run)
         return _owners[store]
 
 

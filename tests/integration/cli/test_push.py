@@ -1,0 +1,205 @@
+"""`runcast push` and `runcast follow URL`: from one machine to another, through restarts, each byte once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runcast import Store
+from tests.helpers.cli import LONG, cli, cli_begun
+from tests.helpers.servers import ASGI, Server
+from tests.helpers.wait import wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server(store: Store, tmp_path: Path) -> Iterator[Server]:
+    """Serve the test's store."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with Server(folder, "uvicorn", ASGI) as running:
+        yield running
+
+
+def got(server: Server, name: str = "s") -> bytes:
+    """Return what is in a stream now."""
+    return server.ask("GET", f"/v1/stream/{name}?offset=-1")[2]
+
+
+def test_stdin(server: Server) -> None:
+    """What comes on stdin is in the stream, which is closed at its end; the link leads to a page."""
+    done = cli("push", f"{server.root}/v1/stream/a/b", input=b"one\n\xff\x00two")
+
+    assert (done.code, done.out) == (0, b"")
+    status, told, body = server.ask("GET", "/v1/stream/a/b?offset=-1")
+    assert (status, body, told["stream-closed"]) == (200, b"one\n\xff\x00two", "true")
+    link = done.err.removeprefix(f"runcast: watch it at {server.root}").strip()
+    assert server.ask("GET", f"{link}/log")[2] == body
+
+
+def test_server_alone(server: Server) -> None:
+    """A server's address alone has a new stream made there each time."""
+    links = {cli("push", f"{server.root}/", input=b"x").err for _ in range(2)}
+
+    assert len(links) == 2
+
+
+def test_nothing(server: Server) -> None:
+    """No input is an empty stream that is closed."""
+    assert cli("push", f"{server.root}/v1/stream/s", input=b"").code == 0
+    assert server.ask("HEAD", "/v1/stream/s")[1]["stream-closed"] == "true"
+
+
+def test_command(server: Server) -> None:
+    """With a command, its stdout and stderr go, and its exit code is ours; --tee shows them here, too."""
+    done = cli(
+        "push", "--tee", f"{server.root}/v1/stream/s", "--", "sh", "-c", "echo out; echo err >&2; exit 7"
+    )
+
+    assert (done.code, done.out) == (7, b"out\nerr\n")
+    assert got(server) == b"out\nerr\n"
+
+
+def test_command_that_cannot_be_started(server: Server) -> None:
+    """No stream is made for a command that is not there."""
+    done = cli("push", f"{server.root}/v1/stream/s", "--", "no-such-program")
+
+    assert done.code == 2
+    assert "cannot start no-such-program" in done.err
+    assert server.ask("HEAD", "/v1/stream/s")[0] == 404
+
+
+def test_keep_open_and_go_on(server: Server) -> None:
+    """A stream that is kept open takes the next push; a closed one is refused."""
+    url = f"{server.root}/v1/stream/s"
+    assert cli("push", "--keep-open", url, input=b"one ").code == 0
+    assert cli("push", url, input=b"two").code == 0
+    refused = cli("push", url, input=b"three")
+
+    assert refused.code == 2
+    assert "expected an open stream" in refused.err
+    assert got(server) == b"one two"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("ftp://x/v1/stream/s", "expected the address of a stream"),
+        ("http://user:pass@x/v1/stream/s", "expected the address of a stream"),
+        ("{root}/nothing", "answers 404"),
+    ],
+)
+def test_bad_address(server: Server, url: str, said: str) -> None:
+    """An address that is none of a stream is told in one line."""
+    done = cli("push", url.format(root=server.root), input=b"x")
+
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_through_restarts(server: Server, tmp_path: Path) -> None:
+    """The server is killed twice while output comes: whoever follows gets each byte once, in order."""
+    lines = [f"line {number} {'x' * 90}\n".encode() for number in range(20_000)]
+    url = f"{server.root}/v1/stream/s"
+    seen = tmp_path / "seen"
+    with (
+        cli_begun("push", url, stdin=subprocess.PIPE) as pusher,
+        seen.open("wb") as out,
+    ):
+        assert pusher.stdin is not None
+        wait_until(lambda: server.ask("HEAD", "/v1/stream/s")[0] == 200, timeout=LONG)
+        with cli_begun("follow", url, stdout=out) as follower:
+            for part in range(4):
+                pusher.stdin.write(b"".join(lines[part * 5000 : (part + 1) * 5000]))
+                if part in (1, 2):
+                    wait_until(lambda: seen.stat().st_size > 0, timeout=LONG)
+                    server.kill()
+                    server.start()
+            pusher.stdin.close()
+            pusher.stdin = None
+            assert pusher.wait(LONG) == 0
+            assert follower.wait(LONG) == 0
+
+    assert seen.read_bytes() == b"".join(lines)
+
+
+def test_bounded_memory(server: Server) -> None:
+    """While the server is away no more than a bound is read: whoever writes has to wait."""
+    with cli_begun("push", f"{server.root}/v1/stream/s", stdin=subprocess.PIPE) as pusher:
+        assert pusher.stdin is not None
+        wait_until(lambda: server.ask("HEAD", "/v1/stream/s")[0] == 200, timeout=LONG)
+        server.kill()
+        os.set_blocking(pusher.stdin.fileno(), False)
+        sent = 0
+        stuck = 0
+
+        def takes_no_more() -> bool:
+            nonlocal stuck, sent
+            written = os_write(pusher.stdin.fileno(), bytes(65536))  # type: ignore[union-attr]
+            sent += written
+            stuck = 0 if written else stuck + 1
+            return stuck > 20
+
+        wait_until(takes_no_more, timeout=LONG, what="a pipe that is full")
+        assert sent < 3_000_000
+        server.start()
+        wait_until(lambda: os_write(pusher.stdin.fileno(), b"x") == 1, timeout=LONG)  # type: ignore[union-attr]
+
+
+def os_write(fd: int, data: bytes) -> int:
+    """Write what a pipe takes now."""
+    try:
+        return os.write(fd, data)
+    except BlockingIOError:
+        return 0
+
+
+def test_gives_up(server: Server) -> None:
+    """A server that stays away for longer than the patience is told, with what has arrived."""
+    server.kill()
+    done = cli("push", "--patience", "200ms", f"{server.root}/v1/stream/s", input=b"x")
+
+    assert done.code == 2
+    assert "cannot reach" in done.err
+    assert "0 bytes have arrived" in done.err
+
+
+def test_follow_a_run(server: Server, store: Store) -> None:
+    """The address of a run's page leads to its output; --offset begins later."""
+    run = store.start([sys.executable, "-c", "print('hello')"])
+    run.wait()
+
+    assert cli("follow", f"{server.root}/runs/{run.id}").out == b"hello\n"
+    assert cli("follow", "--offset", "2", f"{server.root}/v1/stream/runs/{run.id}").out == b"llo\n"
+
+
+def test_follow_messages(server: Server) -> None:
+    """Messages of JSON are shown one a line, in their own words."""
+    server.ask(
+        "PUT", "/v1/stream/s", b'[{"a":1.0}, [2,\n3]]', Content_Type="application/json", Stream_Closed="true"
+    )
+
+    assert cli("follow", f"{server.root}/v1/stream/s").out == b'{"a":1.0}\n[2, 3]\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{root}/v1/stream/none"], "404"),
+        (["{root}/healthz"], "404"),
+        (["--tail", "1", "{root}/v1/stream/s"], "expected no options but --offset and --safe"),
+        (["--offset", "x", "{root}/v1/stream/s"], "400"),
+    ],
+)
+def test_follow_what_cannot_be(server: Server, arguments: list[str], said: str) -> None:
+    """What cannot be followed is told in one line."""
+    server.ask("PUT", "/v1/stream/s", Content_Type="text/plain")
+    done = cli("follow", *[argument.format(root=server.root) for argument in arguments])
+
+    assert done.code == 2
+    assert said in done.err
+    assert done.err.count("\n") == 1

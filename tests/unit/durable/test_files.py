@@ -1,0 +1,189 @@
+"""Streams in files: several that append, and what a killed one leaves behind."""
+
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from runcast.durable import FileStreams
+from runcast.durable.pending import Pending, PendingFile
+from runcast.durable.stream_log import StreamLog
+from runcast.errors import FormatTooNew, StoreUnusable, StreamFull
+from runcast.model import Channel
+from runcast.wire.durable import Appending, Creation, Producer
+
+TEXT = Creation("text/plain")
+PLAIN = Appending("text/plain")
+ZEROS = "0" * 20
+
+
+def folder(tmp_path: Path) -> Path:
+    """Return the folder of the one stream there is."""
+    (found,) = (path for path in (tmp_path / ".streams").iterdir() if len(path.name) == 26)
+    return found
+
+
+def content(path: Path) -> bytes:
+    """Return what a reader sees."""
+    log = StreamLog(str(path))
+    tail = log.tail_offset
+    data = b""
+    while len(data) < tail:
+        data += log.read(len(data), labelled=False).chunks[0].data
+    assert len(data) == tail
+    log.close()
+    return data
+
+
+def test_two_that_append(tmp_path: Path):
+    """Two that know nothing of each other append in turns, to one segment, and know all producers."""
+    one, two = FileStreams(str(tmp_path)), FileStreams(str(tmp_path))
+    one.create("s", TEXT)
+    for number in range(4):
+        ask = Appending("text/plain", Producer("p", 0, number))
+        one.get("s").append(ask, b"1")
+        assert two.get("s").append(ask, b"1").duplicate
+        two.get("s").append(PLAIN, b"2")
+
+    path = folder(tmp_path)
+    assert content(path) == b"12" * 4
+    assert sorted(os.listdir(path / "log")) == [ZEROS, f"{ZEROS}.index"]
+
+
+@pytest.mark.parametrize("written", [1, 4])
+def test_cut_append_is_taken_away(tmp_path: Path, written: int):
+    """Of an append that was cut nobody ever sees a part, and the next one takes its place."""
+    streams = FileStreams(str(tmp_path))
+    stream, _ = streams.create("s", TEXT, b"whole")
+    stream.append(PLAIN, b" and")
+    path = folder(tmp_path)
+    tail = PendingFile(str(path / "append" / "tail"))
+    tail.write(Pending(7, 9, 14))
+    with (path / "log" / ZEROS).open("ab") as file:
+        file.write(b"never"[:written])
+    tail.close()
+
+    assert content(path) == b"whole and"
+    assert stream.append(PLAIN, b" more").tail == 14
+    assert content(path) == b"whole and more"
+
+
+def test_append_that_was_all_written_counts(tmp_path: Path):
+    """An append that was killed behind its last byte is there, and sent again it is a duplicate."""
+    streams = FileStreams(str(tmp_path))
+    stream, _ = streams.create("s", TEXT)
+    ask = Appending("text/plain", Producer("p", 0, 0))
+    stream.append(ask, b"all")
+
+    other = FileStreams(str(tmp_path)).get("s")
+    assert other.append(ask, b"all").duplicate
+    assert content(folder(tmp_path)) == b"all"
+
+
+def test_close_that_was_cut_is_made(tmp_path: Path):
+    """A close that got no further than the journal is made by whoever appends next."""
+    stream, _ = FileStreams(str(tmp_path)).create("s", TEXT)
+    ask = Appending("text/plain", Producer("p", 0, 0), close=True)
+    stream.append(ask, b"end")
+    path = folder(tmp_path)
+    os.unlink(path / "outcome.json")
+
+    assert not StreamLog(str(path)).closed
+    again = FileStreams(str(tmp_path)).get("s").append(ask, b"end")
+    assert (again.duplicate, again.closed) == (True, True)
+    assert StreamLog(str(path)).closed
+
+
+def test_no_room(tmp_path: Path):
+    """An append for which there is no room leaves nothing, and the next one has the same number."""
+    stream, _ = FileStreams(str(tmp_path)).create("s", TEXT, b"kept")
+    ask = Appending("text/plain", Producer("p", 0, 0))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))  # of any file of this process
+    try:
+        with pytest.raises(StreamFull) as caught:
+            stream.append(ask, b"x" * 8192)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert caught.value.tail == 4
+    assert content(folder(tmp_path)) == b"kept"
+    assert not stream.append(ask, b" it").duplicate
+    assert content(folder(tmp_path)) == b"kept it"
+
+
+def test_fork_shares_bytes(tmp_path: Path):
+    """A fork copies nothing: its segments are its parent's, and stay when the parent goes."""
+    streams = FileStreams(str(tmp_path))
+    streams.create("p", TEXT, b"x" * 1000)
+    fork, _ = streams.create("f", Creation(forked_from="p", fork_offset="500"))
+
+    shared = tmp_path / ".streams" / fork.id / "log" / ZEROS
+    assert shared.stat().st_nlink == 2
+    streams.delete("p")
+    assert content(tmp_path / ".streams" / fork.id) == b"x" * 500
+
+
+def test_many_streams_few_descriptors(tmp_path: Path):
+    """However many streams are appended to, only some stay open."""
+    streams = FileStreams(str(tmp_path))
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(100):
+        stream, _ = streams.create(f"s{number}", TEXT)
+        stream.append(Appending("text/plain", Producer("p", 0, 0)), b"x")
+
+    assert len(os.listdir("/proc/self/fd")) - before < 70 * 4
+    streams.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_labels(tmp_path: Path):
+    """Text is of channel stdout and JSON of channel data, with times, as in any log."""
+    streams = FileStreams(str(tmp_path))
+    for kind, channel in (("text/plain", Channel.STDOUT), ("application/json", Channel.DATA)):
+        stream, _ = streams.create(kind, Creation(kind), b"[1]\n")
+        (chunk,) = stream.open_log().read(0).chunks
+        assert chunk.channel is channel
+        assert chunk.time > 0
+
+
+def test_sweep(tmp_path: Path):
+    """A sweep deletes what has expired and what was never finished, and nothing else."""
+    streams = FileStreams(str(tmp_path))
+    streams.create("stays", TEXT)
+    streams.create("old", Creation("text/plain", expires_at="2001-01-01T00:00:00Z"))
+    left = tmp_path / ".streams" / ".new-01m7y1dx62qjtfpd408wqk6a1g"
+    left.mkdir()
+    os.utime(left, (1, 1))
+    streams.sweep()
+
+    assert not left.exists()
+    assert list(streams.names()) == ["stays"]
+    assert len([name for name in os.listdir(tmp_path / ".streams") if len(name) == 26]) == 1
+
+
+def test_format_of_a_later_version(tmp_path: Path):
+    """A stream whose files are of a later format is not touched."""
+    streams = FileStreams(str(tmp_path))
+    streams.create("s", TEXT)
+    path = folder(tmp_path) / "append" / "tail"
+    data = bytearray(path.read_bytes())
+    data[8] = 2
+    path.write_bytes(data)
+
+    with pytest.raises(FormatTooNew, match="upgrade runcast"):
+        streams.get("s").append(PLAIN, b"x")
+
+
+def test_damaged_tail(tmp_path: Path):
+    """A damaged place of the last append is told, for what is whole cannot be known."""
+    streams = FileStreams(str(tmp_path))
+    stream, _ = streams.create("s", TEXT, b"x")
+    path = folder(tmp_path) / "append" / "tail"
+    data = bytearray(path.read_bytes())
+    data[20] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(StoreUnusable, match="damaged"):
+        stream.open_log().read(0)

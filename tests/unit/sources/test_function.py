@@ -1,0 +1,90 @@
+"""Where an exception can be put into a thread, and where not."""
+
+import threading
+import time
+
+import pytest
+
+from runcast.errors import RunStopped
+from runcast.sources.function import Inside
+from tests.helpers.wait import MS
+
+
+def test_inside():
+    """What is insisted upon is raised inside, wherever the thread is."""
+    inside, begun, caught = Inside(), threading.Event(), []
+
+    def work():
+        try:
+            with inside:
+                begun.set()
+                while True:
+                    pass
+        except RunStopped as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(5000 * MS)
+    inside.insist()
+    thread.join(5000 * MS)
+
+    assert len(caught) == 1
+
+
+def test_outside():
+    """Before and behind it nothing is raised, however often it is insisted."""
+    inside, reached = Inside(), []
+
+    def work():
+        inside.insist()
+        with inside:
+            reached.append("inside")
+        inside.insist()
+        for _ in range(1000):
+            reached.append("behind")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    inside.insist()
+    thread.join(5000 * MS)
+
+    assert reached.count("behind") == 1000
+
+
+def test_never_late():
+    """An exception that is asked for in the moment of leaving comes out of the block, not behind it."""
+    stop, behind = threading.Event(), []
+    inside = Inside()
+
+    def insists():
+        while not stop.is_set():
+            inside.insist()
+            time.sleep(0)
+
+    thread = threading.Thread(target=insists)
+    thread.start()
+    raised = 0
+    try:
+        for _ in range(2000):
+            try:
+                with inside:
+                    sum(range(50))
+            except RunStopped:
+                raised += 1
+            try:
+                sum(range(50))
+            except RunStopped as error:
+                behind.append(error)
+    finally:
+        stop.set()
+        thread.join()
+
+    assert behind == []
+    assert raised
+
+
+def test_exceptions_pass():
+    """An exception of the code inside is not held back."""
+    with pytest.raises(ValueError, match="mine"), Inside():
+        raise ValueError("mine")

@@ -1,0 +1,101 @@
+"""What can be asked for, and what is said of it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runcast.errors import CommandRefused, UsageError
+from runcast.starting import Start, _link, _take_key, free_key
+
+
+def nothing(a: int = 0):
+    pass
+
+
+def values():
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        (nothing, {"shell": True}, "expected shell with a command only, got a function"),
+        (values, {"stdin": "pipe"}, "expected stdin with a command only, got a generator"),
+        (nothing, {"input": "x"}, "expected input with a command only"),
+        (nothing, {"cwd": "/"}, "that runs in this process: use process=True"),
+        (values(), {"env": {"A": "b"}}, "expected cwd and env with a command or process=True only"),
+        (values, {"process": True}, "expected process=True with a function only, got a generator"),
+        (["ls"], {"process": True}, "expected process=True with a function only, got a command"),
+        (["ls"], {"args": ("-l",)}, "expected arguments with a function only"),
+        (nothing, {"args": (1, 2)}, r"expected the arguments that nothing\(a: int = 0\) takes"),
+        (values, {"ahead": 0}, "expected ahead to be 1 or more, or None to run free, got 0"),
+        (values, {"ahead": "all"}, "expected ahead to be 1 or more"),
+        (values, {"ahead": 1.5}, "expected ahead to be 1 or more"),
+        (values, {"timeout": "1"}, "expected timeout to be more than 0, got '1'"),
+        (values, {"idle_timeout": float("nan")}, "expected idle_timeout to be more than 0, got nan"),
+        (["ls"], {"key": ""}, "expected a key of at least one character, got ''"),
+        (["ls"], {"key": 1}, "expected a key of at least one character, got 1"),
+        (["cat"], {"stdin": "pipe", "input": "x"}, "expected stdin or input, got both"),
+        (["cat"], {"stdin": -1}, 'expected stdin to be "pipe", a file or a descriptor, got -1'),
+    ],
+)
+def test_without_a_meaning(source: Any, options: dict[str, Any], message: str):
+    """What has no meaning is refused before anything is touched, with what to do."""
+    with pytest.raises(UsageError, match=message):
+        Start(source, **options).check()
+
+
+def test_shell_syntax():
+    """A string with shell syntax is refused without a shell."""
+    with pytest.raises(CommandRefused):
+        Start("ls | wc").check()
+    Start("ls | wc", shell=True).check()
+
+
+def made(store: Path, name: str, **asked: Any) -> tuple[str, dict[str, Any]]:
+    """Make the folder of a run that has no name yet."""
+    from runcast.log import RunDirectory
+
+    request = {"id": name, "source": "command", "command": ["x"], "name": "x", "view": None} | asked
+    new = f"{store}/.new-{name}"
+    RunDirectory.create(new, request)
+    return new, request
+
+
+def test_key_is_taken_once(tmp_path: Path):
+    """The first takes the key; whoever comes when its run is there gets that one."""
+    lock, other = _take_key(str(tmp_path), "k", *made(tmp_path, "one"))
+    assert lock is not None
+    assert other is None
+    os.rename(tmp_path / ".new-one", tmp_path / "one")
+    os.close(lock)
+
+    assert _take_key(str(tmp_path), "k", *made(tmp_path, "two")) == (None, f"{tmp_path}/one")
+
+
+def test_key_of_one_that_died(tmp_path: Path):
+    """A key whose lock is free and whose run is not there is taken over."""
+    lock, _ = _take_key(str(tmp_path), "k", *made(tmp_path, "one"))
+    assert lock is not None
+    os.close(lock)
+
+    lock, other = _take_key(str(tmp_path), "k", *made(tmp_path, "two"))
+    assert lock is not None
+    assert other is None
+    assert b'"two"' in Path(_link(str(tmp_path), "k")).read_bytes()
+    os.close(lock)
+
+
+def test_only_the_own_key_is_freed(tmp_path: Path):
+    """Freeing a key for a run that no longer has it does nothing; neither does one that nobody has."""
+    lock, _ = _take_key(str(tmp_path), "k", *made(tmp_path, "one"))
+    assert lock is not None
+    os.close(lock)
+    free_key(str(tmp_path), "k", "another")
+    assert os.path.exists(_link(str(tmp_path), "k"))
+    free_key(str(tmp_path), "k", "one")
+    assert not os.path.exists(_link(str(tmp_path), "k"))
+    free_key(str(tmp_path), "k", "one")
+    free_key(str(tmp_path / "elsewhere"), "k", "one")

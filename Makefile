@@ -18,6 +18,7 @@ STAMP := $(VENV)/installed$(subst /,-,$(CURDIR))
 UV := .venv-lock/bin/uv
 SUITE := tests/conformance/node_modules/.installed
 APART := slow or fault or browser
+PARALLEL := 4  # tests wait more than they work
 
 .PHONY: help
 help: ## Show this list
@@ -45,8 +46,8 @@ test-programs:
 
 .PHONY: test
 test: $(STAMP) test-programs $(SUITE) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
-	@$(RUN) pytest -q -m "not ($(APART))" $(PYTEST_ARGS) || test $$? -eq 5 # 5: none selected
-	@$(RUN) pytest -q -m "$(APART)" $(PYTEST_ARGS) || test $$? -eq 5
+	@$(RUN) pytest -q -n $(PARALLEL) -m "not ($(APART))" $(PYTEST_ARGS) || test $$? -eq 5 # 5: none selected
+	@$(RUN) pytest -q -n 2 --dist loadfile -m "$(APART)" $(PYTEST_ARGS) || test $$? -eq 5
 
 .PHONY: conformance
 conformance: $(STAMP) $(SUITE) ## Run the conformance suite of Durable Streams (PYTEST_ARGS="-k memory")

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -156,7 +157,7 @@ def test_process_ends(store: Store):
     asks, prints, hangs = map(store.get, told.split())
     assert (asks.wait(timeout=DEADLINE).reason, asks.output()) == (Reason.STOPPED, "saved")
     assert prints.wait(timeout=DEADLINE).reason is Reason.STOPPED
-    assert prints.output().endswith("x\ncleaned\n")
+    assert prints.output().endswith("cleaned\n")
     assert hangs.wait(timeout=DEADLINE).reason in (Reason.STOPPED, Reason.LOST)
     assert hangs.closed
     assert os.listdir(f"{store.path}/.owners") == []
@@ -173,8 +174,8 @@ def test_prints_at_exit(store: Store):
                 print("finalized", flush=True)
 
         def job(late):
-            print("captured")
             atexit.register(print, "at exit")
+            print("captured")
             while not runcast.should_stop():
                 time.sleep(0.005)
 
@@ -192,16 +193,16 @@ def test_signal_handler_and_finalizer_print(store: Store):
     """A print in a signal handler or in __del__, in the midst of prints and after the end: no deadlock."""
     told = run_python(
         """
-        import gc, os, signal, threading, runcast
+        import gc, signal, sys, runcast
 
         class Late:
             def __init__(self):
                 self.itself = self
             def __del__(self):
-                print("del")
+                sys.stdout.write("del\\n")  # in one piece: print makes two
 
         def handler(*_):
-            print("signal")
+            sys.stdout.write("signal\\n")
             runcast.progress(1)
 
         signal.signal(signal.SIGALRM, handler)
@@ -412,7 +413,47 @@ def test_no_leaks(store: Store):
     wait_until(lambda: (threading.active_count(), fds()) <= before, DEADLINE, f"{before}")
 
 
-def test_disk_is_full(store: Store, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a file system of 4 MiB, where the system lets us mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(place)]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small file system")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_disk_is_full(disk: Path):
+    """R9: a function that fills the disk ends as ever, and the outcome says what could not be kept."""
+
+    def job():
+        for n in range(80_000):
+            print(f"{n:079d}")
+        return "x" * 500_000
+
+    def values():
+        for n in range(80_000):
+            yield f"{n:079d}"
+
+    for source in (job, values):
+        store = Store(str(disk / "store"))
+        run = store.start(source, ahead=None)
+        outcome = run.wait(timeout=DEADLINE)
+        assert outcome.code == 0
+        assert outcome.dropped > 1_000_000
+        wait_until(lambda run=run: run.closed)
+        assert run.tail_offset == 80_000 * 80
+        if source is job:
+            assert outcome.value is None
+            assert "its value could not be kept" in outcome.message
+        store.remove(run)
+
+
+def test_trouble_of_one(store: Store, monkeypatch: pytest.MonkeyPatch):
     """A trouble of one run is not that of the others of its process."""
     go = threading.Event()
 

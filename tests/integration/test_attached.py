@@ -81,7 +81,7 @@ def test_stop_leaves_the_block(store: Store):
     with runcast.attach("x") as run:
         try:
             run.stop()
-            wait_until(lambda: runcast.should_stop())
+            wait_until(lambda: run.state is State.STOPPING)
             print("never")
         finally:
             print("cleaned")

@@ -200,11 +200,11 @@ def _apart(store: Store, runs: int, threads: int, tasks: int, lines: int) -> Non
     def job(mark: str):
         def prints(name: str):
             for n in range(lines):
-                print(mark, name, n)
+                print(f"{mark} {name} {n}\n", end="")  # in one piece
 
         async def task(name: str):
             for n in range(lines):
-                print(mark, name, n)
+                print(f"{mark} {name} {n}\n", end="")  # in one piece
                 if n % 16 == 0:
                     await asyncio.sleep(0)
 

@@ -69,6 +69,20 @@ def waits():
     finally:
         print("cleaned up")
 
+def cooperates():
+    print("up", flush=True)
+    while not runcast.should_stop():
+        time.sleep(0.01)
+    print("saved")
+    return "value"
+
+def sleeps():
+    print("up", flush=True)
+    try:
+        time.sleep(1000)
+    finally:
+        print("cleaned up")
+
 def stubborn():
     while True:
         try:
@@ -190,12 +204,30 @@ def up(run: Run) -> Run:
 
 def test_stop(store: Store, jobs):
     """A stop is an exception in its main thread, and it may clean up."""
-    run = up(store.start(jobs.waits, process=True))
+    run = up(store.start(jobs.sleeps, process=True))
     run.stop()
     outcome = run.wait(timeout=DEADLINE)
 
     assert outcome.reason is Reason.STOPPED
     assert run.output() == "up\ncleaned up\n"
+
+
+def test_should_stop(store: Store, jobs):
+    """A function that looks out for a stop ends as it likes, as it does in a thread."""
+    run = store.start(jobs.cooperates, process=True)
+    lines = run.lines()
+    assert next(lines) == "up"
+    wait_until(lambda: run.pid and sleeping(run.pid), what="its loop")
+    run.stop()
+    outcome = run.wait(timeout=DEADLINE)
+
+    assert (outcome.reason, outcome.code, outcome.value) == (Reason.STOPPED, 0, "value")
+    assert list(lines) == ["saved"]
+
+
+def sleeping(pid: int) -> bool:
+    """Return whether a process waits in the kernel."""
+    return " S " in Path(f"/proc/{pid}/stat").read_text()
 
 
 def test_kill(store: Store, jobs):

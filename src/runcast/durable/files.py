@@ -21,14 +21,15 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from runcast.durable.journal import Journal
 from runcast.durable.pending import Pending, PendingFile
-from runcast.durable.stream import Busy, Settings, State, Stream, ended
+from runcast.durable.stream import Busy, Settings, State, Stream, channel_of, ended
 from runcast.durable.stream_log import StreamLog, cut_back, link_segments
 from runcast.durable.streams import Streams
+from runcast.durable.sync import Syncer
 from runcast.errors import StreamFull, StreamNotFound
 from runcast.ids import is_run_id
 from runcast.log import FileLogWriter, RunDirectory
@@ -45,8 +46,11 @@ _GONE = "gone-"
 
 
 class _FileStream(Stream):
-    def __init__(self, path: str, settings: Settings, *, gone: bool) -> None:
+    def __init__(
+        self, path: str, settings: Settings, *, gone: bool, appended: Callable[[_FileStream], None]
+    ) -> None:
         super().__init__(settings)
+        self._appended = appended
         self.path = path
         self.gone = gone
         self.directory = RunDirectory(path)
@@ -171,6 +175,7 @@ class _FileStream(Stream):
                 raise StreamFull(start) from None
             raise
         self._kept.take(ask)
+        self._appended(self)
         if ask.close:
             try:
                 writer.close(ended())
@@ -185,6 +190,12 @@ class _FileStream(Stream):
         writer = self._writer
         if writer is not None:
             writer.sync()
+        with contextlib.suppress(OSError):  # deleted meanwhile, or a stream without a journal
+            fd = os.open(f"{self.path}/append/journal", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
 
     def forget(self) -> None:
         """Close the files; the next append opens them again. The caller sees that nobody appends."""
@@ -215,6 +226,7 @@ class FileStreams(Streams):
         self.path = f"{store}/.streams"
         self._open: OrderedDict[str, _FileStream] = OrderedDict()
         self._lock = threading.Lock()
+        self._syncer = Syncer()
         self._swept = time.monotonic()
 
     def __repr__(self) -> str:
@@ -244,7 +256,7 @@ class FileStreams(Streams):
             request = RunDirectory(path).request()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        stream = _FileStream(path, Settings.from_json(request), gone=gone)
+        stream = _FileStream(path, Settings.from_json(request), gone=gone, appended=self._syncer.note)
         with self._lock:
             stream = self._open.setdefault(stream_id, stream)
             while len(self._open) > _OPEN_STREAMS:
@@ -275,10 +287,9 @@ class FileStreams(Streams):
                 assert isinstance(parent, _FileStream)
                 _touch(f"{parent.path}/append/forks/{settings.id}")
                 link_segments(parent.directory, directory, offset)
-            stream = _FileStream(draft, settings, gone=False)
             writer = FileLogWriter(directory, cap_bytes=None)
             if data:
-                writer.append_whole(stream.channel, data)
+                writer.append_whole(channel_of(settings), data)
             tail = PendingFile(f"{draft}/append/tail", create=True)
             tail.write(Pending(0, writer.tail, writer.tail))
             tail.close()
@@ -379,6 +390,7 @@ class FileStreams(Streams):
 
     def close(self) -> None:
         """Close all files. The streams are untouched."""
+        self._syncer.close()
         with self._lock:
             for stream in self._open.values():
                 stream.rest()

@@ -20,7 +20,7 @@ from runcast.log import Log
 from runcast.model import Channel, Outcome, Reason
 from runcast.wire.durable import JSON, OCTETS, Appending, Producer, media_type, parse_seconds
 
-__all__ = ["Appended", "Busy", "Settings", "State", "Stream"]
+__all__ = ["Appended", "Busy", "Settings", "State", "Stream", "channel_of", "ended"]
 
 
 class Busy(Exception):
@@ -117,7 +117,7 @@ class Stream(ABC):
         self.settings = settings
         self.media_type = media_type(settings.content_type)
         self.json = self.media_type == JSON
-        self.channel = Channel.DATA if self.json else Channel.STDOUT
+        self.channel = channel_of(settings)
         at = settings.expires_at
         self._expires = None if at is None else parse_seconds(at)
 
@@ -248,6 +248,11 @@ class Stream(ABC):
         if producer.seq > last + 1 and not state.closed:
             raise ProducerGap(last + 1, producer.seq)
         return None
+
+
+def channel_of(settings: Settings) -> Channel:
+    """Return the channel of a stream's bytes."""
+    return Channel.DATA if media_type(settings.content_type) == JSON else Channel.STDOUT
 
 
 def ended() -> Outcome:

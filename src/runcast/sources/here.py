@@ -41,18 +41,20 @@ class ChildRun:
     def __init__(self, path: str) -> None:
         self.path = path
         self.stopping: str | None = None
+        self.asks = False  # whether the function looks out for a stop
         self._directory = RunDirectory(path)
         self._progress: dict[str, Any] | None = None
         self._progress_at = 0.0
         self._lock = threading.RLock()  # a stop may come while it is held
 
     def stop(self) -> None:
-        """Take a stop: raised in the main thread, where signals are handled."""
-        self.stopping = "stopped"
-        raise RunStopped
+        """Take a stop: raised in the main thread, where signals are handled, unless the code asks for it."""
+        first, self.stopping = self.stopping is None, "stopped"
+        if not (first and self.asks):
+            raise RunStopped
 
     def told(self) -> None:
-        """Note that it knows of the stop, which was raised already."""
+        """Do nothing: a stop was raised already, or never is."""
 
     def progress(self, value: dict[str, Any]) -> None:
         """Note how far it is."""
@@ -124,6 +126,8 @@ def _number(name: str, value: object) -> int | float | None:
 def should_stop() -> bool:
     """Return whether this run is being stopped: return soon, then nothing is raised."""
     run = _here()
+    if isinstance(run, ChildRun):
+        run.asks = True
     if run is None or run.stopping is None:
         return False
     run.told()

@@ -89,6 +89,7 @@ class Recording:
         log = self._log
         if log is None:
             log = self._log = FileLogWriter(self.directory, cap_bytes=self._cap)
+            self.directory.reserve_outcome()  # not before: a generator that nobody reads takes no room
         log.append(channel, data)
         if self._hears:
             self._limits.heard(time.monotonic())
@@ -281,9 +282,18 @@ class Recording:
         self._write_progress()
         try:
             log = self._log or FileLogWriter(self.directory, cap_bytes=self._cap)
-            log.close(outcome._replace(dropped=log.dropped, truncated=log.truncated))
+            self._tell(log, outcome._replace(dropped=log.dropped, truncated=log.truncated))
         finally:
             self._owner.forget(self)
+
+    def _tell(self, log: FileLogWriter, outcome: Outcome) -> None:
+        try:
+            log.tell(outcome)
+        except OSError as error:  # there is room for an outcome, but not for what was returned
+            message = f"its value could not be kept: {(error.strerror or str(error)).lower()}"
+            self.directory.write_outcome(outcome._replace(value=None, message=outcome.message or message))
+        finally:
+            log.close(outcome)
 
     def finish_soon(self, outcome: Outcome) -> None:
         """End the run without waiting for the disk: in a thread, while threads can be started."""

@@ -1,24 +1,26 @@
 """A live reply: one run in one form, as steps that say when they would wait.
 
 Owns the order of what a viewer gets: how it begins, bursts of output, changes of state, signs of
-life, how it ends. Steps never wait; a thread drives them by `pull`, an event loop by `feeds.py`,
-which lets one set of steps serve everybody who is at the same place. A `Viewing` is what those
-two need to know, so that the list of runs (lists.py) is fed in the same way.
+life, how it ends. Steps never wait; a thread drives them by `pull`, an event loop by `feeds.py`.
+In both, one set of steps serves everybody who is at the same place (for threads, shared.py knows
+how). A `Viewing` is what those need to know, so that the list of runs (lists.py) is fed in the same way.
 """
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterator, Mapping
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass, field
 from errno import ECONNRESET
+from typing import NamedTuple
 
 from runcast.model import CHUNK_BYTES, Channel, Reading, State
 from runcast.readers import Steps, Wait, hub
 from runcast.run import Run
+from runcast.web.shared import Seat, patience, take_seat
 from runcast.web.shutdown import end_with_server, stopping
 from runcast.wire.encoder import Encoder
 from runcast.wire.formats import outcome_fields
@@ -55,6 +57,15 @@ class Viewing(ABC):
     @abstractmethod
     def place(self) -> Hashable:
         """Where it is: equal places, equal bytes from here on."""
+
+    @property
+    def mark(self) -> object:
+        """The place and all that was said beside it, so that `at` can go on; None where threads share nothing."""
+        return None
+
+    def at(self, mark: object) -> Viewing:
+        """Return the viewing of another viewer, at a mark that this one has passed."""
+        raise NotImplementedError("expected only viewings with a mark to be asked for one at it")
 
     @property
     def trailers(self) -> Mapping[str, str] | None:
@@ -104,6 +115,12 @@ class Stream:
     trailers: bool = False
 
 
+class _Mark(NamedTuple):
+    key: tuple[Place, int]
+    state: object
+    progress: Mapping[str, object] | None
+
+
 class LogViewing(Viewing):
     """A viewer's way through the log of a run."""
 
@@ -146,6 +163,21 @@ class LogViewing(Viewing):
         other = copy(self)
         other.log = self.stream.run.open_log()
         other.encoder = self.stream.encoder(self.encoder.place)
+        return other
+
+    @property
+    def mark(self) -> _Mark:
+        """Where it is, and the state and progress that were told last."""
+        return _Mark(self.encoder.key, self._state, self._progress)
+
+    def at(self, mark: object) -> LogViewing:
+        """Return the viewing of another viewer, at a mark that this one has passed."""
+        assert isinstance(mark, _Mark)
+        other = copy(self)
+        other.log = self.stream.run.open_log()
+        other.encoder = self.stream.encoder(mark.key[0])
+        other._state, other._progress = mark.state, mark.progress
+        other.finished = other.cut = False  # this one may have ended meanwhile
         return other
 
     def _read(self) -> Reading:
@@ -246,19 +278,46 @@ def pull(viewing: Viewing, gone: Callable[[], bool] = lambda: False) -> Iterator
         viewing: the viewer's.
         gone: says whether the viewer has left; asked while there is nothing to say.
     """
-    with closing(viewing.steps()) as steps:
+    own: Viewing | None = viewing
+    begin = True
+    while own is not None:
+        last = own
+        seat = yield from _alone(own, gone, begin=begin)
+        if seat is None:
+            break
+        with closing(seat):
+            for data in seat:
+                if data:
+                    yield data
+                elif gone():
+                    return
+            last, own, begin = seat.viewing, seat.rest(), False
+    viewing.stopping = viewing.stopping or last.stopping
+    _cut_off(last)
+
+
+def _alone(viewing: Viewing, gone: Callable[[], bool], *, begin: bool) -> Generator[bytes, None, Seat | None]:
+    """Yield what a viewer's own steps say, until it can go on with others; None where it ends by itself."""
+    steps = viewing.steps(begin=begin)
+    seat = None
+    try:
         for step in steps:
             if not isinstance(step, Wait):
                 if step:
                     yield step
                 if viewing.confirms and gone():
-                    return
+                    return None
                 continue
-            hub().wait(step.seen, step.timeout)
+            if seat := take_seat(viewing, steps, step):
+                return seat
+            hub().wait(step.seen, patience(viewing, step))
             if gone():
-                return
+                return None
             viewing.stopping = viewing.stopping or stopping()
-    _cut_off(viewing)
+        return None
+    finally:
+        if seat is None:
+            steps.close()
 
 
 async def pull_async(viewing: Viewing) -> AsyncIterator[bytes]:

@@ -237,10 +237,13 @@ def idle_connections(run: Run, count: int) -> Iterator[None]:
 
 def connected(connection: socket.socket, run: Run) -> bool:
     connection.setblocking(False)
+    folder = os.open(run.directory.path, os.O_RDONLY | os.O_DIRECTORY)  # its path may be too long for a socket
     try:
-        connection.connect(run.directory.control_path)
+        connection.connect(f"/proc/self/fd/{folder}/control")
     except BlockingIOError:  # the backlog is full at the moment
         return False
+    finally:
+        os.close(folder)
     return True
 
 

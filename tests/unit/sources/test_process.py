@@ -35,7 +35,7 @@ def test_argv():
 @pytest.mark.parametrize("source", [lambda: None, threading.Lock().acquire], ids=["lambda", "method"])
 def test_functions_that_cannot_be_imported(source: object):
     """The error names the function, and says what to do."""
-    with pytest.raises(UsageError, match="another process can import.* or leave process=True out"):
+    with pytest.raises(UsageError, match=r"another process can import.* or leave process=True out"):
         pack(source, (), {})  # type: ignore[arg-type]
 
 

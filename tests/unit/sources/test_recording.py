@@ -126,8 +126,9 @@ def test_who_knows_is_not_told(begin: Callable[..., Recording]):
     recording.printer.write(Channel.STDOUT, "last")
     recording.finish(recording.outcome(None))
 
-    with FileLog(recording.path) as log:
-        assert b"".join(chunk.data for chunk in log.read(0).chunks) == b"ourslast"
+    log = FileLog(recording.path)
+    assert b"".join(chunk.data for chunk in log.read(0).chunks) == b"ourslast"
+    log.close()
 
 
 def test_interrupt_then_insist_then_give_up(begin: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch):

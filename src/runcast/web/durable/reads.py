@@ -30,6 +30,9 @@ _LOOK_SECONDS = 1.0  # how often is asked whether the writer still lives
 _BEAT_SECONDS = 15.0  # events: how long a reader may hear nothing
 _EVENTS_SECONDS = 60.0  # then a reader comes again: so that caches can gather them
 _FRESH = "max-age=60, stale-while-revalidate=300"
+# Shared caches may say for a second where the tail is, so that of many who ask at once one asks us;
+# a browser asks each time.
+_MOMENT = "public, max-age=0, s-maxage=1"
 _FOREVER = "max-age=31536000, immutable"
 
 Headers = list[tuple[str, str]]
@@ -153,9 +156,8 @@ def _whole_reply(source: Source, asked: Reading, part: Part, public: bool) -> Re
     if part.ended:
         told.append(("Stream-Closed", "true"))
     if asked.live is not None and part.next == part.start:
-        # A shared cache may give this to all who wait, for a moment: not one browser more than once.
-        told += [("Cache-Control", "no-store"), ("Stream-Cursor", cursor)]
-        return Reply(204, [*told, ("X-Accel-Expires", "1")] if public else told)
+        told += [("Cache-Control", _MOMENT if public else "no-store"), ("Stream-Cursor", cursor)]
+        return Reply(204, told)
     told += [("Content-Type", source.content_type), ("Stream-Cursor", cursor)]
     if asked.offset == "now" and asked.live is None:
         told.append(("Cache-Control", "no-store"))
@@ -170,7 +172,7 @@ def _caching(source: Source, asked: Reading, part: Part, public: bool) -> str:
     """Say how long a reply may be kept: bytes at an offset never change, where the tail is does."""
     who = "public" if public else "private"
     if asked.live is None and part.up_to_date and not part.closed:
-        return f"{who}, no-cache"
+        return _MOMENT if public else "private, no-cache"
     if source.immutable and asked.live is None and asked.offset is not None:
         return f"{who}, {_FOREVER}"
     return f"{who}, {_FRESH}"

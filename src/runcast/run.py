@@ -5,15 +5,17 @@ Owns the blocking face; `runcast.aio.AsyncRun` is the awaiting one.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from signal import SIGKILL, SIGTERM
 from types import TracebackType
 from typing import Literal, Unpack, overload
 
-from runcast.errors import RunFinished
+from runcast.errors import RunFinished, UsageError
 from runcast.model import Chunk, Outcome
 from runcast.readers import drive
 from runcast.run_base import Channels, Place, RunBase
+from runcast.supervisor.owner import runs_in
 
 __all__ = ["Channels", "Place", "Run"]
 
@@ -34,6 +36,7 @@ class Run(RunBase):
         Raises:
             OffsetBeyondTail, OffsetGone: `offset` cannot be read.
         """
+        self._check_thread()
         return drive(self._follow_steps(timeout, channel, **place))
 
     def lines(
@@ -43,6 +46,7 @@ class Run(RunBase):
 
         With `timeout`, None is yielded whenever nothing came for so many seconds.
         """
+        self._check_thread()
         return drive(self._line_steps(self._follow_steps(timeout, channel, **place)))
 
     @overload
@@ -99,6 +103,7 @@ class Run(RunBase):
             WaitTimeout: it did not end in time; the run goes on.
             RunFailed: `check`, and it was not ok.
         """
+        self._check_thread()
         return self._judge(next(drive(self._wait_steps(timeout)), None), timeout, check)
 
     def stop(self, *, grace: float = 5.0, signal: int = SIGTERM) -> None:
@@ -123,6 +128,15 @@ class Run(RunBase):
         With `eof`, its input ends behind `data`. Raises what `stop` does, also where it reads no stdin.
         """
         self._control({"op": "stdin", "eof": eof}, data.encode() if isinstance(data, str) else data)
+
+    def _check_thread(self) -> None:
+        """Refuse to block the event loop in which this very run is a task: neither would ever go on."""
+        loop = runs_in(self.directory.path)
+        if loop is not None and sys.modules["asyncio"]._get_running_loop() is loop:
+            raise UsageError(
+                f"expected run {self.id}, a task of this event loop, to be awaited: start it with "
+                "`await runcast.aio.start(...)`, which gives a run to await"
+            )
 
     def __enter__(self) -> Run:
         return self

@@ -97,9 +97,12 @@ class Store:
             with open(f"{self.path}/store.json", "rb") as file:
                 version = json.loads(file.read())["format"]
         except FileNotFoundError:
-            if any(is_run_id(name) for name in os.listdir(self.path)):
+            names = os.listdir(self.path)
+            if any(is_run_id(name) for name in names):
                 return
-            if any(not name.startswith(".") for name in os.listdir(self.path)):
+            if os.path.exists(f"{self.path}/store.json"):  # somebody has just made it
+                return self._check()
+            if any(not name.startswith(".") for name in names):
                 raise StoreUnusable(
                     f"expected a store or an empty folder, {self.path} holds other files: name another folder"
                 ) from None

@@ -654,6 +654,29 @@ def test_async_function_on_the_callers_loop(store: Store, starter: str):
     assert asyncio.run(main())
 
 
+def test_waiting_for_itself(store: Store):
+    """To block the loop that a run needs is an error, not a wait without an end."""
+
+    async def job():
+        print("task")
+
+    async def values():
+        yield "x"
+
+    async def main() -> list[Run]:
+        runs = [store.start(job), store.start(values)]
+        for run in runs:
+            for wait in (run.wait, run.output, run.follow, run.lines):
+                with pytest.raises(UsageError, match=r"await runcast.aio.start\(...\)"):
+                    wait()
+            async_run = runcast.AsyncRun(run.directory.path)
+            await async_run.wait()
+            await asyncio.to_thread(run.output)
+        return runs
+
+    assert [run.output() for run in asyncio.run(main())] == ["task\n", "x\n"]
+
+
 def test_async_exception(store: Store):
     """An exception in a task is told as that of a function, and nothing is printed elsewhere."""
 

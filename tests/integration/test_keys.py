@@ -132,16 +132,19 @@ def test_processes(store: Store, tmp_path: Path):
             if os.fork() == 0:
                 os.close(go[1])
                 os.read(go[0], 1)  # all at once, when the last writing end is closed
-                run = start(f"echo x >> {sys.argv[1]}", shell=True, key="one")
-                os.write(tell, run.id.encode())
+                try:
+                    told = start(f"echo x >> {sys.argv[1]}", shell=True, key="one").id
+                except BaseException as error:
+                    told = repr(error)
+                os.write(tell, told.encode())
                 os._exit(0)
             os.close(tell)
             children.append(told)
         os.close(go[1])
         for told in children:
-            print(os.read(told, 100).decode())
+            print(os.read(told, 1000).decode())
     """
-    ids = run_python(code, marks, timeout=60000 * MS).split()
+    ids = run_python(code, marks, timeout=60000 * MS).splitlines()
 
     assert len(ids) == 64
     assert len(set(ids)) == 1

@@ -6,14 +6,12 @@
     <store>/.streams/<id>/outcome.json  it is closed
     <store>/.streams/<id>/append/       what only those look at who append: tail, journal, forks/<id>
 
-Any process of the machine may append: a lock per stream, held for the time of one append. Whoever
-takes it and was not the last one reads anew what is there, and mends what a killed one left.
+Any process of the machine may append: there is a lock per stream, held for the time of one append.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import secrets
@@ -21,202 +19,25 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
-from runcast.durable.journal import Journal
+from runcast.durable.file_stream import FULL, FileStream
 from runcast.durable.pending import Pending, PendingFile
-from runcast.durable.stream import Busy, Settings, State, Stream, channel_of, ended
-from runcast.durable.stream_log import StreamLog, cut_back, link_segments
+from runcast.durable.stream import Settings, Stream, channel_of, ended
+from runcast.durable.stream_log import link_segments
 from runcast.durable.streams import Streams
 from runcast.durable.sync import Syncer
 from runcast.errors import StreamFull, StreamNotFound
 from runcast.ids import is_run_id
 from runcast.log import FileLogWriter, RunDirectory
-from runcast.wire.durable import Appending
 
 __all__ = ["FileStreams"]
 
 FORMAT = 1
 _OPEN_STREAMS = 64  # with four descriptors each
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ABANDONED = 3600.0  # seconds after which what was never finished is swept away
 _SWEEP_SECONDS = 60.0
 _GONE = "gone-"
-
-
-class _FileStream(Stream):
-    def __init__(
-        self, path: str, settings: Settings, *, gone: bool, appended: Callable[[_FileStream], None]
-    ) -> None:
-        super().__init__(settings)
-        self._appended = appended
-        self.path = path
-        self.gone = gone
-        self.directory = RunDirectory(path)
-        self._mutex = threading.Lock()
-        self._pid = os.getpid()
-        self._token = secrets.randbits(63) | 1
-        self._pending: PendingFile | None = None
-        self._journal = Journal(f"{path}/append/journal")
-        self._writer: FileLogWriter | None = None
-        self._kept = State()
-        self._known = False  # the state and the writer are those of the last append
-
-    def open_log(self) -> StreamLog:
-        return StreamLog(self.path)
-
-    @property
-    def used_at(self) -> float:
-        try:
-            return os.stat(f"{self.path}/append/tail").st_mtime
-        except FileNotFoundError:
-            return 0.0
-
-    def touch(self) -> None:
-        if self.settings.ttl is not None:
-            with contextlib.suppress(OSError):
-                os.utime(f"{self.path}/append/tail")
-
-    def settle(self) -> None:
-        if not os.path.isdir(self.path):
-            raise StreamNotFound(self.settings.name)
-
-    @property
-    def forks(self) -> int:
-        folder = f"{self.path}/append/forks"
-        try:
-            names = os.listdir(folder)
-        except FileNotFoundError:
-            return 0
-        above = os.path.dirname(self.path)
-        alive = 0
-        for name in names:
-            if os.path.isdir(f"{above}/{name}") or os.path.isdir(f"{above}/.new-{name}"):
-                alive += 1
-            else:  # whoever made or removed it was killed in the middle
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f"{folder}/{name}")
-        return alive
-
-    @property
-    def _state(self) -> State:
-        return self._kept
-
-    @property
-    def _tail(self) -> int:
-        assert self._writer is not None
-        return self._writer.tail
-
-    @contextmanager
-    def _held(self, *, wait: bool) -> Iterator[None]:
-        if not self._mutex.acquire(blocking=wait):
-            raise Busy
-        try:
-            if self._pid != os.getpid():  # a fork shares the lock with its parent: let go of it
-                self.forget()
-                self._pid, self._token = os.getpid(), secrets.randbits(63) | 1
-            try:
-                pending = self._pending = self._pending or PendingFile(f"{self.path}/append/tail")
-            except FileNotFoundError:
-                raise StreamNotFound(self.settings.name) from None
-            if not pending.lock(wait=wait):
-                raise Busy
-            try:
-                self._look(pending)
-                yield
-            finally:
-                if pending.fd >= 0:  # it was not deleted in the block
-                    pending.unlock()
-        finally:
-            self._mutex.release()
-
-    def _look(self, pending: PendingFile) -> None:
-        """Find out what the last append left, unless it was ours."""
-        last = pending.read()
-        if self._known and last.token == self._token:
-            return
-        self.settle()
-        self._known = False
-        if self._writer is not None:
-            self._writer.park()
-        whole = cut_back(self.directory, last)
-        self._writer = FileLogWriter(self.directory, cap_bytes=None, go_on=whole)
-        tail = self._writer.tail
-        self._kept = self._journal.load(tail)
-        told = os.path.exists(f"{self.path}/outcome.json")
-        if self._kept.closed and not told:  # killed between the journal and the outcome
-            self._writer.close(ended())
-        self._kept.closed = self._kept.closed or told
-        pending.write(Pending(self._token, tail, tail))
-        self._known = True
-
-    def _append(self, ask: Appending, data: bytes) -> None:
-        writer, pending = self._writer, self._pending
-        assert writer is not None
-        assert pending is not None
-        start = writer.tail
-        mark = self._journal.size
-        self._known = False
-        try:
-            if ask.producer is not None or ask.seq is not None or ask.close:
-                self._journal.shorten(self._kept, start)
-                mark = self._journal.size
-            pending.write(Pending(self._token, start, start + len(data)))
-            if ask.producer is not None or ask.seq is not None or ask.close:
-                self._journal.write(ask, start + len(data))
-            if data:
-                writer.append_whole(self.channel, data)
-        except OSError as error:
-            self._journal.cut(mark)
-            pending.write(Pending(self._token, start, start))
-            self._known = True
-            if error.errno in _FULL:
-                raise StreamFull(start) from None
-            raise
-        self._kept.take(ask)
-        self._appended(self)
-        if ask.close:
-            try:
-                writer.close(ended())
-            except OSError as error:  # it is in the journal: whoever comes next closes it
-                if error.errno in _FULL:
-                    raise StreamFull(start) from None
-                raise
-        self._known = True
-
-    def sync(self) -> None:
-        """Have what was appended survive a power loss."""
-        writer = self._writer
-        if writer is not None:
-            writer.sync()
-        with contextlib.suppress(OSError):  # deleted meanwhile, or a stream without a journal
-            fd = os.open(f"{self.path}/append/journal", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-
-    def forget(self) -> None:
-        """Close the files; the next append opens them again. The caller sees that nobody appends."""
-        self._known = False
-        self._journal.close()
-        if self._writer is not None:
-            self._writer.park()
-            self._writer = None
-        if self._pending is not None:
-            self._pending.close()
-            self._pending = None
-
-    def rest(self) -> bool:
-        """Close the files unless somebody appends just now; return whether that was done."""
-        if not self._mutex.acquire(blocking=False):
-            return False
-        try:
-            self.forget()
-        finally:
-            self._mutex.release()
-        return True
 
 
 class FileStreams(Streams):
@@ -224,7 +45,7 @@ class FileStreams(Streams):
 
     def __init__(self, store: str) -> None:
         self.path = f"{store}/.streams"
-        self._open: OrderedDict[str, _FileStream] = OrderedDict()
+        self._open: OrderedDict[str, FileStream] = OrderedDict()
         self._lock = threading.Lock()
         self._syncer = Syncer()
         self._swept = time.monotonic()
@@ -236,7 +57,7 @@ class FileStreams(Streams):
         digest = hashlib.blake2b(name.encode(), digest_size=20).hexdigest()
         return f"{self.path}/names/{digest}"
 
-    def _find(self, name: str) -> _FileStream | None:
+    def _find(self, name: str) -> FileStream | None:
         try:
             target = os.readlink(self._link(name))
         except OSError:
@@ -244,7 +65,7 @@ class FileStreams(Streams):
         gone = target.startswith(_GONE)
         return self._of_id(target.removeprefix(_GONE), gone=gone)
 
-    def _of_id(self, stream_id: str, *, gone: bool = False) -> _FileStream | None:
+    def _of_id(self, stream_id: str, *, gone: bool = False) -> FileStream | None:
         with self._lock:
             stream = self._open.get(stream_id)
             if stream is not None:
@@ -256,7 +77,7 @@ class FileStreams(Streams):
             request = RunDirectory(path).request()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        stream = _FileStream(path, Settings.from_json(request), gone=gone, appended=self._syncer.note)
+        stream = FileStream(path, Settings.from_json(request), gone=gone, appended=self._syncer.note)
         with self._lock:
             stream = self._open.setdefault(stream_id, stream)
             while len(self._open) > _OPEN_STREAMS:
@@ -284,7 +105,7 @@ class FileStreams(Streams):
             directory = RunDirectory.create(draft, _request(settings))
             os.makedirs(f"{draft}/append/forks", 0o700)
             if parent is not None:
-                assert isinstance(parent, _FileStream)
+                assert isinstance(parent, FileStream)
                 _touch(f"{parent.path}/append/forks/{settings.id}")
                 link_segments(parent.directory, directory, offset)
             writer = FileLogWriter(directory, cap_bytes=None)
@@ -302,13 +123,13 @@ class FileStreams(Streams):
                 return None
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 raise StreamFull(offset) from None
             raise
         return self._of_id(settings.id)
 
     def _remove(self, stream: Stream) -> None:
-        assert isinstance(stream, _FileStream)
+        assert isinstance(stream, FileStream)
         link = self._link(stream.settings.name)
         with contextlib.suppress(StreamNotFound), stream.still():
             if stream.forks:

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Sequence
 
 from runcast.durable.pending import Pending, PendingFile
+from runcast.errors import StreamNotFound
 from runcast.log import FileLog, RunDirectory
 from runcast.log.base import Span, settled
 from runcast.log.file import segment_name, segment_starts
@@ -29,12 +30,18 @@ class StreamLog(FileLog):
 
     @settled
     def _extents(self) -> Sequence[Span]:
-        if self._tail_file is None:
-            self._tail_file = PendingFile(f"{self.directory.path}/append/tail", write=False)
+        try:
+            if self._tail_file is None:
+                self._tail_file = PendingFile(f"{self.directory.path}/append/tail", write=False)
+            return self._whole(self._tail_file)
+        except FileNotFoundError:
+            raise StreamNotFound(os.path.basename(self.directory.path)) from None
+
+    def _whole(self, tail: PendingFile) -> Sequence[Span]:
         while True:
             spans = super()._extents()
             end = spans[-1].end if spans else 0
-            _, start, stop = self._tail_file.read()
+            _, start, stop = tail.read()
             if stop <= end or start == end:
                 return spans
             if start < end:

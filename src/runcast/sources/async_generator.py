@@ -27,6 +27,7 @@ def run_async_iterator(
 ) -> None:
     """Have an async iterable produce the output of a run, as far as it is wanted."""
     lazy = _Lazy(recording, iterable, ahead, loop)
+    recording.loop = loop
     recording.raises = False
     recording.interrupt = recording.insist = lazy.stop
     recording.wanted = lazy.want

@@ -46,6 +46,7 @@ class Recording:
         raises: whether a stop is raised in its code at the next print; else `interrupt` is all there is.
         interrupt: asks what produces the output to end; called once.
         insist: makes it end, as far as that is possible; called when the grace is over.
+        loop: the event loop that its code runs in, if it is one's.
         wanted: told the offset at which a reader waits for more.
     """
 
@@ -54,6 +55,7 @@ class Recording:
         self.path = path
         self.stopping: Reason | None = None
         self.raises = True
+        self.loop: object | None = None
         self.interrupt: Callable[[], object] = lambda: None
         self.insist: Callable[[], object] = lambda: None
         self.wanted: Callable[[int], object] = lambda offset: None

@@ -92,6 +92,7 @@ def run_task(
         except RuntimeError:  # the loop is closed: the task will never go on
             recording.finish_soon(recording.outcome(None))
 
+    recording.loop = loop
     recording.raises = False  # other tasks share the thread
     recording.interrupt = recording.insist = interrupt
     if running_loop() is loop:

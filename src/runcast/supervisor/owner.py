@@ -27,7 +27,7 @@ from runcast.ids import new_run_id
 from runcast.log.directory import OWNERS, is_locked
 from runcast.supervisor.control import Connection, connect_path, listen_path
 
-__all__ = ["Owned", "Owner", "owner_of", "tell"]
+__all__ = ["Owned", "Owner", "owner_of", "runs_in", "tell"]
 
 _LEFT_SECONDS = 2.0  # for runs to end when their process does
 _LINGER_SECONDS = 1.0  # with no run, before it is made anew for the next one
@@ -40,6 +40,7 @@ class Owned(Protocol):
     """A run that a process owns, as its owner sees it."""
 
     id: str
+    loop: object | None
 
     def handle(self, request: dict[str, Any]) -> str | None:
         """Do what is asked; return why not, if not. Must not block."""
@@ -268,6 +269,14 @@ def owner_of(store: str, run: Owned | None = None) -> Owner:
         if run is not None:
             _owners[store]._add(run)
         return _owners[store]
+
+
+def runs_in(run_path: str) -> object | None:
+    """Return the event loop that a run needs in order to go on, if it is this process's and has one."""
+    store, run_id = os.path.split(run_path)
+    owner = _owners.get(store)
+    run = owner and owner.get(run_id)
+    return run.loop if run else None
 
 
 def tell(run_path: str, control_path: str, request: dict[str, Any]) -> None:

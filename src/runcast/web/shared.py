@@ -33,12 +33,14 @@ _PIECES = 256  # how far behind a seat may be: this many pieces,
 _BYTES = 256 * 1024  # … and so many bytes; from there on it reads the log by itself
 _CALLS = 2  # seats that are called and have not answered
 _TURN = 16  # readings that say nothing before others have their turn
-_LOOK_SECONDS = 1.0  # how often a seat is called to see whether its viewer is still there
+_LOOK_SECONDS = (
+    0.5  # a silent seat is called to look after its viewer no sooner; who drives comes round in 1 s
+)
 _SOON = 0.02  # how long a viewer waits that is ahead of the others: they have the same news by then
 
 
 class Seat:
-    """One viewer in a feed. Iterate over it for what is new; an empty piece: see whether it is still there."""
+    """One viewer in a feed. Iterate over it for what is new; at an empty piece, see if it is still there."""
 
     def __init__(self, feed: _Feed, at: int, mark: object) -> None:
         self._feed = feed

@@ -60,7 +60,7 @@ class Viewing(ABC):
 
     @property
     def mark(self) -> object:
-        """The place and all that was said beside it, so that `at` can go on; None where threads share nothing."""
+        """The place, and what was said beside the log: where `at` goes on. None: threads share nothing."""
         return None
 
     def at(self, mark: object) -> Viewing:
@@ -118,7 +118,7 @@ class Stream:
 class _Mark(NamedTuple):
     key: tuple[Place, int]
     state: object
-    progress: Mapping[str, object] | None
+    progress: dict[str, object] | None
 
 
 class LogViewing(Viewing):

@@ -8,6 +8,7 @@ import pytest
 from runcast import Store
 from runcast.durable import FileStreams
 from tests.helpers.servers import LONG, Server
+from tests.helpers.wait import wait_until
 
 TEXT = {"Content-Type": "text/plain"}
 
@@ -15,7 +16,7 @@ TEXT = {"Content-Type": "text/plain"}
 def test_run(server: Server, store: Store) -> None:
     """A run is a stream of octets that others cannot append to; what it said may be kept for ever."""
     run = store.start(["printf", "one\\ntwo\\n"])
-    run.wait()
+    wait_until(lambda: run.closed)
     path = f"/v1/stream/runs/{run.id}"
     status, told, body = server.ask("GET", f"{path}?offset=-1")
 
@@ -35,7 +36,7 @@ def test_run(server: Server, store: Store) -> None:
 def test_dropped_part_of_a_run(server: Server, store: Store) -> None:
     """An offset whose bytes the cap dropped is gone, and the reply says where to go on."""
     run = store.start(["sh", "-c", "yes | head -c 1000000"], cap=65536)
-    run.wait()
+    wait_until(lambda: run.closed)
     path = f"/v1/stream/runs/{run.id}"
     _, told, _ = server.ask("GET", f"{path}?offset=-1")
     status, gone, _ = server.ask("GET", f"{path}?offset={told['stream-next-offset']}")
@@ -133,3 +134,65 @@ def test_page_of_a_stream(server: Server) -> None:
     server.ask("POST", "/v1/stream/builds/42", b"line 2\n", Stream_Closed="true", **TEXT)
     assert server.ask("GET", f"{page}/log")[2] == b"line 1\nline 2\n"
     assert b'"state":"exited"' in server.ask("GET", page, Accept="application/json")[2]
+
+
+def test_page_in_a_stream_runs_nothing(server: Server) -> None:
+    """A stream of HTML is no page of the server's: it may run no script and read nothing."""
+    server.ask("PUT", "/v1/stream/s", b"<script src='/v1/stream/t'></script>", Content_Type="text/html")
+    _, told, _ = server.ask("GET", "/v1/stream/s")
+
+    assert told["content-security-policy"] == "default-src 'none'; sandbox"
+    assert told["x-content-type-options"] == "nosniff"
+
+
+def test_deleted_while_it_is_read(server: Server) -> None:
+    """Whoever waits for more of a stream that is deleted is told that it is gone, or its reply ends."""
+    server.ask("PUT", "/v1/stream/s", **TEXT)
+    with (
+        server.stream("/v1/stream/s?offset=now&live=sse") as events,
+        server.connect() as polling,
+    ):
+        assert b"upToDate" in events.read1()
+        polling.request("GET", "/v1/stream/s?offset=now&live=long-poll")
+        assert server.ask("DELETE", "/v1/stream/s")[0] == 204
+        assert polling.getresponse().status == 404
+        assert events.read() == b""
+
+
+def test_lazy_generator_goes_on_for_a_reader(server: Server, store: Store) -> None:
+    """A generator that nobody read goes on when somebody waits for more of it."""
+
+    def numbers():
+        for number in range(3):
+            yield f"{number}"
+
+    run = store.start(numbers)
+    offset, data = "-1", b""
+    live = ""
+    while True:
+        _, told, body = server.ask("GET", f"/v1/stream/runs/{run.id}?offset={offset}{live}")
+        data, offset, live = data + body, told["stream-next-offset"], "&live=long-poll"
+        if "stream-closed" in told:
+            break
+    assert data == b"0\n1\n2\n"
+
+
+def test_only_runs_by_default() -> None:
+    """An application that does not say who may append lets nobody, and lets runs be read by their id."""
+    from runcast.web.durable.routes import Durable
+    from runcast.web.http import Reply, Request
+    from runcast.web.responder import Responder, by_id_alone
+
+    store = Store.open()
+    durable = Durable(Responder(store, authorize=by_id_alone))
+    run = store.start(["echo", "hi"])
+    wait_until(lambda: run.closed)
+    for method in ("PUT", "POST", "DELETE", "GET"):
+        refused = durable.respond(
+            Request(method, "/v1/stream/s", headers={"content-type": "text/plain"}, body=b"x")
+        )
+        assert isinstance(refused, Reply)
+        assert refused.status == 403
+    read = durable.respond(Request("GET", f"/v1/stream/runs/{run.id}"))
+    assert isinstance(read, Reply)
+    assert (read.status, read.body) == (200, b"hi\n")

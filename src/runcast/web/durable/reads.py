@@ -11,7 +11,7 @@ import time
 from collections.abc import Hashable
 from typing import NamedTuple
 
-from runcast.errors import OffsetGone
+from runcast.errors import OffsetGone, RunNotFound, StreamNotFound
 from runcast.log import Log
 from runcast.model import CHUNK_BYTES, Channel, format_offset
 from runcast.readers import Steps, Wait, hub
@@ -81,6 +81,7 @@ class Later:
                 left = self._until - time.monotonic()
                 if part.next != self._start or part.ended or left <= 0 or self.stopping:
                     break
+                self._source.want(self._start)
                 yield Wait(seen, min(left, _LOOK_SECONDS))
                 woken = True
             self._source.touch()
@@ -261,9 +262,12 @@ class _Events(Viewing):
                 if time.monotonic() - told >= _BEAT_SECONDS:
                     news = True
                     continue
+                source.want(self.offset)
                 yield Wait(seen, _LOOK_SECONDS)
                 woken = True
             self.finished = True
+        except (StreamNotFound, RunNotFound):
+            self.finished = True  # deleted: whoever comes again is told
         finally:
             watch.close()
             log.close()

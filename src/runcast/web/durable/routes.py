@@ -34,7 +34,12 @@ __all__ = ["APPEND_BYTES", "PREFIX", "Busy", "Durable", "is_stream", "refusal", 
 PREFIX: Final = "/v1/stream/"
 APPEND_BYTES = 16 * 1024 * 1024  # of one request: it is in memory until it is appended as a whole
 _RUNS = "runs/"
-_ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-origin"))
+_ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    # Whoever may append chooses type and content: as a page it is nobody's, and runs nothing.
+    ("Content-Security-Policy", "default-src 'none'; sandbox"),
+)
 _METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 _ASKED = (
     "Authorization, Content-Type, If-None-Match, Producer-Epoch, Producer-Id, Producer-Seq, "

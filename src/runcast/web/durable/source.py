@@ -48,6 +48,9 @@ class Source(Protocol):
     def touch(self) -> None:
         """Note that it is being read."""
 
+    def want(self, offset: int) -> None:
+        """Tell that somebody waits at an offset for more."""
+
     def expect_boundary(self, log: Log, offset: int) -> None:
         """Refuse an offset within a message."""
 
@@ -78,6 +81,9 @@ class StreamSource:
             told.append(("Stream-Expires-At", settings.expires_at))
         return told
 
+    def want(self, offset: int) -> None:
+        """Do nothing: who appends does not ask who reads."""
+
     def expect_boundary(self, log: Log, offset: int) -> None:
         """Refuse an offset within a message."""
         expect_boundary(self._stream, log, offset)
@@ -95,9 +101,13 @@ class RunSource:
         self.key: Hashable = run.directory.path
         self.open_log = run.open_log
         self.settle = run.settle
+        self.want = run.want
+        self._run = run
 
     def touch(self) -> None:
-        """Do nothing: whether a run goes on without readers is its own affair."""
+        """Note that somebody watches, where the run ends if nobody does."""
+        if self._run.request.get("stop_unwatched"):
+            self._run.directory.touch_watched()
 
     def expect_boundary(self, log: Log, offset: int) -> None:
         """Do nothing: a run has bytes, and each of them may be the first."""

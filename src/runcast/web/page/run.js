@@ -169,7 +169,8 @@ function showRun(run) {
   $("state").dataset.kind = kind;
   set($("outcome"), sentence(run));
   $("outcome").dataset.kind = kind;
-  set($("command"), run.command.length ? commandLine(run.command) : `a ${run.source}`);
+  $("command").parentElement.dataset.kind = run.source;
+  set($("command"), run.command.length ? commandLine(run.command) : `a Python ${run.source}`);
   if (run.progress) showProgress(run.progress);
   set($("pid"), run.pid ? String(run.pid) : "–");
   document.title = `${{ good: "✓", bad: "✗", warn: "■" }[kind] || "▶"} ${title} – ${word}`;

@@ -123,7 +123,7 @@ function showRow(row) {
   set(row.name, visible(title));
   set(row.state, word);
   row.state.dataset.kind = kind;
-  set(row.command, run.command.length ? commandLine(run.command) : `a ${run.source}`);
+  set(row.command, run.command.length ? commandLine(run.command) : `a Python ${run.source}`);
   set(row.when, ago(when, serverNow()));
   row.when.dateTime = when;
   row.when.title = new Date(when).toString();

@@ -40,8 +40,8 @@ VALUES = """\
 | Variable | Is |
 |---|---|
 | `RUNCAST_STORE` | the store, where `--store` does not name one |
-| `RUNCAST_SERVER` | the server, where neither `--server` nor `--store` is given; goes before `RUNCAST_STORE`. `serve` passes it over |
-| `RUNCAST_TOKEN` | the token of the server, where its address has none; of `serve`, the token that it asks for |
+| `RUNCAST_SERVER` | the server, where no `--server` or `--store` is given; before `RUNCAST_STORE` |
+| `RUNCAST_TOKEN` | the token of the server, where its address has none; of `serve`, its own |
 | `RUNCAST_RUN_ID` | set for every command that is run: the id of its run |
 
 """

@@ -22,6 +22,13 @@ DEADLINE = 15000 * MS
 pytestmark = pytest.mark.fault
 
 
+@pytest.fixture(scope="module", autouse=True)
+def owners_go() -> Iterator[None]:
+    """Leave when nothing lingers: tests of other modules count threads and descriptors."""
+    yield
+    wait_until(lambda: not [thread for thread in threading.enumerate() if "runcast owner" in thread.name])
+
+
 @contextlib.contextmanager
 def program(code: str) -> Iterator[subprocess.Popen[str]]:
     """A Python program that prints and reads lines; killed at the end."""
@@ -390,6 +397,20 @@ def test_multiprocessing(store: Store):
     ).splitlines()
 
     assert told == [str([("0", "x\n")] * 4), "True exited"]
+
+
+def test_owner_goes(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """A process that has no runs in a store any more keeps no thread, descriptor or file for it."""
+    monkeypatch.setattr("runcast.supervisor.owner._LINGER_SECONDS", 0.02)
+    for number in range(20):  # also when the next run comes in the very moment
+        go = threading.Event()
+        run = store.start(go.wait)
+        assert os.listdir(f"{store.path}/.owners") != []
+        assert run.state is State.RUNNING
+        go.set()
+        assert run.wait(timeout=DEADLINE).ok
+        if number % 4 == 0:
+            wait_until(lambda: os.listdir(f"{store.path}/.owners") == [])
 
 
 def test_no_leaks(store: Store):

@@ -95,7 +95,7 @@ def test_values(store: Store):
     assert run.wait().ok
 
 
-@pytest.mark.parametrize("value", [{1, 2}, float("nan"), object(), {(1, 2): 3}], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("value", [{1, 2}, float("nan"), object(), {(1, 2): 3}], ids=type)
 def test_values_that_are_none(store: Store, value: object):
     """What is neither text, bytes nor JSON fails the run, and the error says what to yield."""
     closed = threading.Event()

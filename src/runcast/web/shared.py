@@ -33,9 +33,7 @@ _PIECES = 256  # how far behind a seat may be: this many pieces,
 _BYTES = 256 * 1024  # … and so many bytes; from there on it reads the log by itself
 _CALLS = 2  # seats that are called and have not answered
 _TURN = 16  # readings that say nothing before others have their turn
-_LOOK_SECONDS = (
-    0.5  # a silent seat is called to look after its viewer no sooner; who drives comes round in 1 s
-)
+_LOOK_SECONDS = 0.5  # after so much silence a seat looks after its viewer, when who drives comes round
 _SOON = 0.02  # how long a viewer waits that is ahead of the others: they have the same news by then
 
 

@@ -203,3 +203,19 @@ def test_follow_what_cannot_be(server: Server, arguments: list[str], said: str) 
     assert done.code == 2
     assert said in done.err
     assert done.err.count("\n") == 1
+
+
+def test_token(store: Store) -> None:
+    """A server that asks for its token gets it from the address; a wrong one is told, and never shown."""
+    with cli_begun("serve", "--port", "0", stderr=subprocess.DEVNULL) as serving:
+        assert serving.stdout is not None
+        url = serving.stdout.readline().decode().strip()
+        root, _, token = url.partition("/?")
+        named = f"{root}/v1/stream/s"
+        done = cli("push", f"{named}?{token}", input=b"hello\n")
+        assert (done.code, token.removeprefix("token=") in done.err) == (0, False)
+        assert cli("follow", f"{named}?{token}").out == b"hello\n"
+        for refused in (cli("follow", f"{named}?token=wrong"), cli("push", named, input=b"x")):
+            assert refused.code == 2
+            assert "expected to be let in" in refused.err
+            assert "wrong" not in refused.err.replace("wrong one", "")

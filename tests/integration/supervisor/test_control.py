@@ -237,7 +237,8 @@ def idle_connections(run: Run, count: int) -> Iterator[None]:
 
 def connected(connection: socket.socket, run: Run) -> bool:
     connection.setblocking(False)
-    folder = os.open(run.directory.path, os.O_RDONLY | os.O_DIRECTORY)  # its path may be too long for a socket
+    # The path may be too long for a socket's name.
+    folder = os.open(run.directory.path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         connection.connect(f"/proc/self/fd/{folder}/control")
     except BlockingIOError:  # the backlog is full at the moment

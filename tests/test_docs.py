@@ -303,6 +303,8 @@ def test_every_error_is_told():
     missing = []
     for name in runcast.errors.__all__:
         error = getattr(runcast.errors, name)
+        if not issubclass(error, runcast.RuncastError):  # RunStopped stands apart
+            continue
         tree = ast.parse(inspect.getsource(error))
         stored = [one.attr for one in ast.walk(tree) if isinstance(one, ast.Attribute)]
         carried = [attribute for attribute in stored if attribute in _assigned(tree)]

@@ -795,7 +795,7 @@ def test_another_process(store: Store, signals: Signals):
     assert told == "one running\n['two'] stopped, exit code 0\n"
 
 
-def test_two_minutes_of_waiting(store: Store, signals: Signals):
+def test_wait_timeout(store: Store, signals: Signals):
     """A wait only looks: its timeout leaves the run alone."""
     run = store.start(signals.go.wait)
     with pytest.raises(WaitTimeout, match="it goes on"):

@@ -106,6 +106,7 @@ class FileStreams(Streams):
             os.makedirs(f"{draft}/append/forks", 0o700)
             if parent is not None:
                 assert isinstance(parent, FileStream)
+                os.makedirs(f"{parent.path}/append/forks", 0o700, exist_ok=True)  # copies leave out empty ones
                 _touch(f"{parent.path}/append/forks/{settings.id}")
                 link_segments(parent.directory, directory, offset)
             writer = FileLogWriter(directory, cap_bytes=None)

@@ -100,8 +100,9 @@ class Owner:
     def forget(self, run: Owned) -> None:
         """Let go of a run that has ended."""
         with self._lock:
-            self._runs.pop(run.id, None)
             self._syncs.discard(run)
+            if self._runs.pop(run.id, None) is not None and not self._runs:
+                self._ring()  # nothing else may wake the thread, which is to go soon
 
     def get(self, run_id: str) -> Owned | None:
         """Return a run, if it is this process's."""
@@ -183,7 +184,7 @@ class Owner:
 
     def _leave(self, connections: dict[int, Connection]) -> bool:
         """Close everything, unless a run came in this moment: a process may open many stores."""
-        with _lock:
+        with _lock, self._lock:
             if self._runs:
                 return False
             store = os.path.dirname(self._folder)

@@ -33,7 +33,8 @@ def recover(path: str) -> bool:
             if os.path.exists(f"{path}/outcome.json"):
                 return False
             left = _kill_leftovers(os.path.basename(path))
-            message = "its supervisor died before the run ended"
+            who = "process" if "owner" in directory.state() else "supervisor"
+            message = f"its {who} died before the run ended"
             if left:
                 message += f"; still alive: {', '.join(f'process {pid}' for pid in left)}"
             directory.write_outcome(Outcome(Reason.LOST, message=message, ended_at=time.time()))

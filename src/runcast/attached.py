@@ -156,4 +156,4 @@ def _begin(name: str, store: Store | str | None, options: dict[str, Any]) -> Rec
     if not isinstance(name, str) or not name:
         raise UsageError(f'expected a name for the run, got {name!r:.100}: write attach("nightly backup")')
     where = store if isinstance(store, Store) else Store.open(store)
-    return where.record(Start(name, name=name, **options))
+    return where._record(Start(name, name=name, **options))

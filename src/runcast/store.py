@@ -216,7 +216,7 @@ class Store:
         except OSError as error:
             raise self._unwritable(error) from None
 
-    def record(self, asked: Start) -> Recording:
+    def _record(self, asked: Start) -> Recording:
         """Begin a run that this process records itself; see `runcast.attach`."""
         self._make()
         try:

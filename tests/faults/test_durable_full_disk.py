@@ -1,4 +1,4 @@
-"""A disk that fills in the middle of an append: 507 with the offset that was kept, and then as if nothing was."""
+"""A disk that fills in the middle of an append: 507 with the offset that was kept; then all is as before."""
 
 import os
 import subprocess

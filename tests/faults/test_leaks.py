@@ -65,7 +65,8 @@ def test_short_runs(store: Store):
     for _ in range(300):
         once(store)
 
-    assert held() == before
+    # What earlier tests left in this process may go meanwhile.
+    assert all(now <= then for now, then in zip(held(), before, strict=True))
     assert zombies(os.getpid()) == []
     wait_until(lambda: len(supervisors(Path(store.path))) <= 1 + 4, what="the spare supervisors to leave")
     for pid in supervisors(Path(store.path)):

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import uvicorn
@@ -159,12 +160,22 @@ def _advise(options: Options, token: str | None, commands: bool) -> None:
         log.info("nothing can be started from the web: name commands in a file (--config FILE)")
 
 
+def _http_protocol() -> Any:
+    """Return how uvicorn speaks HTTP: ours where its fast parser is installed."""
+    if importlib.util.find_spec("httptools") is None:
+        return "auto"
+    from runcast.server.eager import EagerProtocol
+
+    return EagerProtocol
+
+
 class _Server(uvicorn.Server):
     """uvicorn, which says when it listens and ends its streams when it is asked to end."""
 
     def __init__(self, app: ServerApp, ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
+            http=_http_protocol(),
             lifespan="off",
             log_config=None,
             access_log=False,  # it would show the token

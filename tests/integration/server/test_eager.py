@@ -1,0 +1,109 @@
+"""Appends that are answered at once are answered like all others, however they come."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from runcast import Store
+from runcast.durable import FileStreams
+from runcast.wire.durable import Creation
+from tests.helpers.cli import LONG, cli_begun
+from tests.helpers.wait import wait_until
+
+
+@pytest.fixture
+def connection(store: Store) -> Iterator[socket.socket]:
+    """Give a connection to `runcast serve`, whose store has the stream `s`."""
+    FileStreams(store.path).create("s", Creation("text/plain"))
+    with cli_begun("serve", "--no-auth", "--port", "0", stderr=subprocess.DEVNULL) as serving:
+        assert serving.stdout is not None
+        port = urlsplit(serving.stdout.readline().decode()).port
+        with socket.create_connection(("127.0.0.1", port), LONG) as connected:
+            yield connected
+
+
+def post(body: bytes, *more: str) -> bytes:
+    """Return an append as it is sent."""
+    lines = ["POST /v1/stream/s HTTP/1.1", "Host: 127.0.0.1", "Content-Type: text/plain", *more]
+    if not any(line.startswith("Transfer-Encoding") for line in more):
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def statuses(connection: socket.socket, count: int) -> list[int]:
+    """Return the statuses of so many replies without a body."""
+    data = b""
+    while data.count(b"\r\n\r\n") < count:
+        part = connection.recv(65536)
+        assert part, data
+        data += part
+    return [int(reply.split()[1]) for reply in data.split(b"\r\n\r\n") if reply]
+
+
+def content(store: Store) -> bytes:
+    """Return what is in the stream."""
+    log = FileStreams(store.path).get("s").open_log()
+    tail = log.tail_offset
+    return b"".join(chunk.data for chunk in log.read(0, max(tail, 1)).chunks)
+
+
+def test_in_pieces(connection: socket.socket, store: Store) -> None:
+    """A request that comes byte by byte is one append."""
+    for byte in post(b"hello"):
+        connection.sendall(bytes([byte]))
+
+    assert statuses(connection, 1) == [204]
+    assert content(store) == b"hello"
+
+
+def test_pipelined(connection: socket.socket, store: Store) -> None:
+    """Requests that come all at once are answered in order, small ones and large ones."""
+    bodies = [b"a", b"b" * 100_000, b"c", b"d", b"e" * 70_000, b"f"]
+    connection.sendall(b"".join(post(body) for body in bodies))
+
+    assert statuses(connection, len(bodies)) == [204] * len(bodies)
+    assert FileStreams(store.path).get("s").open_log().tail_offset == sum(map(len, bodies))
+
+
+def test_asked_before_the_body(connection: socket.socket, store: Store) -> None:
+    """A client that waits for leave to send its body gets it."""
+    head, body = post(b"hello", "Expect: 100-continue").split(b"\r\n\r\n")
+    connection.sendall(head + b"\r\n\r\n")
+
+    assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.sendall(body)
+    assert statuses(connection, 1) == [204]
+    assert content(store) == b"hello"
+
+
+def test_in_chunks(connection: socket.socket, store: Store) -> None:
+    """A body without a length is one append."""
+    connection.sendall(post(b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", "Transfer-Encoding: chunked"))
+
+    assert statuses(connection, 1) == [204]
+    assert content(store) == b"hello"
+
+
+def test_refused(connection: socket.socket) -> None:
+    """What is refused is refused, and the connection goes on."""
+    connection.sendall(post(b"x", "Origin: http://evil.example"))
+    reply = connection.recv(65536)
+    assert reply.startswith(b"HTTP/1.1 403 ")
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"] == "ForeignPage"
+    connection.sendall(post(b"x"))
+    assert statuses(connection, 1) == [204]
+
+
+def test_while_somebody_else_appends(connection: socket.socket, store: Store) -> None:
+    """An append that must wait for another appender waits, and the server answers others meanwhile."""
+    stream = FileStreams(store.path).get("s")
+    with stream.still(), socket.create_connection(connection.getpeername(), LONG) as other:
+        connection.sendall(post(b"waits"))
+        other.sendall(b"HEAD /v1/stream/s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert statuses(other, 1) == [200]
+    assert statuses(connection, 1) == [204]
+    wait_until(lambda: content(store) == b"waits")

@@ -80,9 +80,8 @@ def _append(connection: _Connection, count: int, *, producer: bool) -> float:
     for number in range(_WARMUP + count):
         if number == _WARMUP:
             begun = time.perf_counter()
-        told = f"Producer-Id: p\r\nProducer-Epoch: 0\r\nProducer-Seq: {number}\r\n" if producer else ""
-        status, _, _ = connection.ask("POST", path, _MESSAGE, told)
-        assert status in (200, 204), f"an append is answered {status}"
+        told = b"Producer-Id: p\r\nProducer-Epoch: 0\r\nProducer-Seq: %d\r\n" % number if producer else b""
+        connection.append(path.encode(), told)
     return count / (time.perf_counter() - begun)
 
 
@@ -120,6 +119,18 @@ class _Connection:
         path = f"/v1/stream/bench-{time.monotonic_ns()}"
         self.ask("PUT", path)
         return path
+
+    def append(self, path: bytes, told: bytes) -> None:
+        """Append a message: the least that a client can do, its reply has no body."""
+        host = self._host.encode()
+        self._socket.sendall(
+            b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: application/octet-stream\r\n"
+            b"Content-Length: %d\r\n%b\r\n%b" % (path, host, len(_MESSAGE), told, _MESSAGE)
+        )
+        reply = self._some()
+        while not reply.endswith((b"\r\n\r\n", b"\r\n0\r\n\r\n")):
+            reply += self._some()
+        assert reply[9:12] in (b"200", b"204"), reply
 
     def ask(
         self, method: str, path: str, body: bytes = b"", told: str = ""

@@ -16,7 +16,7 @@ import click
 from runcast.cli import exit_codes
 from runcast.cli.terminal import STDOUT, OutputClosed, tell, write_all
 from runcast.cli.values import DURATION
-from runcast.errors import RuncastError
+from runcast.errors import RuncastError, UsageError
 from runcast.ids import new_run_id
 from runcast.model import CHUNK_BYTES
 
@@ -66,6 +66,11 @@ def command(
       make 2>&1 | runcast push http://laptop:8765/?token=…
       runcast push --tee http://laptop:8765/v1/stream/builds/42 -- make -j4
     """
+    if not url.startswith(("http://", "https://")):  # before what speaks HTTP is loaded
+        raise UsageError(
+            "expected the address of a stream, such as http://127.0.0.1:8765/v1/stream/NAME, "
+            f"got {url.partition('?')[0][:200]!r}"
+        )
     from runcast.client.push import Backlog, Pusher
     from runcast.client.streams import REMOTE_PATIENCE, RemoteStream
 

@@ -106,7 +106,8 @@ class FileStreams(Streams):
             os.makedirs(f"{draft}/append/forks", 0o700)
             if parent is not None:
                 assert isinstance(parent, FileStream)
-                os.makedirs(f"{parent.path}/append/forks", 0o700, exist_ok=True)  # copies leave out empty ones
+                # A copy of a store may have left out what was empty.
+                os.makedirs(f"{parent.path}/append/forks", 0o700, exist_ok=True)
                 _touch(f"{parent.path}/append/forks/{settings.id}")
                 link_segments(parent.directory, directory, offset)
             writer = FileLogWriter(directory, cap_bytes=None)

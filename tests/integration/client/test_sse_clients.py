@@ -149,7 +149,7 @@ STRIPS = {"aiohttp-sse-client2"}
 def node_modules_fixture() -> None:
     """Install the clients of Node, as their lock file has them."""
     if shutil.which("npm") is None:
-        pytest.skip("expected npm for the clients of Node, it is not installed")
+        pytest.fail("expected npm for the clients of Node, it is not installed")
     marks = [NODE / "node_modules" / ".package-lock.json", NODE / "package-lock.json"]
     if marks[0].exists() and marks[0].stat().st_mtime >= marks[1].stat().st_mtime:
         return

@@ -8,12 +8,14 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from runcast.web.durable import reads
 from tests.helpers.servers import Server
 from tests.helpers.wait import MS
 
@@ -41,16 +43,26 @@ SERVERS = {
     "files-uvicorn": ("uvicorn", FILES, 1),
     "memory-uvicorn": ("uvicorn", MEMORY, 1),
     "files-gunicorn": ("gunicorn-kept", FILES.replace("asgi", "wsgi").replace("ASGI", "WSGI"), 2),
+    "files-serve": ("serve", "", 1),  # `runcast serve`, as users have it
     "memory-gunicorn": ("gunicorn-kept", MEMORY.replace("asgi", "wsgi").replace("ASGI", "WSGI"), 1),
 }
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
+class Serve(Server):
+    """`runcast serve` without a token, which is open to the programs of this machine alone."""
+
+    def __init__(self, folder: Path, store: str) -> None:
+        super().__init__(folder, "uvicorn", "")
+        serve = ["runcast", "--store", store, "serve", "--no-auth", "--port", str(self.port)]
+        self._command = [sys.executable, "-m", *serve]
+
+
 class Suite:
     """The suite, running against a server of its own."""
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    def __init__(self, folder: Path, server: Server, poll_seconds: float) -> None:
         self.report = folder / "report.json"
         self._log = folder / "vitest.log"
         vitest = HERE / "node_modules" / "vitest" / "vitest.mjs"
@@ -58,7 +70,7 @@ class Suite:
         environment = os.environ | {
             "RUNCAST_URL": server.root,
             "RUNCAST_CACHE": str(folder / "cache"),
-            "RUNCAST_LONG_POLL_MS": str(POLL_SECONDS * 1000),
+            "RUNCAST_LONG_POLL_MS": f"{poll_seconds * 1000:.0f}",
         }
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -91,9 +103,14 @@ def suites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Suite
         running = {}
         for name, (server, code, workers) in SERVERS.items():
             folder = tmp_path_factory.mktemp(name)
-            code = code.format(store=str(folder / "store"), poll=POLL_SECONDS)
-            served = stack.enter_context(Server(folder, server, code, workers=workers))
-            running[name] = Suite(folder, served)
+            store = str(folder / "store")
+            if server == "serve":
+                served = stack.enter_context(Serve(folder, store))
+                running[name] = Suite(folder, served, reads.POLL_SECONDS)
+            else:
+                code = code.format(store=store, poll=POLL_SECONDS)
+                served = stack.enter_context(Server(folder, server, code, workers=workers))
+                running[name] = Suite(folder, served, POLL_SECONDS)
             stack.callback(running[name].close)
         yield running
 

@@ -191,6 +191,10 @@ class FileStream(Stream):
             self._pending.close()
             self._pending = None
 
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.forget()
+
     def rest(self) -> bool:
         """Close the files unless somebody appends just now; return whether that was done."""
         if not self._mutex.acquire(blocking=False):

@@ -25,6 +25,14 @@ def written(path: Path) -> Journal:
     return journal
 
 
+def loaded(path: Path, tail: int) -> State:
+    """Return what a journal says of a log that reaches to `tail`."""
+    journal = Journal(str(path))
+    known = journal.load(tail)
+    journal.close()
+    return known
+
+
 def state(count: int) -> State:
     """Return what the first records say."""
     known = State()
@@ -37,7 +45,7 @@ def test_load(tmp_path: Path):
     """What was written is known again."""
     written(tmp_path / "journal").close()
 
-    assert Journal(str(tmp_path / "journal")).load(12) == state(4)
+    assert loaded(tmp_path / "journal", 12) == state(4)
 
 
 @pytest.mark.parametrize(("tail", "count"), [(12, 4), (11, 2), (9, 2), (8, 1), (4, 0)])
@@ -46,8 +54,8 @@ def test_bytes_that_never_came(tmp_path: Path, tail: int, count: int):
     path = tmp_path / "journal"
     written(path).close()
 
-    assert Journal(str(path)).load(tail) == state(count)
-    assert Journal(str(path)).load(1000) == state(count)
+    assert loaded(path, tail) == state(count)
+    assert loaded(path, 1000) == state(count)
 
 
 def test_every_cut(tmp_path: Path):
@@ -65,7 +73,7 @@ def test_every_cut(tmp_path: Path):
         seen.add(count)
         journal.write(Appending(producer=Producer("new", 0, 0)), 13)
         journal.close()
-        assert Journal(str(path)).load(1000).producers["new"] == (0, 0)
+        assert loaded(path, 1000).producers["new"] == (0, 0)
     assert seen == {0, 1, 2, 3}
 
 
@@ -78,7 +86,7 @@ def test_every_flipped_byte(tmp_path: Path):
         path = tmp_path / "flipped"
         path.write_bytes(data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :])
 
-        assert Journal(str(path)).load(1000) in [state(count) for count in range(4)]
+        assert loaded(path, 1000) in [state(count) for count in range(4)]
 
 
 def test_take_back(tmp_path: Path):
@@ -89,7 +97,7 @@ def test_take_back(tmp_path: Path):
     journal.cut(mark)
     journal.close()
 
-    assert Journal(str(tmp_path / "journal")).load(12) == state(4)
+    assert loaded(tmp_path / "journal", 12) == state(4)
 
 
 def test_shorten(tmp_path: Path):
@@ -105,4 +113,4 @@ def test_shorten(tmp_path: Path):
     journal.close()
 
     assert path.stat().st_size < 100_000
-    assert Journal(str(path)).load(5000) == known
+    assert loaded(path, 5000) == known

@@ -106,7 +106,7 @@ def test_kinds(source: object, kind: Kind):
     assert kind_of(source) is kind
 
 
-@pytest.mark.parametrize("source", [None, 7, b"ls", bytearray(b"ls"), {"a": 1}, object()], ids=repr)
+@pytest.mark.parametrize("source", [None, 7, b"ls", bytearray(b"ls"), {"a": 1}, object()], ids=type)
 def test_none(source: object):
     """What is no source is refused with what to write instead."""
     with pytest.raises(UsageError, match=r"or pass a function with its arguments behind it") as caught:

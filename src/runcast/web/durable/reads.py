@@ -215,6 +215,8 @@ def _events(source: Source, asked: Reading, start: int) -> Reply:
 class _Events(Viewing):
     """A reader's way through a stream, as events."""
 
+    kind = "events"
+
     def __init__(self, source: Source, offset: int, ahead: int | None) -> None:
         self._source = source
         self.offset = offset

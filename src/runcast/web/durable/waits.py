@@ -83,6 +83,7 @@ async def _later(later: Later, feeds: Feeds, gone: Callable[[], Coroutine[Any, A
     leaving = asyncio.ensure_future(gone())
     ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     feeds.polls.add(ending)
+    feeds.viewers["poll"] += 1
     try:
         if not feeds.stopping:
             first: set[asyncio.Future[Any]] = {waiting, leaving, ending}
@@ -95,6 +96,7 @@ async def _later(later: Later, feeds: Feeds, gone: Callable[[], Coroutine[Any, A
         return refusal(error)
     finally:
         feeds.polls.discard(ending)
+        feeds.viewers["poll"] -= 1
         for one in (waiting, leaving):
             one.cancel()
         await asyncio.gather(waiting, leaving, return_exceptions=True)

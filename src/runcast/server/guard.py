@@ -106,6 +106,8 @@ class Guard:
             valid, tried, by_query = self._authenticate(asked)
             if not valid:
                 return self._unknown(asked, tried, now)
+        if method == "OPTIONS" and path.startswith(PREFIX):
+            return PASSED  # a preflight: what may be asked for is no secret, and no page is let in by it
         reply = self._foreign(asked) or self._unsafe(asked)
         if reply is not None:
             return Verdict(reply)

@@ -42,6 +42,16 @@ def test_foreign_page(header: tuple[str, str]):
     assert status("/v1/stream/a", BEARER, TEXT, header) == 403
 
 
+def test_preflight():
+    """A preflight is answered, with the token; a request that follows from a foreign page is not."""
+    foreign = ("origin", "http://evil.example")
+
+    assert status("/v1/stream/a", BEARER, foreign, method="OPTIONS") is None
+    assert status("/v1/stream/a", foreign, method="OPTIONS") == 401
+    assert status("/v1/stream/a", BEARER, foreign, method="GET") == 403
+    assert status("/runs", BEARER, foreign, method="OPTIONS") == 403
+
+
 @pytest.mark.parametrize("path", ["/runs", "/runs/x/stop", "/v1/streams", "/v1/stream"])
 def test_other_paths(path: str):
     """Everywhere else the header is needed, as it was."""

@@ -9,35 +9,16 @@ All else is as uvicorn does it, and where another uvicorn does it otherwise, so 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runcast.web.durable.routes import is_stream
+from runcast.web.resumed import Resumed
 
 __all__ = ["EagerProtocol"]
 
 _MOST_BYTES = 64 * 1024  # uvicorn stops reading at so many that nobody has asked for
-
-
-class _Rest:
-    """Awaits the rest of a coroutine that was stepped until it suspended on `future`."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, None], future: object) -> None:
-        self._coroutine, self._future = coroutine, future
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        while True:
-            try:
-                value = yield self._future
-            except BaseException as error:
-                self._future = self._coroutine.throw(error)
-            else:
-                try:
-                    self._future = self._coroutine.send(value)
-                except StopIteration:
-                    return
 
 
 class EagerProtocol(HttpToolsProtocol):
@@ -72,7 +53,7 @@ class EagerProtocol(HttpToolsProtocol):
             future = coroutine.send(None)
         except StopIteration:
             return
-        task: asyncio.Task[None] = self.loop.create_task(_go_on(_Rest(coroutine, future)))
+        task: asyncio.Task[None] = self.loop.create_task(_go_on(Resumed(coroutine, future)))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 

@@ -40,21 +40,39 @@ class Inside:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: int | None = None
+        self._asked = False
 
     def __enter__(self) -> None:
+        self._asked = False
         self._thread = threading.get_ident()
 
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._thread = None
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        came = kind is RunStopped
+        while self._thread is not None:
+            try:
+                with self._lock:
+                    self._thread = None
+            except RunStopped:  # in this very moment
+                came = True
+        if self._asked:
+            try:
+                _put_exception(threading.get_ident(), None)  # what did not come yet would come behind
+            except RunStopped:
+                came = True
+            if kind is None or (came and kind is not RunStopped):
+                raise RunStopped
 
     def insist(self) -> None:
         """Raise `RunStopped` in the thread, at its next step in Python."""
         with self._lock:
             if self._thread is not None:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(self._thread), ctypes.py_object(RunStopped)
-                )
+                self._asked = True
+                _put_exception(self._thread, RunStopped)
+
+
+def _put_exception(thread: int, kind: type[BaseException] | None) -> None:
+    """Have an exception raised in a thread at its next step; None takes it back."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), kind and ctypes.py_object(kind))
 
 
 class _Call:

@@ -205,9 +205,11 @@ class Supervision:
 
     def _stop(self, reason: Reason, number: int, grace: float, now: float) -> None:
         """Signal the run, and kill whatever is left of it when the grace (seconds) is over."""
-        self._reason = self._reason or reason
         if self._outcome is None:
+            self._reason = self._reason or reason
             self._tell_state(State.STOPPING)
+        elif self._tree.collect():  # it ended in this very moment: there is nothing to wait for
+            return
         if grace > 0:
             self._tree.signal(number)
         self._kill_at = now + grace if self._kill_at is None else min(self._kill_at, now + grace)

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any
 
 from runcast.readers import Steps, Wait, hub
+from runcast.web.resumed import Resumed
 from runcast.web.shutdown import end_with_server
 from runcast.web.streams import Viewing
 
@@ -37,25 +38,6 @@ class _Viewer:
     def end(self, whole: bool) -> None:
         if not self.done.done():
             self.done.set_result(whole)
-
-
-class _Resumed:
-    """Awaits the rest of a coroutine that was stepped until it suspended on `future`."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, None], future: object) -> None:
-        self._coroutine, self._future = coroutine, future
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        while True:
-            try:
-                value = yield self._future
-            except BaseException as error:
-                self._future = self._coroutine.throw(error)
-            else:
-                try:
-                    self._future = self._coroutine.send(value)
-                except StopIteration:
-                    return
 
 
 class _Feed:
@@ -206,7 +188,7 @@ class Feeds:
             viewer.end(False)
             return
         feed.viewers.discard(viewer)
-        rest = asyncio.create_task(self._go_on(viewer, viewing.copy(), _Resumed(coroutine, future)))
+        rest = asyncio.create_task(self._go_on(viewer, viewing.copy(), Resumed(coroutine, future)))
         self._rests.add(rest)
         rest.add_done_callback(self._rests.discard)
         rest.add_done_callback(lambda task: _end_on_error(viewer, task))

@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import socket
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,7 +102,15 @@ def test_kill(store: Store):
 
 def test_stop_a_stopped_program(store: Store):
     """R7: a program that was paused with SIGSTOP goes on, to get its SIGTERM."""
-    run = started(store, ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done"])
+    program = """
+        import signal, sys
+
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("bye")))
+        print("up")
+        while True:
+            signal.pause()
+    """
+    run = started(store, [sys.executable, "-c", textwrap.dedent(program)])
     run.signal(signal.SIGSTOP)
     wait_until(lambda: b"State:\tT" in Path(f"/proc/{run.pid}/status").read_bytes())
 

@@ -135,7 +135,7 @@ def test_many_streams_few_descriptors(tmp_path: Path):
 
     assert len(os.listdir("/proc/self/fd")) - before < 70 * 4
     streams.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_labels(tmp_path: Path):

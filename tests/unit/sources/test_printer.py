@@ -355,6 +355,7 @@ def test_signal_handler_prints(pair: Pair):
     assert printed.text(OUT) == "".join(f"line {number}\n" for number in range(20_000))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised in a finalizer
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, RuntimeError, TimeoutError])
 def test_signal_handler_raises(pair: Pair, kind: type[BaseException]):
     """What a signal handler raises in the midst of a print comes out of it, and printing goes on."""
@@ -366,9 +367,12 @@ def test_signal_handler_raises(pair: Pair, kind: type[BaseException]):
     def print_for_ever() -> None:
         while True:  # where Python ignores exceptions, as in a weak reference's callback, one is lost
             signal.setitimer(signal.ITIMER_REAL, 0.0001)
-            for _ in range(10_000):
-                printer.write(OUT, "line")
-                printer.write(OUT, "\n")
+            try:
+                for _ in range(10_000):
+                    printer.write(OUT, "line")
+                    printer.write(OUT, "\n")
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
     before = signal.signal(signal.SIGALRM, handler)
     try:

@@ -1,0 +1,31 @@
+"""A coroutine that was stepped by hand, and what is left of it when it suspends.
+
+Owns the protocol of awaiting in the middle: whoever steps a coroutine to save a task hands the
+rest, and what it suspended on, to a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from typing import Any
+
+__all__ = ["Resumed"]
+
+
+class Resumed:
+    """Awaits the rest of a coroutine that was stepped until it suspended on `future`."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], future: object) -> None:
+        self._coroutine, self._future = coroutine, future
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        while True:
+            try:
+                value = yield self._future
+            except BaseException as error:
+                self._future = self._coroutine.throw(error)
+            else:
+                try:
+                    self._future = self._coroutine.send(value)
+                except StopIteration:
+                    return

@@ -58,5 +58,5 @@ class EagerProtocol(HttpToolsProtocol):
         self.tasks.add(task)
 
 
-async def _go_on(rest: _Rest) -> None:
+async def _go_on(rest: Resumed) -> None:
     await rest

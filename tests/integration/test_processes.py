@@ -77,8 +77,8 @@ def cooperates():
     return "value"
 
 def sleeps():
-    print("up", flush=True)
     try:
+        print("up", flush=True)
         time.sleep(1000)
     finally:
         print("cleaned up")

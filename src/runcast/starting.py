@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import math
 import os
@@ -337,6 +336,8 @@ def free_key(store: str, key: str, run_id: str) -> None:
 
 
 def _link(store: str, key: str) -> str:
+    import hashlib  # loads OpenSSL, and few starts have a key
+
     return f"{store}/keys/{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 

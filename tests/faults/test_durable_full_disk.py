@@ -1,12 +1,11 @@
 """A disk that fills in the middle of an append: 507 with the offset that was kept; then all is as before."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.disk import small_disk
 from tests.helpers.servers import Server
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
@@ -21,15 +20,8 @@ APP = """
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Give a file system of 2 MiB, where the system lets us mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2097152", "none", str(place)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small file system; the unit test with a limit runs anyway")
-    try:
+    with small_disk(tmp_path / "disk", 2 * 1024 * 1024, "the unit test with a limit runs anyway") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_full_disk(disk: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shlex
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from runcast import Channel, Reason, Run, Store
 from runcast.errors import RuncastError
 from tests.helpers.children import Collected, Printer, collect, run_python
+from tests.helpers.disk import small_disk
 from tests.helpers.stores import temporary_store
 from tests.helpers.wait import MS, wait_until
 
@@ -25,15 +25,8 @@ pytestmark = pytest.mark.fault
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Give a file system of 4 MiB, where the system lets us mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(place)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small file system; the tests with a limit run anyway")
-    try:
+    with small_disk(tmp_path / "disk", DISK_BYTES, "the tests with a limit run anyway") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def fill(disk: Path, leave: int = 0) -> Path:

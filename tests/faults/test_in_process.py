@@ -15,6 +15,7 @@ import pytest
 import runcast
 from runcast import Reason, State, Store
 from tests.helpers.children import fds, run_python
+from tests.helpers.disk import small_disk
 from tests.helpers.wait import MS, wait_until
 
 DEADLINE = 15000 * MS
@@ -437,15 +438,8 @@ def test_no_leaks(store: Store):
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Give a file system of 4 MiB, where the system lets us mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(place)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small file system")
-    try:
+    with small_disk(tmp_path / "disk", 4 * 1024 * 1024, "commands have a test with a limit") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_disk_is_full(disk: Path):

@@ -76,6 +76,13 @@ def cooperates():
     print("saved")
     return "value"
 
+def tells():
+    runcast.progress(1)
+    runcast.progress(2)
+    runcast.progress(3)
+    print("up", flush=True)
+    time.sleep(1000)
+
 def sleeps():
     try:
         print("up", flush=True)
@@ -210,6 +217,15 @@ def test_stop(store: Store, jobs):
 
     assert outcome.reason is Reason.STOPPED
     assert run.output() == "up\ncleaned up\n"
+
+
+def test_progress_of_the_stopped(store: Store, jobs):
+    """What it last told of its progress is there also where it is stopped the next moment."""
+    run = up(store.start(jobs.tells, process=True))
+    run.stop()
+
+    assert run.wait(timeout=DEADLINE).reason is Reason.STOPPED
+    assert run.progress["done"] == 3
 
 
 def test_should_stop(store: Store, jobs):

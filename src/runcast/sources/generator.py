@@ -19,6 +19,7 @@ from typing import Any
 from runcast.errors import UsageError
 from runcast.model import Channel
 from runcast.sources.function import Inside
+from runcast.sources.printer import encoded
 from runcast.sources.recording import Recording, as_value
 
 __all__ = ["Demand", "encode", "run_iterator"]
@@ -33,10 +34,7 @@ def encode(value: object) -> tuple[Channel, bytes]:
         UsageError: it is none.
     """
     if isinstance(value, str):
-        try:
-            data = value.encode("utf-8", "surrogateescape")  # as printing does
-        except UnicodeEncodeError:
-            data = value.encode("utf-8", "backslashreplace")
+        data = encoded(value)
         return Channel.STDOUT, data if data.endswith(b"\n") else data + b"\n"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Channel.STDOUT, bytes(value)
@@ -54,9 +52,7 @@ class Demand:
     def __init__(self, ahead: int | None) -> None:
         self._ahead = ahead
         self._offset = -1  # where the foremost reader waits; -1: nobody ever did
-        self._ends: deque[int] | None = (
-            None  # where the values beyond it end; a deque is large, so only if any
-        )
+        self._ends: deque[int] | None = None  # where values beyond it end; a deque is large: only if any
 
     def want(self, offset: int) -> None:
         """Note that somebody waits at an offset."""

@@ -10,10 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import threading
 import time
-import traceback
 from typing import Any, SupportsFloat
 
 from runcast.errors import RunStopped, UsageError
@@ -23,10 +21,7 @@ from runcast.sources.recording import PROGRESS_SECONDS, Recording, as_value, cur
 __all__ = [
     "RESULT",
     "ChildRun",
-    "RunStopped",
     "current_path",
-    "exit_code",
-    "print_error",
     "progress",
     "should_stop",
 ]
@@ -62,13 +57,14 @@ class ChildRun:
             late, self._progress = self._progress is not None, value
             left = self._progress_at + PROGRESS_SECONDS - time.monotonic()
         if left <= 0:
-            self._write_progress()
+            self.flush()
         elif not late:
-            timer = threading.Timer(left, self._write_progress)
+            timer = threading.Timer(left, self.flush)
             timer.daemon = True
             timer.start()
 
-    def _write_progress(self) -> None:
+    def flush(self) -> None:
+        """Write what was noted last, if it was not yet."""
         with self._lock:
             value, self._progress = self._progress, None
             if value is not None:
@@ -77,7 +73,7 @@ class ChildRun:
 
     def end(self, value: object, message: str) -> None:
         """Leave what was returned for the supervisor."""
-        self._write_progress()
+        self.flush()
         text = json.dumps({"value": as_value(value), "message": message})
         fd = os.open(f"{self.path}/{RESULT}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with open(fd, "w") as file:
@@ -132,20 +128,3 @@ def should_stop() -> bool:
         return False
     run.told()
     return True
-
-
-def exit_code(error: SystemExit) -> int:
-    """Return the exit code that an interpreter would give for this, having said what it says."""
-    if error.code is None or isinstance(error.code, int):
-        return (error.code or 0) & 0xFF
-    print(error.code, file=sys.stderr)
-    return 1
-
-
-def print_error(error: BaseException, skip: int) -> str:
-    """Print a traceback without the frames of ours, and return its last line."""
-    trace = error.__traceback__
-    for _ in range(skip):
-        trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
-    traceback.print_exception(type(error), error, trace)
-    return "".join(traceback.format_exception_only(error)).strip()[:500]

@@ -28,7 +28,7 @@ from runcast.errors import LogClosed, StoreUnusable
 from runcast.model import Channel
 from runcast.sources.pipe import Pipe
 
-__all__ = ["Printer"]
+__all__ = ["Printer", "encoded"]
 
 _HOLD_SECONDS = 0.005  # so long an unfinished line waits for its end: nobody sees the delay
 _HOLD_BYTES = 4096  # a line that is longer has nothing to gain by waiting
@@ -78,7 +78,7 @@ class Printer:
     def write(self, channel: Channel, text: str | bytes) -> bool:
         """Put text or bytes at the end; return False, having done nothing, once closed."""
         if not self._direct:
-            return self._remote and self._write_remote(channel, _encoded(text))
+            return self._remote and self._write_remote(channel, encoded(text))
         if self._check is not None:
             self._check()
         queue = self._queue
@@ -86,7 +86,7 @@ class Printer:
             whole = "\n" in text  # of bytes that asks is slower than to ask of text
             data = text.encode()  # type: ignore[union-attr]
         except (TypeError, AttributeError, UnicodeEncodeError):
-            data = _encoded(text)
+            data = encoded(text)
             whole = data.find(b"\n") >= 0
         thread = get_ident()
         queue.append((channel, thread, data))
@@ -273,7 +273,8 @@ class Printer:
             pipe.leave()
 
 
-def _encoded(text: str | bytes) -> bytes:
+def encoded(text: str | bytes) -> bytes:
+    """Return what is printed as bytes; nothing that a `str` can hold is an error."""
     if not isinstance(text, str):
         return bytes(memoryview(text))  # a copy: whoever prints may change it afterwards
     try:

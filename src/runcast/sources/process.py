@@ -14,8 +14,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from runcast.errors import UsageError
+from runcast.errors import RunStopped, UsageError
 from runcast.sources import here
+from runcast.sources.recording import ending
+from runcast.supervisor.launch import PACKAGE_ROOT, interpreter
 
 __all__ = ["CALL", "argv", "main", "pack"]
 
@@ -25,14 +27,8 @@ _inside = False  # whether this process is being made ready for a call
 
 def argv() -> list[str]:
     """Return the command that makes a call; the run's folder goes behind it."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    python = (
-        sys.executable
-        if "python" in os.path.basename(sys.executable or "")
-        else f"{sys.exec_prefix}/bin/python3"
-    )
-    code = f"import sys; sys.path.insert(0, {root!r}); from runcast.sources.process import main; "
-    return [python, "-c", code + "main(sys.argv[1])"]
+    code = f"import sys; sys.path.insert(0, {PACKAGE_ROOT!r}); from runcast.sources.process import main; "
+    return [interpreter(), "-c", code + "main(sys.argv[1])"]
 
 
 def pack(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
@@ -112,14 +108,14 @@ def main(folder: str) -> None:
 
             value = asyncio.run(_await(value))
         code = 0
-    except here.RunStopped:
+    except RunStopped:
+        run.flush()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _flush()
         os.kill(os.getpid(), signal.SIGTERM)
-    except SystemExit as error:
-        code = here.exit_code(error)
     except BaseException as error:
-        message = here.print_error(error, skip=1)
+        code, said, message = ending(error, skip=1)
+        print(said, end="", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it has ended, whatever comes now
     run.end(value, message)
     _flush()

@@ -26,7 +26,7 @@ from runcast.sources.printer import Printer
 from runcast.supervisor.limits import Limits
 from runcast.supervisor.owner import owner_of
 
-__all__ = ["PROGRESS_SECONDS", "Recording", "as_value", "current_recording"]
+__all__ = ["PROGRESS_SECONDS", "Recording", "as_value", "current_recording", "ending"]
 
 STOP_GRACE = 5.0  # between asking and insisting, where a limit stops a run
 _INSIST_SECONDS = 1.0  # after which a run that will not end is said to be over all the same
@@ -254,18 +254,10 @@ class Recording:
         """
         if isinstance(error, RunStopped):
             return self.outcome(None)
-        if isinstance(error, SystemExit):
-            code = error.code
-            if code is None or isinstance(code, int):
-                return self.outcome((code or 0) & 0xFF)
-            self._say(f"{code}\n")
-            return self.outcome(1)
-        trace = error.__traceback__
-        for _ in range(skip):
-            trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
-        text = "".join(traceback.format_exception(type(error), error, trace))
-        self._say(text)
-        return self.outcome(1, "".join(traceback.format_exception_only(error)).strip()[:500])
+        code, said, message = ending(error, skip)
+        if said:
+            self._say(said)
+        return self.outcome(code, message)
 
     def _say(self, text: str) -> None:
         """Write to stderr, also where the run is being stopped."""
@@ -303,6 +295,22 @@ class Recording:
             threading.Thread(target=self.finish, args=(outcome,), name=f"end of {self.id}").start()
         except RuntimeError:  # the interpreter ends
             self.finish(outcome)
+
+
+def ending(error: BaseException, skip: int) -> tuple[int, str, str]:
+    """Return what an interpreter makes of an error that nobody caught: exit code, what it says, the gist.
+
+    `skip` frames of the traceback are ours, and left out.
+    """
+    if isinstance(error, SystemExit):
+        if error.code is None or isinstance(error.code, int):
+            return (error.code or 0) & 0xFF, "", ""
+        return 1, f"{error.code}\n", ""
+    trace = error.__traceback__
+    for _ in range(skip):
+        trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
+    said = "".join(traceback.format_exception(type(error), error, trace))
+    return 1, said, "".join(traceback.format_exception_only(error)).strip()[:500]
 
 
 def current_recording() -> Recording | None:

@@ -22,7 +22,10 @@ from runcast._version import __version__
 from runcast.errors import SupervisorLost
 from runcast.supervisor.control import connect_path, pack_request
 
-__all__ = ["launch"]
+__all__ = ["PACKAGE_ROOT", "interpreter", "launch"]
+
+# The folder to import runcast from.
+PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 _ANSWER_SECONDS = 30.0
 _START_SECONDS = 20.0
@@ -70,7 +73,7 @@ def _context() -> str:
     return f"{crc32(text):08x}{crc32(text[::-1]):08x}"
 
 
-def _python() -> str:
+def interpreter() -> str:
     """Return the interpreter: an application server that embeds it has another `sys.executable`."""
     if "python" in os.path.basename(sys.executable or ""):
         return sys.executable
@@ -81,11 +84,10 @@ def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
     """Run a few lines of ours in a fresh, minimal interpreter; return its exit code at its end."""
     import subprocess
 
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = f"import sys; sys.path.insert(0, {root!r}); {code}"
+    code = f"import sys; sys.path.insert(0, {PACKAGE_ROOT!r}); {code}"
     null = subprocess.DEVNULL
     child = subprocess.Popen(
-        [_python(), "-I", "-S", "-X", "utf8", "-c", code],
+        [interpreter(), "-I", "-S", "-X", "utf8", "-c", code],
         stdin=null,
         stdout=null,
         stderr=null,
@@ -150,7 +152,7 @@ def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
         if _hand_over(ours, message, list(fds.values())) or not os.path.isdir(request["new"]):
             return
     raise SupervisorLost(
-        f"expected a supervisor for run {request['id']}, none could be started with {_python()!r}: "
+        f"expected a supervisor for run {request['id']}, none could be started with {interpreter()!r}: "
         f"{path}/../errors.log may say why"
     )
 

@@ -18,7 +18,6 @@ import os
 import select
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Protocol
@@ -77,9 +76,7 @@ class Owner:
         os.rename(made, self._path)
         self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._listener = None
-        with contextlib.suppress(
-            OSError
-        ):  # a file system without sockets: only this process can stop its runs
+        with contextlib.suppress(OSError):  # without sockets there only this process can stop its runs
             self._listener = listen_path(f"{self._path}.sock", backlog=128)
 
     def _sweep(self) -> None:
@@ -136,7 +133,7 @@ class Owner:
             try:
                 run.sync()
             except Exception:
-                traceback.print_exc()
+                _print_error()
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):
@@ -180,7 +177,7 @@ class Owner:
                 try:
                     call()
                 except Exception:  # one run's trouble must not become that of all the others
-                    traceback.print_exc()
+                    _print_error()
 
     def _leave(self, connections: dict[int, Connection]) -> bool:
         """Close everything, unless a run came in this moment: a process may open many stores."""
@@ -229,7 +226,7 @@ class Owner:
             try:
                 run.leave()
             except Exception:
-                traceback.print_exc()
+                _print_error()
         while any(run.id in self._runs for run in runs) and time.monotonic() < deadline:
             time.sleep(0.005)
         for run in list(self._runs.values()):
@@ -250,6 +247,12 @@ class Owner:
                 os.close(fd)
         if self._listener is not None:
             self._listener.close()
+
+
+def _print_error() -> None:
+    import traceback  # every command of ours would load it, for what never happens
+
+    traceback.print_exc()
 
 
 _owners: dict[str, Owner] = {}

@@ -20,7 +20,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote
 
-from runcast.errors import RunNotFound, UsageError
+from runcast.errors import UsageError
 from runcast.ids import new_run_id
 from runcast.model import Reason
 from runcast.run import Run
@@ -90,12 +90,9 @@ def _cookie(request: Request, name: str) -> Mapping[str, str]:
 def _run(store: Store, key: str, start: Callable[[str], Run]) -> Run:
     while True:
         run = start(key)
-        try:
-            outcome = run.outcome
-            if outcome is None or outcome.reason not in _FORGOTTEN:
-                return run
-        except RunNotFound:
-            continue  # removed in this moment
+        outcome = run.outcome
+        if outcome is None or outcome.reason not in _FORGOTTEN:
+            return run
         _Position(store, run).forget()
         free_key(store.path, key, run.id)
 
@@ -111,12 +108,13 @@ class _Position:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with open(fd, "r+") as file:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            text = file.read()
-            state: dict[str, Any] = json.loads(text) if text else {"reply": 0, "ends": {}, "taken": 0}
+            state: dict[str, Any] = {"reply": 0, "ends": {}, "taken": 0}
+            with contextlib.suppress(ValueError):  # new, or its writer died: values come again, none is lost
+                state = json.loads(file.read())
             yield state
             file.seek(0)
-            file.truncate()
             file.write(json.dumps(state))
+            file.truncate()
 
     def begin(self, seen: int | None) -> tuple[int, int]:
         """Return where a reply begins, and its number; `seen` is that of the last the client got."""

@@ -185,6 +185,16 @@ def test_abandoned_generator_is_closed(server: Server, store: Store, tmp_path: P
     assert len(list(store.list())) == 2
 
 
+def test_damaged_position(server: Server, store: Store) -> None:
+    """A position whose writer died in the middle is begun anew: values come again, none is lost."""
+    seen = [values(poll(server, "/prime?key=a&max=1")) for _ in range(2)]
+    (damaged,) = Path(store.path).glob(".position-*")
+    damaged.write_text(damaged.read_text()[:-3])
+
+    assert seen == [[2], [3]]
+    assert [values(poll(server, "/prime?key=a&max=1")) for _ in range(3)] == [[2], [3], [5]]
+
+
 def test_key_too_long(server: Server) -> None:
     """A key of a thousand characters is refused with what was expected."""
     status, body = 0, b""

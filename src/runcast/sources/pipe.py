@@ -71,8 +71,9 @@ class Pipe:
             # Not ours to close while the thread waits there: the number may be another's by then.
             if not self._over.acquire(timeout=0 if sys.is_finalizing() else 1):
                 return
-        os.close(self.reader)
-        os.close(self.writer)
+        reader, writer, self.reader, self.writer = self.reader, self.writer, -1, -1
+        os.close(reader)  # from here on the numbers are others', also in a child that is forked later
+        os.close(writer)
 
     def leave(self) -> None:
         """In a forked child: only the parent reads, or a child would never see that nobody does."""

@@ -18,6 +18,7 @@ import pytest
 
 from runcast.sources import capture
 from runcast.sources.capture import capturing
+from runcast.sources.printer import Printer
 from tests.unit.sources.printed import ERR, OUT, printing
 
 
@@ -514,6 +515,28 @@ def test_forked_child():
 
     assert sorted(printed.text(OUT).split()) == ["child", "parent", "pending"]
     assert printed.text(ERR) == "error"
+
+
+def test_child_keeps_what_a_closed_run_gave_back():
+    """A child closes nothing of others where a run before had its pipe, and was not forgotten yet."""
+    printer = Printer(lambda channel, data: None)
+    printer.fileno(OUT)
+    printer.close()
+    ends = [end for _ in range(4) for end in os.pipe()]  # the same numbers again
+
+    pid = os.fork()
+    if not pid:
+        for end in ends:
+            try:
+                os.fstat(end)
+            except OSError:
+                os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    for end in ends:
+        os.close(end)
+
+    assert (os.waitstatus_to_exitcode(status), printer.closed) == (0, True)
 
 
 def test_apart():

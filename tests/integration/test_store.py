@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,11 @@ def test_not_found(store: Store):
     with pytest.raises(RunNotFound, match="did you mean") as caught:
         store.get(mistyped)
     assert run.id in caught.value.near
+    shared = "".join(
+        a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(run.id, other.id, strict=True))
+    )
     with pytest.raises(RunNotFound) as caught:
-        store.get(os.path.commonprefix([run.id, other.id]))
+        store.get(shared)
     assert set(caught.value.near) == {run.id, other.id}
     with pytest.raises(RunNotFound):
         store.get(run.id[-3:])

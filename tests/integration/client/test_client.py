@@ -139,8 +139,8 @@ def test_stdin(client: Client):
 
 def test_ending(client: Client):
     """A run is signalled, stopped and killed from here; one that is over cannot be."""
-    handler = "lambda *_: (print('got it', flush=True), sys.exit(7))"
-    code = f"import signal, sys; signal.signal(10, {handler}); print('ready', flush=True); signal.pause()"
+    handler = "lambda *_: (os.write(1, b'got it\\n'), sys.exit(7))"
+    code = f"import os, signal, sys; signal.signal(10, {handler}); print('ready', flush=True); signal.pause()"
     signalled = client.start([*PYTHON, code])
     assert next(signalled.lines()) == "ready"
     signalled.signal(signal.SIGUSR1)

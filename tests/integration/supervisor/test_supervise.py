@@ -92,8 +92,8 @@ def test_idle_timeout_of_a_talker(store: Store):
 
 def test_state(store: Store):
     """A run is running, then stopping if it is stopped, then exited."""
-    code = (
-        "import os, signal; signal.signal(15, lambda *_: os.write(1, b'stopping\\n'));"  # print is not reentrant
+    code = (  # its handler does not print, for print is not reentrant
+        "import os, signal; signal.signal(15, lambda *_: os.write(1, b'stopping\\n'));"
         "print('up', flush=True); signal.pause(); signal.pause()"
     )
     run = started(store, [*PYTHON, code])

@@ -18,7 +18,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "runcast"
 
 # From the bottom. A module imports from its own room and from lower layers only.
 LAYERS = (
-    {"errors", "ids", "utf8", "_version"},
+    {"errors", "ids", "own_thread", "quantities", "utf8", "_version"},
     {"model"},
     {"log", "wire"},
     {"supervisor", "readers"},
@@ -39,7 +39,7 @@ LAYERS = (
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Stricter than the layers: the only rooms that these may import, and those that they never may.
-ONLY = {"wire": {"errors", "model", "utf8"}}
+ONLY = {"wire": {"errors", "model", "quantities", "utf8"}}
 NEVER = {
     "supervisor": {"readers", "wire", "web", "run", "store"},
     "sources": {"readers"},

@@ -1,12 +1,11 @@
 """Values as people type them: durations, sizes, times, signals, variables.
 
-Owns their spelling. Each function takes the text and returns the value; the click types around
-them only make a wrong text a usage error.
+Owns the spelling of the last three. Each function takes the text and returns the value; the click
+types around them only make a wrong text a usage error.
 """
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from collections.abc import Callable
@@ -14,42 +13,9 @@ from typing import Any
 
 import click
 
-__all__ = ["DURATION", "SIGNAL", "SINCE", "SIZE", "VARIABLE", "duration", "since", "size"]
+from runcast.quantities import duration, size
 
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|[smhd])", re.ASCII)
-_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
-_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([KMGT]?)(?:iB|B)?", re.ASCII | re.IGNORECASE)
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-
-
-def duration(text: str) -> float:
-    """Return seconds: `90`, `90s`, `5m`, `1h30m`, `250ms`, `2d`.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if _NUMBER.fullmatch(text):
-        return float(text)
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"expected a duration such as 90, 90s, 5m or 1h30m, got {text!r}")
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
-
-
-def size(text: str) -> int | None:
-    """Return bytes: `4096`, `64M`, `1.5G` (powers of 1024), or None for `none`.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if text.lower() == "none":
-        return None
-    found = _SIZE.fullmatch(text)
-    if not found:
-        raise ValueError(f"expected a size such as 4096, 64M or 1G, or none, got {text!r}")
-    number, unit = found.groups()
-    return int(float(number) * 1024 ** _POWERS[unit.upper()])
+__all__ = ["DURATION", "SIGNAL", "SINCE", "SIZE", "VARIABLE", "since"]
 
 
 def since(text: str) -> float:

@@ -6,6 +6,7 @@ strict, for a sloppy number in a header that guards against doubles would let on
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -23,6 +24,7 @@ __all__ = [
     "Reading",
     "format_offset",
     "media_type",
+    "numbered",
     "parse_appending",
     "parse_creation",
     "parse_position",
@@ -99,6 +101,7 @@ class Reading(NamedTuple):
     cursor: str | None = None
 
 
+@functools.lru_cache(64)
 def media_type(content_type: str | None) -> str:
     """Return a content type without its parameters, in lower case; what is none counts as octets."""
     text = (content_type or "").strip()
@@ -168,6 +171,15 @@ def parse_appending(header: Header) -> Appending:
     if seq is not None and len(seq) > _SEQ_LETTERS:
         raise UsageError(f"expected Stream-Seq of at most {_SEQ_LETTERS} letters, got {len(seq)}")
     return Appending(header("content-type"), _producer(header), seq, _closed(header))
+
+
+def numbered(ask: Appending, number: str | None) -> Appending | None:
+    """Return what another request asks for that differs in its `Producer-Seq` alone; None if it is wrong."""
+    if number is None or ask.producer is None:
+        return ask if number is None and ask.producer is None else None
+    if not _NUMBER.fullmatch(number) or int(number) > _MOST:
+        return None
+    return ask._replace(producer=ask.producer._replace(seq=int(number)))
 
 
 def _closed(header: Header) -> bool:

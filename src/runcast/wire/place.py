@@ -34,10 +34,12 @@ class Place(NamedTuple):
     Attributes:
         offset: everything before it has been said, but for unfinished lines.
         begins: where the unfinished line of a channel begins, by channel; mostly empty.
+        fresh: whether what was said ends a line, for text: a line of ours must not go on with another.
     """
 
     offset: int
     begins: tuple[tuple[Channel, int], ...] = ()
+    fresh: bool = True
 
     @property
     def start(self) -> int:

@@ -15,6 +15,7 @@ from typing import Final
 
 from runcast.errors import UsageError
 from runcast.model import OFFSET_DIGITS, Channel, parse_offset
+from runcast.quantities import duration
 
 __all__ = ["Query", "parse_since"]
 
@@ -22,9 +23,6 @@ _PLACES: Final = ("offset", "tail", "line", "since")
 _FLAGS: Final = {"": True, "1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _CHANNELS: Final = (Channel.STDOUT, Channel.STDERR, Channel.DATA)
 _SECONDS: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}")
-_DURATION: Final = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d|w))+")
-_DURATION_PART: Final = re.compile(r"([0-9.]+)(ms|s|m|h|d|w)")
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _RFC3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
     r"([Zz]|[ +-][0-9]{2}:[0-9]{2})"
@@ -115,11 +113,13 @@ def parse_since(text: str, now: float | None = None) -> float:
     Raises:
         UsageError: it is none of these.
     """
-    if _DURATION.fullmatch(text):
-        ago = sum(float(count) * _UNITS[unit] for count, unit in _DURATION_PART.findall(text))
-        return max((time.time() if now is None else now) - ago, 0.0)
     if _SECONDS.fullmatch(text):
         return float(text)
+    if text[-1:].isalpha():  # a number too long for the seconds of an epoch is no duration either
+        try:
+            return max((time.time() if now is None else now) - duration(text), 0.0)
+        except ValueError:
+            pass
     if match := _RFC3339.fullmatch(text):
         date, clock, zone = match.groups()
         zone = zone.upper().replace(" ", "+")  # a plus that a query string turned into a space

@@ -28,12 +28,12 @@ class Text(Encoder):
     def __init__(self, run: str, place: Place = START, *, end: bool = False) -> None:
         super().__init__(run, place)
         self._end = end
-        self._fresh = True  # whether we are at the beginning of a line
+        self._fresh = place.fresh  # whether we are at the beginning of a line
 
     @property
     def place(self) -> Place:
         """The offset of what comes next: nothing is held back."""
-        return Place(self.next)
+        return Place(self.next, fresh=self._fresh)
 
     def feed(self, reading: Reading, *, final: bool = False) -> bytes:
         """Say the bytes of a reading, and its gaps."""

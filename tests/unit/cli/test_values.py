@@ -1,48 +1,11 @@
-"""Durations, sizes, times, signals and variables as people type them."""
+"""Times, signals and variables as people type them."""
 
 import time
 from datetime import datetime
 
 import pytest
 
-from runcast.cli.values import duration, signal_number, since, size, variable
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        *(("90", 90), ("90s", 90), ("5m", 300), ("2h", 7200), ("1d", 86400), ("250ms", 0.25)),
-        *(("1.5h", 5400), (".5", 0.5), ("1h30m", 5400), ("0", 0)),
-    ],
-)
-def test_duration(text: str, seconds: float):
-    """A duration is a number of seconds, or numbers with units."""
-    assert duration(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "s", "-5", "5 m", "5x", "1h-30m", "nan", "inf", "1e3", "\uff15m", "5mm", "."]
-)
-def test_no_duration(text: str):
-    """Anything else is refused, with what is expected."""
-    with pytest.raises(ValueError, match=r"expected a duration such as 90, .*got"):
-        duration(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [("4096", 4096), ("64M", 64 << 20), ("1g", 1 << 30), ("1.5KiB", 1536), ("2TB", 2 << 40), ("none", None)],
-)
-def test_size(text: str, count: int | None):
-    """A size is bytes, or a number with a power of 1024; none is none."""
-    assert size(text) == count
-
-
-@pytest.mark.parametrize("text", ["", "M", "-1", "1P", "1 M", "1iB2", "all"])
-def test_no_size(text: str):
-    """Anything else is refused, with what is expected."""
-    with pytest.raises(ValueError, match=r"expected a size such as 4096, .*got"):
-        size(text)
+from runcast.cli.values import signal_number, since, variable
 
 
 @pytest.mark.parametrize(

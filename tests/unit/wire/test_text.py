@@ -26,9 +26,9 @@ def test_place():
     encoder = Text(RUN, Place(1))
 
     assert encoder.feed(log.read(encoder.next, 3)) == b"bcd"
-    assert encoder.place == Place(4)
+    assert encoder.place == Place(4, fresh=False)
     assert encoder.feed(log.read(encoder.next, 100, {OUT})) == b""
-    assert encoder.place == Place(6)
+    assert encoder.place == Place(6, fresh=False)
 
 
 def test_nothing_beside_the_log():
@@ -55,6 +55,20 @@ def test_lines_of_our_own_stand_alone():
 
     assert encoder.remark("nothing for 5 s") == b"\nnothing for 5 s\n"
     assert encoder.exit(State.EXITED, FAILED) == b"[runcast: exit code 3]\n"
+
+
+def test_lines_of_our_own_stand_alone_for_who_joins():
+    """Whether what was said ends a line goes with the place: who is told less is at another one."""
+    log = Pieces([(OUT, b"half")])
+    one = Text(RUN)
+    one.feed(log.read(0))
+    other = Text(RUN, one.place)
+    assert one.key == other.key
+
+    assert one.remark("nothing for 5 s") == b"\nnothing for 5 s\n"
+    assert one.key != other.key
+    assert other.remark("nothing for 5 s") == b"\nnothing for 5 s\n"
+    assert one.key == other.key
 
 
 def test_message_is_one_line():

@@ -22,7 +22,7 @@ def test_encoder(form: Format):
     said = b"".join(log.feed(made))
 
     assert isinstance(made, Encoder)
-    assert made.key == (Place(14), 14)
+    assert made.key == (Place(14, fresh=form is not Format.TEXT), 14)
     assert b"first" not in said
     assert said
 

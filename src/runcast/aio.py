@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from signal import SIGKILL, SIGTERM
 from types import TracebackType
 from typing import Any, Literal, Unpack, overload
@@ -13,6 +11,7 @@ from typing import Any, Literal, Unpack, overload
 from runcast import api
 from runcast.errors import RunFinished
 from runcast.model import Chunk, Outcome
+from runcast.own_thread import in_own_thread
 from runcast.readers import drive_async
 from runcast.run_base import Channels, Place, RunBase, follow_runs
 from runcast.sources.kinds import Kind, Source, kind_of
@@ -89,7 +88,7 @@ class AsyncRun(RunBase):
     async def send(self, data: bytes | str, *, eof: bool = False) -> None:
         """Write to the run's stdin (`start(stdin="pipe")`); returns when the program has taken it."""
         payload = data.encode() if isinstance(data, str) else data
-        await _in_own_thread(self._control, {"op": "stdin", "eof": eof}, payload)
+        await in_own_thread(self._control, {"op": "stdin", "eof": eof}, payload)
 
     async def __aenter__(self) -> AsyncRun:
         return self
@@ -111,36 +110,6 @@ class AsyncRun(RunBase):
         else:
             await self.wait(check=False)
         return False
-
-
-async def _in_own_thread(call: Callable[..., None], *args: object) -> None:
-    """Await a call that may block for as long as some program likes.
-
-    Not one of the loop's own few threads: those would soon be in use, and the loop's end waits
-    for them.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def tell(error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
-
-    def work() -> None:
-        failed = None
-        try:
-            call(*args)
-        except BaseException as error:
-            failed = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
-            loop.call_soon_threadsafe(tell, failed)
-
-    threading.Thread(target=work, daemon=True).start()
-    await done
 
 
 async def start(source: Source, *args: Any, store: Store | str | None = None, **options: Any) -> AsyncRun:

@@ -26,7 +26,7 @@ from runcast.errors import (
 from runcast.log import FileLog, RunDirectory
 from runcast.model import Channel, Chunk, Outcome, Reason, State, format_offset, rfc3339
 from runcast.readers import Cursor, Followed, Lines, Steps, Wait, begin, drive, follow, until
-from runcast.supervisor.control import ask
+from runcast.supervisor.control import PartTaken, ask
 from runcast.supervisor.owner import tell
 from runcast.supervisor.recover import recover
 
@@ -245,7 +245,9 @@ class RunBase:
             try:
                 answer = ask(self.directory.control_path, request | {"run": self.id}, data, timeout=timeout)
             except OSError as error:
-                if time.monotonic() > deadline:
+                if isinstance(error, PartTaken) and (outcome := self._ended()) is not None:
+                    raise RunFinished(f"run {self.id} has ended ({outcome}): {error}") from None
+                if isinstance(error, PartTaken) or time.monotonic() > deadline:
                     raise SupervisorLost(
                         f"the supervisor of run {self.id} does not answer: {error}"
                     ) from None

@@ -16,7 +16,15 @@ import socket
 import struct
 from typing import Any
 
-__all__ = ["REQUEST_LENGTH", "Connection", "ask", "connect_path", "listen_path", "pack_request"]
+__all__ = [
+    "REQUEST_LENGTH",
+    "Connection",
+    "PartTaken",
+    "ask",
+    "connect_path",
+    "listen_path",
+    "pack_request",
+]
 
 REQUEST_LENGTH = struct.Struct("<I")  # before the JSON of a request to start a run
 _LINE_BYTES = 64 * 1024
@@ -72,12 +80,17 @@ def pack_request(request: dict[str, Any]) -> bytes:
     return REQUEST_LENGTH.pack(len(body)) + body
 
 
+class PartTaken(OSError):
+    """The supervisor is gone after it took some of the data."""
+
+
 def ask(
     path: str, request: dict[str, Any], data: bytes = b"", *, timeout: float | None = 10.0
 ) -> dict[str, Any]:
     """Send one request (`data` in parts, if it is long) and return the last answer.
 
     Raises:
+        PartTaken: the supervisor is gone after it took some of the data: to send it again would double that.
         OSError: the supervisor is gone, or did not answer in time (seconds).
     """
     with connect_path(path, 10.0) as connection, connection.makefile("rb") as answers:
@@ -91,10 +104,15 @@ def ask(
                     "bytes": len(part),
                     "eof": bool(request.get("eof")) and number == len(parts) - 1,
                 }
-            connection.sendall(json.dumps(sent).encode() + b"\n" + part)
-            line = answers.readline()
-            if not line:
-                raise ConnectionResetError("the supervisor hung up")
+            try:
+                connection.sendall(json.dumps(sent).encode() + b"\n" + part)
+                line = answers.readline()
+                if not line:
+                    raise ConnectionResetError("the supervisor hung up")
+            except OSError as error:
+                if number:
+                    raise PartTaken(f"{error}, after it took {number * _STDIN_BYTES} bytes") from None
+                raise
             answer = json.loads(line)
             if "error" in answer:
                 break

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from runcast.errors import OffsetBeyondTail, RuncastError, UsageError
-from runcast.model import Reason, parse_offset
+from runcast.log import Log
+from runcast.model import Channel, Reason, parse_offset
 from runcast.readers import begin
 from runcast.run import Run
 from runcast.web.http import Reply, Request
@@ -67,7 +68,7 @@ def log_reply(run: Run, request: Request, *, interval: float | None = None) -> R
     live = query.follow and not run.closed
     told = headers(form, live=live)
     if form is Format.POLL:
-        place = _place(run, query, last, request)
+        place = _place(run, query, last, form)
         url = f"{request.root}/runs/{run.id}/log"
         return Reply(200, told, stream=PollViewing(run, query, place.start, url))
     if form is Format.TEXT and (part := request.header("range")) and not query.channels:
@@ -109,7 +110,7 @@ def log_stream(
         (form, query.channels, named, end, silence, request.root),
         lambda place: encoder(form, run.id, place, named=named, end=end, began=began, terminal=terminal),
         run.to_json,
-        _place(run, query, last_event_id, request),
+        _place(run, query, last_event_id, form),
         query.channels,
         query.follow,
         interval=silence,
@@ -119,7 +120,7 @@ def log_stream(
     )
 
 
-def _place(run: Run, query: Query, last_event_id: str | None, request: Request) -> Place:
+def _place(run: Run, query: Query, last_event_id: str | None, form: Format) -> Place:
     """Return where to begin: `Last-Event-ID` wins over the query."""
     asked = (query.offset, query.tail, query.line, query.since, last_event_id)
     if all(place is None for place in asked):
@@ -133,34 +134,44 @@ def _place(run: Run, query: Query, last_event_id: str | None, request: Request) 
                     raise OffsetBeyondTail(seen.place.offset, log.tail_offset)
                 return seen.place
         offset = None if query.offset is None else parse_offset(query.offset, log.tail_offset)
-        return Place(
-            begin(
-                log,
-                offset=offset,
-                tail=query.tail,
-                line=query.line,
-                since=query.since,
-                channels=query.channels,
-            )
+        start = begin(
+            log, offset=offset, tail=query.tail, line=query.line, since=query.since, channels=query.channels
         )
+        resumed = form is Format.TEXT and offset and query.offset != "now"
+        return Place(start, fresh=not resumed or _ends_line(log, start, query.channels))
     finally:
         log.close()
 
 
+def _ends_line(log: Log, offset: int, channels: frozenset[Channel] | None) -> bool:
+    """Return whether what somebody has who comes back at an offset ends a line, as far as one byte tells."""
+    before = log.read(offset - 1, 1, channels, labelled=False).chunks
+    return not before or before[0].data in (b"", b"\n")
+
+
 def _part(run: Run, asked: str, told: list[tuple[str, str]]) -> Reply:
-    """Answer a Range (RFC 9110, section 14): of a live log, what there is now."""
-    log = run.open_log()
-    tail = log.tail_offset
-    total = str(tail) if log.closed else "*"
-    log.close()
+    """Answer a Range (RFC 9110, section 14): of a live log, what there is now.
+
+    Raises:
+        UsageError: it is none.
+        OffsetGone: bytes of it were dropped, so there is no such part.
+    """
     match = _RANGE.fullmatch(asked.strip())
     if match is None or not any(match.groups()):
         raise UsageError(f"expected Range as bytes=FIRST-LAST, one range, got {asked[:80]!r}")
     first, last = match.groups()
-    if not first:  # the last so many bytes
-        start, end = max(tail - int(last), 0), tail
-    else:
-        start, end = int(first), min(int(last) + 1 if last else tail, tail)
+    log = run.open_log()
+    try:
+        tail = log.tail_offset
+        total = str(tail) if log.closed else "*"
+        if not first:  # the last so many bytes
+            start, end = max(tail - int(last), 0), tail
+        else:
+            start, end = int(first), min(int(last) + 1 if last else tail, tail)
+        if start < end:
+            log.check_offset(start, end)
+    finally:
+        log.close()
     if start >= end:
         reply = problem_reply(OffsetBeyondTail(start, tail))
         return Reply(416, [*reply.headers, ("Content-Range", f"bytes */{tail}")], reply.body)

@@ -6,12 +6,12 @@ before (Origin first of all: a WebSocket of a foreign page is readable for it).
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from runcast.errors import RuncastError, UsageError
+from runcast.own_thread import in_own_thread
 from runcast.run import Run
 from runcast.web.feeds import Feeds
 from runcast.web.logs import log_stream, problem_reply
@@ -47,7 +47,7 @@ async def serve_websocket(
 
     async def listen() -> None:
         while (message := await receive())["type"] == "websocket.receive":
-            answer = await asyncio.to_thread(_obey, responder, request, run, message.get("text"))
+            answer = await in_own_thread(_obey, responder, request, run, message.get("text"))
             if answer is not None:
                 await send({"type": "websocket.send", "text": json.dumps(answer)})
 
@@ -71,7 +71,7 @@ def _obey(responder: Responder, request: Request, run: Run, text: str | None) ->
         ask = parse_ask(text if text is not None else b"")
         if isinstance(ask, Stdin):
             responder.check("send", request, run)
-            run.send(ask.data, eof=ask.eof)
+            responder.senders.send(run, ask.data, eof=ask.eof)
         elif isinstance(ask, Signal):
             responder.check("stop", request, run)
             run.signal(ask.number)

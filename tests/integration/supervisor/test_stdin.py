@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from runcast import Reason, Run, Store
-from runcast.errors import RunFinished, UsageError
+from runcast.errors import RunFinished, SupervisorLost, UsageError
 from runcast.supervisor.control import connect_path
-from tests.helpers.children import PYTHON
+from tests.helpers.children import PYTHON, supervisor_of
 from tests.helpers.wait import MS, wait_until
 
 DEADLINE = 5000 * MS
@@ -142,6 +142,25 @@ def queued(run: Run) -> int:
     finally:
         os.close(fd)
     return size[0]
+
+
+def test_supervisor_killed_meanwhile(store: Store):
+    """Who sends is told how much was taken when the supervisor dies; nothing is sent a second time."""
+    run = store.start(["sleep", "1000"], stdin="pipe")
+    told: list[BaseException] = []
+
+    def send() -> None:
+        try:
+            run.send(bytes(1_000_000))
+        except (RunFinished, SupervisorLost) as error:
+            told.append(error)
+
+    sending = in_background(send)
+    wait_until(lambda: queued(run) == 65536, what="a full pipe")
+    os.kill(supervisor_of(run), signal.SIGKILL)
+    sending.join(30000 * MS)
+
+    assert "after it took 65536 bytes" in str(told[0])
 
 
 def test_two_senders(store: Store):

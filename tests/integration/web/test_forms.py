@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runcast import Run, Store
+from runcast.model import Channel
 from tests.helpers.servers import LONG, Server
 from tests.helpers.wait import wait_until
 from tests.unit.wire.eventsource import EventSource
@@ -106,6 +107,21 @@ def test_range_and_places(server: Server, run: Run, tmp_path: Path) -> None:
     assert server.ask("GET", f"{log}?channel=stderr")[2] == b"two\n"
     status, headers, _ = server.ask("GET", log, Range="bytes=2-3")
     assert (status, headers["content-range"]) == (206, f"bytes 2-3/{len(whole)}")
+
+
+def test_range_of_dropped_bytes(server: Server, store: Store) -> None:
+    """A part of which bytes were dropped is gone; one before them, and one behind, is exact."""
+    capped = store.start(["sh", "-c", "yes | head -c 1000000"], cap=65536)
+    wait_until(lambda: capped.closed)
+    log = f"/runs/{capped.id}/log"
+    gap = next(chunk for chunk in capped.follow() if chunk and chunk.channel is Channel.GAP)
+
+    assert server.ask("GET", log, Range="bytes=0-999999")[0] == 410
+    assert server.ask("GET", log, Range=f"bytes={gap.offset}-{gap.offset}")[0] == 410
+    assert server.ask("GET", log, Range=f"bytes=0-{gap.offset - 1}")[2] == b"y\n" * (gap.offset // 2)
+    status, told, body = server.ask("GET", log, Range=f"bytes={gap.next}-")
+    assert (status, len(body)) == (206, 1_000_000 - gap.next)
+    assert told["content-range"] == f"bytes {gap.next}-999999/1000000"
 
 
 def test_headers_of_a_live_reply(server: Server, run: Run) -> None:

@@ -66,7 +66,14 @@ class Suite:
         self.report = folder / "report.json"
         self._log = folder / "vitest.log"
         vitest = HERE / "node_modules" / "vitest" / "vitest.mjs"
-        command = ["node", str(vitest), "run", "--reporter=json", f"--outputFile={self.report}"]
+        command = [
+            "node",
+            str(vitest),
+            "run",
+            "--reporter=default",
+            "--reporter=json",
+            f"--outputFile.json={self.report}",
+        ]
         environment = os.environ | {
             "RUNCAST_URL": server.root,
             "RUNCAST_CACHE": str(folder / "cache"),
@@ -87,6 +94,10 @@ class Suite:
                 said = f"{test['fullName']}: {' '.join(test['failureMessages'])[:300]}".rstrip(": ")
                 found.setdefault(test["status"], []).append(said)
         return found
+
+    def log(self) -> str:
+        """Return what the suite said last, with the causes of what failed."""
+        return self._log.read_text()[-8000:]
 
     def close(self) -> None:
         """End it if it has not ended."""
@@ -121,7 +132,7 @@ def test_conformance(suites: dict[str, Suite], name: str) -> None:
     faulthandler.cancel_dump_traceback_later()  # it waits for longer than others hang
     result = suites[name].result()
 
-    assert result.get("failed", []) == []
+    assert result.get("failed", []) == [], suites[name].log()
     assert len(result["passed"]) == TESTS
     left_out = [test for others in (result.keys() - {"passed"}) for test in result[others]]
     assert len(left_out) == SUBSCRIPTIONS

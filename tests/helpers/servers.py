@@ -30,7 +30,7 @@ WSGI = ASGI.replace("asgi", "wsgi").replace("ASGI", "WSGI")
 
 _GUNICORN = "gunicorn --workers {workers} --bind 127.0.0.1:{port} {app}:app"
 COMMANDS = {
-    "uvicorn": "uvicorn --log-level warning --port {port} {app}:app",
+    "uvicorn": "uvicorn --log-level warning --timeout-keep-alive 60 --port {port} {app}:app",
     "gunicorn": f"{_GUNICORN} -k gthread --threads 40",
     # Longer than the 2 s after which gunicorn closes, and a client that is busy then fails.
     "gunicorn-kept": f"{_GUNICORN} -k gthread --threads 40 --keep-alive 60",

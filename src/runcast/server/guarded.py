@@ -15,6 +15,7 @@ from runcast.server.asked import hide_token
 from runcast.server.guard import Guard
 from runcast.server.metrics import Metrics
 from runcast.server.replies import problem
+from runcast.web.again import Again, wrap
 from runcast.web.http import Reply
 
 __all__ = ["SECURITY_HEADERS", "Guarded"]
@@ -75,6 +76,8 @@ class Guarded:
         for_everybody = scope["path"] in self._open_paths and scope.get("method") in ("GET", "HEAD")
         reply = None if for_everybody else self._check(scope)
         status = 0
+        if reply is None:
+            wrap(scope, None if self._log_requests else self._around)
 
         async def send_more(message: Message) -> None:
             nonlocal status
@@ -94,12 +97,27 @@ class Guarded:
                 await self._app(scope, receive, send_more)
         except Exception:
             if not status and scope["type"] == "http":
-                failed = problem(500, "Failed", "the server could not do this: its own log says why")
-                await _send_reply(failed, scope, receive, send_more)
+                await _send_reply(_failed(), scope, receive, send_more)
             raise  # the server logs it
         finally:
             if self._log_requests:
                 _log_request(scope, status, time.monotonic() - began)
+
+    def _around(self, again: Again) -> Again:
+        def counted(number: str | None, body: bytes) -> Reply | None:
+            try:
+                reply = again(number, body)
+            except Exception:
+                log.exception("an append failed")
+                reply = _failed()
+            if reply is None:
+                return None
+            self._metrics.count("POST", reply.status, refused=False)
+            there = {name.lower() for name, _ in reply.headers}
+            more = [header for header in SECURITY_HEADERS if header[0] not in there]
+            return Reply(reply.status, [*reply.headers, *more], reply.body)
+
+        return counted
 
     def _check(self, scope: Scope) -> Reply | None:
         headers = [
@@ -116,6 +134,10 @@ class Guarded:
         if verdict.note:
             log.warning("%s from %r", verdict.note, _client(scope))
         return verdict.reply
+
+
+def _failed() -> Reply:
+    return problem(500, "Failed", "the server could not do this: its own log says why")
 
 
 def _add_headers(message: Message) -> None:

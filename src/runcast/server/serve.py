@@ -27,19 +27,23 @@ from runcast.errors import UsageError
 from runcast.server import addresses
 from runcast.server.app import ServerApp
 from runcast.server.asked import host_name
-from runcast.server.config import load_commands
+from runcast.server.config import Config, load_config
 from runcast.server.guard import Guard
 from runcast.server.registry import registered
 from runcast.server.token import SHORT, checked, kept_token
 from runcast.store import Store
 from runcast.web.peer import keep_alive, vanished
 
-__all__ = ["Options", "serve"]
+__all__ = ["UNSAID", "Options", "serve"]
 
 TOKEN_VARIABLE = "RUNCAST_TOKEN"
+UNSAID = -1  # of a cap: as the file has it
 _LAST_WORDS = 30  # hundredths of a second for live replies to end by themselves, which takes them a moment …
 _GRACE_SECONDS = 1  # … and seconds for what a slow client has not taken yet; then it is cut
 _LOOK_SECONDS = 2.5  # between looks at who has vanished
+# Longer than clients and proxies keep a connection for later (nginx, AWS: 60): whoever sends a request
+# just when the server hangs up cannot know whether it was taken.
+_IDLE_SECONDS = 75
 _MESSAGE_BYTES = 1024 * 1024  # of a WebSocket: stdin comes in small pieces
 
 log = logging.getLogger("runcast.server")
@@ -58,6 +62,8 @@ class Options:
     allow_hosts: Sequence[str] = ()
     allow_any_command: bool = False
     log_requests: bool = False
+    stream_cap: int | None = UNSAID
+    streams_cap: int | None = UNSAID
 
 
 def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
@@ -74,7 +80,11 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
         StoreUnusable: the store cannot be used, or its token is not safe.
     """
     store = Store.open(options.store)
-    commands = load_commands(options.config) if options.config is not None else {}
+    config = load_config(options.config) if options.config is not None else Config({})
+    caps = [
+        _chosen_cap("--stream-cap", options.stream_cap, config.stream_cap),
+        _chosen_cap("--streams-cap", options.streams_cap, config.streams_cap),
+    ]
     allowed = [_allowed_host(host) for host in options.allow_hosts]
     chosen = _chosen_token(options)
     sockets = addresses.listen(options.host, options.port)
@@ -94,12 +104,13 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
         app = ServerApp(
             store,
             Guard([*names, *allowed], token),
-            commands=commands,
+            commands=config.commands,
             allow_any_command=options.allow_any_command,
             log_requests=options.log_requests,
         )
+        app.caps.stream, app.caps.total = caps
         _log_to_stderr()
-        _advise(options, token, bool(commands))
+        _advise(options, token, bool(config.commands))
         with contextlib.ExitStack() as stack:
 
             def ready() -> None:
@@ -120,6 +131,14 @@ def _allowed_host(text: str) -> str:
             f"expected --allow-host as a name or an address without scheme and port, got {text!r}"
         )
     return name.strip("[]")
+
+
+def _chosen_cap(option: str, given: int | None, default: int | None) -> int | None:
+    if given == UNSAID:
+        return default
+    if given is not None and given <= 0:
+        raise UsageError(f"expected {option} as more than 0 bytes, or none, got {given}")
+    return given
 
 
 def _chosen_token(options: Options) -> str | None:
@@ -180,6 +199,7 @@ class _Server(uvicorn.Server):
             log_config=None,
             access_log=False,  # it would show the token
             server_header=False,
+            timeout_keep_alive=_IDLE_SECONDS,
             ws_max_size=_MESSAGE_BYTES,
             ws_per_message_deflate=False,  # 300 KiB and much of a processor for each viewer
             timeout_graceful_shutdown=_GRACE_SECONDS,

@@ -13,13 +13,15 @@ from typing import Any
 
 from runcast.store import Store
 from runcast.web.adapter import Cast
+from runcast.web.again import offer
 from runcast.web.commands import Commands
 from runcast.web.durable.routes import APPEND_BYTES, is_stream
-from runcast.web.durable.waits import answer_async
+from runcast.web.durable.waits import answer_async, may_be_at_once
 from runcast.web.feeds import Feeds
 from runcast.web.http import BODY_BYTES, BodyTooLarge, Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.responder import Authorize, allow_all
+from runcast.web.sending import respond_async
 from runcast.web.servers import advise_asgi
 from runcast.web.websocket import serve_websocket
 from runcast.wire.formats import TRAILERS
@@ -63,13 +65,12 @@ class RunsASGI(Cast):
                 reply = problem_reply(error)
                 reply = Reply(reply.status, [*reply.headers, ("Connection", "close")], reply.body)
             else:
-                # Reading takes microseconds, the rest may wait for a supervisor or a disk.
                 if durable:
                     reply = await answer_async(self.durable, request, self.feeds, lambda: _gone(receive))
-                elif request.method in ("GET", "HEAD"):
-                    reply = self.responder.respond(request)
+                    if may_be_at_once(request) and reply.status in (200, 204):
+                        offer(scope, self.durable.again(request))
                 else:
-                    reply = await asyncio.to_thread(self.responder.respond, request)
+                    reply = await respond_async(self.responder, request, self.feeds)
             await send_reply(reply, self.feeds, scope, receive, send)
         else:
             await _lifespan(receive, send)
@@ -142,7 +143,7 @@ async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive,
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
     head = scope.get("method") == "HEAD"
     if reply.stream is None or head:
-        if reply.status not in (204, 304) and reply.stream is None:
+        if reply.status not in (204, 304) and reply.stream is None and (reply.body or not head):
             headers.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if head else reply.body})

@@ -34,6 +34,18 @@ def post(body: bytes, *more: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+def replies(connection: socket.socket, count: int) -> list[tuple[int, dict[str, str]]]:
+    """Return status and headers of so many replies; what bodies they have is passed over."""
+    reader, found = connection.makefile("rb"), []
+    for _ in range(count):
+        status = int(reader.readline().split()[1])
+        lines = list(iter(lambda: reader.readline().decode().strip().lower(), ""))
+        headers = dict(line.split(": ", 1) for line in lines)
+        reader.read(int(headers.get("content-length", "0")))
+        found.append((status, headers))
+    return found
+
+
 def statuses(connection: socket.socket, count: int) -> list[int]:
     """Return the statuses of so many replies without a body."""
     data = b""
@@ -109,3 +121,81 @@ def test_while_somebody_else_appends(connection: socket.socket, store: Store) ->
         assert statuses(other, 1) == [200]
     assert statuses(connection, 1) == [204]
     wait_until(lambda: content(store) == b"waits")
+
+
+def test_alike(connection: socket.socket, store: Store) -> None:
+    """One after the other, the replies of appends that are alike have the same headers but for the offset."""
+    found = []
+    for body in (b"a", b"bc", b"def", b"g"):
+        connection.sendall(post(body))
+        found += replies(connection, 1)
+
+    assert [status for status, _ in found] == [204] * 4
+    assert [int(told.pop("stream-next-offset")) for _, told in found] == [1, 3, 6, 7]
+    assert "content-security-policy" in found[0][1]
+    assert all(told.keys() == found[0][1].keys() for _, told in found)
+    assert content(store) == b"abcdefg"
+
+
+def test_producer(connection: socket.socket, store: Store) -> None:
+    """Appends of a producer are judged by their numbers: doubles are told, gaps refused."""
+    for number in ("0", "1", "1", "2", "4", "x", "3"):
+        connection.sendall(post(b".", "Producer-Id: p", "Producer-Epoch: 0", f"Producer-Seq: {number}"))
+
+    found = replies(connection, 7)
+    assert [status for status, _ in found] == [200, 200, 204, 200, 409, 400, 200]
+    assert found[2][1]["producer-seq"] == "1"
+    assert found[4][1]["producer-expected-seq"] == "3"
+    assert content(store) == b"...."
+
+
+def test_no_longer_alike(connection: socket.socket, store: Store) -> None:
+    """What differs from the append before it in any header is judged anew, and does not stay for the next."""
+    told = [(), (), ("Origin: http://evil.example",), (), ("Stream-Seq: 2",), ("Stream-Seq: 2",), ()]
+    connection.sendall(b"".join(post(b".", *more) for more in told))
+    assert [status for status, _ in replies(connection, 7)] == [204, 204, 403, 204, 204, 409, 204]
+
+    connection.sendall(post(b".").replace(b"Host: 127.0.0.1", b"Host: rebound.example"))
+    assert replies(connection, 1)[0][0] == 421
+    connection.sendall(post(b".", "Stream-Closed: true") * 2)
+    assert [status for status, _ in replies(connection, 2)] == [204, 409]
+    assert content(store) == b"......"
+
+
+def test_gone_meanwhile(connection: socket.socket, store: Store) -> None:
+    """A stream that was deleted between two appends, and one made anew in its place, are noticed."""
+    connection.sendall(post(b"old") * 2)
+    assert statuses(connection, 2) == [204, 204]
+    streams = FileStreams(store.path)
+    streams.delete("s")
+    connection.sendall(post(b"lost"))
+    assert replies(connection, 1)[0][0] == 404
+    streams.create("s", Creation("text/plain"))
+    connection.sendall(post(b"new"))
+    assert replies(connection, 1)[0][0] == 204
+    assert content(store) == b"new"
+
+
+def test_counted(connection: socket.socket) -> None:
+    """The metrics count each append, however it was answered."""
+    connection.sendall(post(b"x") * 5)
+    assert statuses(connection, 5) == [204] * 5
+    connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    assert 'runcast_http_requests_total{method="POST",status="204"} 5.0' in connection.makefile().read()
+
+
+def test_with_a_token(store: Store) -> None:
+    """A wrong token after a right one is refused, and each request is logged if that is asked for."""
+    FileStreams(store.path).create("s", Creation("text/plain"))
+    arguments = ("serve", "--token", "t" * 20, "--port", "0", "--access-log")
+    with cli_begun(*arguments, stderr=subprocess.PIPE) as serving:
+        assert serving.stdout is not None
+        port = urlsplit(serving.stdout.readline().decode()).port
+        with socket.create_connection(("127.0.0.1", port), LONG) as connection:
+            for token in ("t" * 20, "t" * 20, "u" * 20, "t" * 20):
+                connection.sendall(post(b".", f"Authorization: Bearer {token}"))
+            assert [status for status, _ in replies(connection, 4)] == [204, 204, 401, 204]
+        serving.terminate()
+        assert serving.stderr is not None
+        assert serving.stderr.read().count(b"'/v1/stream/s' ") == 4
+    assert content(store) == b"..."

@@ -8,7 +8,7 @@ that end in a reply; events are a `Viewing`, fed like every live reply of ours.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 from runcast.errors import OffsetGone, RunNotFound, StreamNotFound
@@ -143,10 +143,16 @@ def read_reply(
     finally:
         log.close()
     reply = _whole_reply(source, asked, part, public)
-    if match is not None and ("ETag", match.strip()) in reply.headers:
+    if match is not None and _matches(match, reply.headers):
         kept = [(name, value) for name, value in reply.headers if name != "Content-Type"]
         return Reply(304, kept)
     return reply
+
+
+def _matches(match: str, headers: Iterable[tuple[str, str]]) -> bool:
+    """Return whether `If-None-Match` has the ETag, be it made weak on the way (RFC 9110)."""
+    tags = [tag.strip().removeprefix("W/") for tag in match.split(",")]
+    return any(name == "ETag" and (value in tags or "*" in tags) for name, value in headers)
 
 
 def _whole_reply(source: Source, asked: Reading, part: Part, public: bool) -> Reply:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote, unquote
 
-from runcast.durable import Appended, Busy, FileStreams, Streams
+from runcast.durable import Appended, Busy, FileStreams, Stream, Streams
 from runcast.errors import (
     OffsetGone,
     ProducerFenced,
@@ -20,13 +20,22 @@ from runcast.errors import (
     UsageError,
 )
 from runcast.model import format_offset
-from runcast.web.durable.pages import stream_run
+from runcast.web.again import Again
+from runcast.web.durable.pages import stream_runs
 from runcast.web.durable.reads import POLL_SECONDS, Later, head_reply, read_reply
 from runcast.web.durable.source import RunSource, Source, StreamSource
 from runcast.web.http import Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.responder import MethodNotAllowed, Responder
-from runcast.wire.durable import JSON, media_type, parse_appending, parse_creation, parse_reading
+from runcast.wire.durable import (
+    JSON,
+    Appending,
+    media_type,
+    numbered,
+    parse_appending,
+    parse_creation,
+    parse_reading,
+)
 from runcast.wire.durable_json import messages
 
 __all__ = ["APPEND_BYTES", "PREFIX", "Busy", "Durable", "is_stream", "refusal", "with_always"]
@@ -76,7 +85,7 @@ class Durable:
         self._responder = responder
         self.streams = streams or FileStreams(responder.store.path)
         self.public = public
-        responder.elsewhere = lambda stream_id: stream_run(self.streams, stream_id)
+        responder.streams = stream_runs(self.streams)
         self._poll_seconds = poll_seconds
 
     def respond(self, request: Request, *, wait: bool = True) -> Reply | Later:
@@ -143,7 +152,7 @@ class Durable:
         ]
         if closed:
             told.append(("Stream-Closed", "true"))
-        if stream_run(self.streams, stream.id) is not None:  # where people can watch it
+        if self._responder.streams is not None:  # where people can watch it
             page = f"{quote(request.root)}/runs/{stream.id}"
             told.append(("Link", f'<{page}>; rel="alternate"; type="text/html"'))
         if made:
@@ -153,16 +162,38 @@ class Durable:
     def _append(self, request: Request, name: str, wait: bool) -> Reply:
         self._responder.check("append", request)
         stream = self.streams.get(name)
-        ask, data = parse_appending(request.header), request.body
-        if not data and not ask.close:
-            raise UsageError("expected bytes to append, or `Stream-Closed: true`, got neither")
-        if data and not ask.content_type:
-            raise UsageError(f"expected a Content-Type, {stream.media_type} for this stream, got none")
-        if data and stream.json and media_type(ask.content_type) == JSON:
-            data = messages(data)
-            if not data:
-                raise UsageError("expected messages in the array, got an empty one: nothing to append")
-        return _appended(stream.append(ask, data, wait=wait), closed_only=not data)
+        return _take(stream, parse_appending(request.header), request.body, wait)
+
+    def again(self, request: Request) -> Again:
+        """Return what takes appends that differ from one that was taken in body and number only."""
+        name, asked = request.path[len(PREFIX) :], parse_appending(request.header)
+
+        def take(number: str | None, body: bytes) -> Reply | None:
+            ask = numbered(asked, number)
+            if ask is None:
+                return None
+            try:
+                self._responder.check("append", request)
+                reply = _take(self.streams.get(name), ask, body, False)
+            except Busy:
+                return None
+            except RuncastError as error:
+                reply = refusal(error)
+            return with_always(reply)
+
+        return take
+
+
+def _take(stream: Stream, ask: Appending, data: bytes, wait: bool) -> Reply:
+    if not data and not ask.close:
+        raise UsageError("expected bytes to append, or `Stream-Closed: true`, got neither")
+    if data and not ask.content_type:
+        raise UsageError(f"expected a Content-Type, {stream.media_type} for this stream, got none")
+    if data and stream.json and media_type(ask.content_type) == JSON:
+        data = messages(data)
+        if not data:
+            raise UsageError("expected messages in the array, got an empty one: nothing to append")
+    return _appended(stream.append(ask, data, wait=wait), closed_only=not data)
 
 
 def _url(request: Request) -> str:

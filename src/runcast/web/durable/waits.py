@@ -19,7 +19,7 @@ from runcast.web.feeds import Feeds
 from runcast.web.http import Reply, Request
 from runcast.web.shutdown import end_with_server, stopping
 
-__all__ = ["answer", "answer_async"]
+__all__ = ["answer", "answer_async", "may_be_at_once"]
 
 _AT_ONCE_BYTES = 64 * 1024
 
@@ -61,11 +61,7 @@ async def answer_async(
     reply: Reply | Later
     if request.method in ("GET", "HEAD", "OPTIONS"):
         reply = durable.respond(request)
-    elif (
-        request.method == "POST"
-        and len(request.body) <= _AT_ONCE_BYTES
-        and request.header("stream-closed") is None
-    ):
+    elif may_be_at_once(request):
         try:
             reply = durable.respond(request, wait=False)
         except Busy:
@@ -75,6 +71,15 @@ async def answer_async(
     if isinstance(reply, Reply):
         return reply
     return await _later(reply, feeds, gone)
+
+
+def may_be_at_once(request: Request) -> bool:
+    """Return whether a request is an append that a disk will not hold up: a small one that closes nothing."""
+    return (
+        request.method == "POST"
+        and len(request.body) <= _AT_ONCE_BYTES
+        and request.header("stream-closed") is None
+    )
 
 
 async def _later(later: Later, feeds: Feeds, gone: Callable[[], Coroutine[Any, Any, None]]) -> Reply:

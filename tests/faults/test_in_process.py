@@ -1,6 +1,7 @@
 """Runs of a process that forks, ends or is killed: nothing is told falsely, nobody waits for ever."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -128,6 +129,41 @@ def test_leftovers_of_dead_owners(store: Store):
 
     assert len([name for name in names if not name.endswith(".sock")]) == 2
     assert len(names) == 4
+
+
+def test_leftovers_of_half_made_owners(store: Store):
+    """A lock file whose maker died making it is swept; one whose maker lives is not."""
+    owners = Path(store.path, ".owners")
+    owners.mkdir(parents=True)
+    for name in (".dead", ".alive"):
+        (owners / name).touch()
+    with open(owners / ".alive") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        store.start(print, "x").wait(timeout=DEADLINE)
+        names = os.listdir(owners)
+
+    assert [name for name in names if name.startswith(".")] == [".alive"]
+
+
+def test_owner_taken_for_dead(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """An owner whose lock file is swept before it is locked makes it anew."""
+    lock, swept = fcntl.flock, []
+
+    def sweep_first(fd: int, how: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{fd}"))
+        if how == fcntl.LOCK_EX and path.parent.name == ".owners" and not swept:
+            swept.append(path.name)
+            path.unlink()
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", sweep_first)
+    go = threading.Event()
+    run = store.start(go.wait)
+
+    assert run.state is State.RUNNING  # which the lock of its owner tells
+    assert swept[0] == f".{run.directory.state()['owner']}"
+    go.set()
+    assert run.wait(timeout=DEADLINE).ok
 
 
 def test_process_ends(store: Store):

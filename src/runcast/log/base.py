@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, Literal, NamedTuple, ParamSpec, TypeVar
 
 from runcast.errors import OffsetBeyondTail, OffsetGone, StoreUnusable, UsageError
-from runcast.log.extent import Dropped, Extent, Piece
+from runcast.log.extent import Dropped, Extent, Part, Piece
 from runcast.log.records import RECORD_SPAN, Record, count_lines
 from runcast.model import CHUNK_BYTES, Channel, Chunk, Outcome, Reading
 
@@ -102,12 +102,12 @@ class Log(ABC):
         spans = self._extents()
         return spans[-1].end if spans else 0
 
-    def check_offset(self, offset: int) -> None:
-        """Refuse an offset at which no read can begin.
+    def check_offset(self, offset: int, end: int | None = None) -> None:
+        """Refuse an offset at which no read can begin, or from which none can reach `end` without a gap.
 
         Raises:
             OffsetBeyondTail: it lies past the tail.
-            OffsetGone: its bytes were dropped.
+            OffsetGone: its bytes were dropped, or some before `end`.
         """
         spans = self._extents()
         tail = spans[-1].end if spans else 0
@@ -115,6 +115,8 @@ class Log(ABC):
             raise OffsetBeyondTail(offset, tail)
         if spans and (gap_end := self._gap_end(spans, offset)):
             raise OffsetGone(offset, gap_end)
+        if end is not None and (gap := self._first_gap(spans, offset, end)) < end:
+            raise OffsetGone(gap, self._gap_end(spans, gap))
 
     @settled
     def read(
@@ -249,7 +251,10 @@ class Log(ABC):
 
     @settled
     def offset_of_tail(self, lines: int, channels: Collection[Channel] | None = None) -> int:
-        """Return where the last `lines` lines begin, a line without its end counted as one."""
+        """Return where the last `lines` lines begin, a line without its end counted as one.
+
+        Those of some `channels` may begin too early where the index is damaged.
+        """
         tail = self.tail_offset
         if lines <= 0 or not tail:
             return tail
@@ -257,16 +262,23 @@ class Log(ABC):
             last = next(iter(self._blocks(tail - 1, tail)), (tail, b"\n"))[1]
             total = self.lines_before(tail) + (last != b"\n")
             return self.offset_of_line(total - lines + 1)
+        if lines > self.lines_before(tail):
+            return 0  # there are not so many of all channels together
         fresh = True  # the line feed at the very end ends the last line, it begins none
-        for start, data in self._blocks_back(tail, channels):
-            at = len(data)
-            if fresh and data.endswith(b"\n"):
-                at -= 1
-            fresh = False
-            while (at := data.rfind(b"\n", 0, at)) >= 0:
-                lines -= 1
-                if not lines:
-                    return start + at + 1
+        for span in reversed(self._extents()):
+            for part in span.extent.parts_back(min(tail, span.end), channels):
+                if not fresh and part.lines is not None and part.lines < lines:
+                    lines -= part.lines
+                    continue
+                for start, data in _blocks_back(span.extent, part, channels):
+                    at = len(data)
+                    if fresh and data.endswith(b"\n"):
+                        at -= 1
+                    fresh = False
+                    while (at := data.rfind(b"\n", 0, at)) >= 0:
+                        lines -= 1
+                        if not lines:
+                            return start + at + 1
         return 0
 
     def _last(
@@ -309,16 +321,6 @@ class Log(ABC):
             if span.end >= end:
                 break
 
-    def _blocks_back(self, end: int, channels: Collection[Channel]) -> Iterator[tuple[int, bytes]]:
-        """Yield the bytes of some channels before `end`, block by block, the last ones first."""
-        for span in reversed(self._extents()):
-            for piece in span.extent.pieces_back(min(end, span.end)):
-                stop = piece.end if _wanted(piece, channels) else piece.start
-                while stop > piece.start:
-                    start = max(piece.start, stop - CHUNK_BYTES)
-                    yield start, _fetch(span.extent, start, stop)
-                    stop = start
-
     def _count(self, start: int, end: int) -> int:
         return sum(count_lines(data) for _, data in self._blocks(start, end))
 
@@ -329,6 +331,16 @@ def _fetch(extent: Extent, start: int, end: int) -> bytes:
     if len(data) < end - start:
         raise Dropped
     return data
+
+
+def _blocks_back(extent: Extent, part: Part, channels: Collection[Channel]) -> Iterator[tuple[int, bytes]]:
+    """Yield the bytes of some channels in a part, block by block, the last ones first."""
+    for piece in reversed(list(extent.pieces(part.start, part.end))):
+        stop = piece.end if _wanted(piece, channels) else piece.start
+        while stop > piece.start:
+            start = max(piece.start, stop - CHUNK_BYTES)
+            yield start, _fetch(extent, start, stop)
+            stop = start
 
 
 def _chunks(extent: Extent, start: int, end: int) -> list[Chunk]:

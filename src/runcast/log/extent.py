@@ -8,15 +8,16 @@ a time, a line. Damaged records are passed over, and what they may have describe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal, NamedTuple
 
-from runcast.log.records import RECORD_SPAN, Record
+from runcast.log.records import RECORD_BYTES, RECORD_SPAN, Record, lines_of, none_of, unpack
 from runcast.model import Channel
 
-__all__ = ["Dropped", "Extent", "Piece"]
+__all__ = ["Dropped", "Extent", "Part", "Piece"]
 
 _FEW, _MANY = 8, 128  # records fetched at once: at first, and (4 KiB, one page) at most
+_MOST = 4096  # … where they are only counted
 _NEVER = -1
 
 
@@ -31,6 +32,14 @@ class Piece(NamedTuple):
     end: int
     channel: Channel
     time_ns: int
+
+
+class Part(NamedTuple):
+    """A range of the log, and how many line feeds of the wanted channels it has, if its index tells."""
+
+    start: int
+    end: int
+    lines: int | None
 
 
 class Extent(ABC):
@@ -58,8 +67,12 @@ class Extent(ABC):
         """Return how many records there are now, damaged ones included."""
 
     @abstractmethod
+    def packed(self, first: int, count: int) -> bytes:
+        """Return up to `count` records from number `first` on, as they were written."""
+
     def records(self, first: int, count: int) -> list[Record | None]:
         """Return up to `count` records from number `first` on, None for each damaged one."""
+        return unpack(self.packed(first, count))
 
     @abstractmethod
     def torn(self) -> bool:
@@ -166,15 +179,25 @@ class Extent(ABC):
             current, doubtful, self._hint = record, False, number
         yield from _label(start, end, current, doubtful or self.torn())
 
-    def pieces_back(self, end: int) -> Iterator[Piece]:
-        """Yield the labels of all bytes before `end`, the last ones first."""
-        at = self.last_before(0, end, strict=True)[0]
+    def parts_back(self, end: int, channels: Collection[Channel]) -> Iterator[Part]:
+        """Yield the ranges before `end` that may have bytes of some channels, the last ones first.
+
+        Bytes of unknown channel are looked for as well, but a damaged record in the midst of
+        others that are not wanted is passed over: labelling each takes a hundred times as long.
+        """
+        at, record = self.last_before(0, end, strict=True)
+        packed, count = b"", _MANY  # behind the last record there is none to tell how many lines it has
         while end > self.start:
-            at, record = self._good_from(max(at - _MANY, 0), 0)
             start = record.offset if record is not None and at > 0 else self.start
             self._hint = max(at, 0)
-            yield from reversed(list(self.pieces(start, end)))
-            end = start
+            if not packed or record is None or record.offset != start:
+                yield Part(start, end, None)
+            elif not none_of(packed[:-RECORD_BYTES], channels):
+                yield Part(start, end, lines_of(packed, channels))
+            last, first, end = at, max(at - count, 0), start
+            at, record = self._good_from(first, 0)
+            packed = self.packed(first, last - first + 1) if at == first else b""
+            count = min(2 * count, _MOST)
 
 
 def _label(start: int, end: int, record: Record | None, doubtful: bool) -> Iterator[Piece]:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from runcast.log.base import Log, Span, settled
 from runcast.log.directory import FILE_MODE, RunDirectory
 from runcast.log.extent import Dropped, Extent
-from runcast.log.records import RECORD_BYTES, Record, check_header, count_lines, header, unpack
+from runcast.log.records import RECORD_BYTES, check_header, count_lines, header
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
 from runcast.model import OFFSET_DIGITS, Outcome
 
@@ -112,11 +112,9 @@ class _Segment(Extent):
     def record_count(self) -> int:
         return max(self._index_size() // RECORD_BYTES - 1, 0)
 
-    def records(self, first: int, count: int) -> list[Record | None]:
+    def packed(self, first: int, count: int) -> bytes:
         index = self._index()
-        if index is None:
-            return []
-        return unpack(os.pread(index, count * RECORD_BYTES, (first + 1) * RECORD_BYTES))
+        return b"" if index is None else os.pread(index, count * RECORD_BYTES, (first + 1) * RECORD_BYTES)
 
     def torn(self) -> bool:
         return self._index_size() % RECORD_BYTES != 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from runcast.log.base import Log, Span
 from runcast.log.extent import Extent
-from runcast.log.records import RECORD_BYTES, Record, unpack
+from runcast.log.records import RECORD_BYTES
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter
 from runcast.model import Channel, Outcome
 
@@ -33,9 +33,9 @@ class _MemoryExtent(Extent):
     def record_count(self) -> int:
         return len(self.index) // RECORD_BYTES
 
-    def records(self, first: int, count: int) -> list[Record | None]:
+    def packed(self, first: int, count: int) -> bytes:
         at = first * RECORD_BYTES
-        return unpack(bytes(self.index[at : at + count * RECORD_BYTES]))
+        return bytes(self.index[at : at + count * RECORD_BYTES])
 
     def torn(self) -> bool:
         return False

@@ -97,7 +97,7 @@ class Recording:
             self._limits.heard(time.monotonic())
         if not self._unsynced:
             self._unsynced = True
-            self._owner.sync_soon(self)
+            self._owner.syncer.note(self)
 
     def append(self, channel: Channel, data: bytes) -> int:
         """Append bytes behind everything that was printed; return the tail offset."""

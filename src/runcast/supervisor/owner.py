@@ -24,13 +24,13 @@ from typing import Any, Protocol
 
 from runcast.ids import new_run_id
 from runcast.log.directory import OWNERS, is_locked
+from runcast.log.sync import Syncer
 from runcast.supervisor.control import Connection, connect_path, listen_path
 
 __all__ = ["Owned", "Owner", "owner_of", "runs_in", "tell"]
 
 _LEFT_SECONDS = 2.0  # for runs to end when their process does
 _LINGER_SECONDS = 1.0  # with no run, before it is made anew for the next one
-_SYNC_SECONDS = 1.0
 _PAUSE_SECONDS = 0.01  # before the next connection is taken, where there is no descriptor for one
 _TELL_SECONDS = 0.05  # an event loop may be who tells; it will tell again
 
@@ -65,25 +65,35 @@ class Owner:
         self._lock = threading.RLock()  # a signal handler may ask while it is held
         self._times: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
-        self._syncs: set[Owned] = set()
-        self._syncing = False
+        # The thread of ours starts the one that syncs: a signal handler may print, and had better not.
+        self.syncer = Syncer(lambda call: self.call_at(time.monotonic(), call))
         self._thread: threading.Thread | None = None
         os.makedirs(self._folder, 0o700, exist_ok=True)
         self._sweep()
-        made = f"{self._folder}/.{self.name}"  # not a moment without its lock: another process may sweep
-        self._fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-        os.rename(made, self._path)
+        self._fd = self._make()
         self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._listener = None
         with contextlib.suppress(OSError):  # without sockets there only this process can stop its runs
             self._listener = listen_path(f"{self._path}.sock", backlog=128)
 
+    def _make(self) -> int:
+        """Make the lock file and return it locked: it does not have its name a moment without."""
+        made = f"{self._folder}/.{self.name}"
+        while True:
+            fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            try:
+                os.rename(made, self._path)
+            except FileNotFoundError:  # swept before it was locked: who swept it took us for dead
+                os.close(fd)
+            else:
+                return fd
+
     def _sweep(self) -> None:
-        """Remove what owners that are dead left behind."""
+        """Remove what owners that are dead left behind, those included that died making their file."""
         for name in os.listdir(self._folder):
             path = f"{self._folder}/{name.removesuffix('.sock')}"
-            if not name.startswith(".") and not is_locked(path):
+            if not is_locked(path):
                 with contextlib.suppress(OSError):
                     os.unlink(f"{self._folder}/{name}")
 
@@ -96,8 +106,8 @@ class Owner:
 
     def forget(self, run: Owned) -> None:
         """Let go of a run that has ended."""
+        self.syncer.forget(run)
         with self._lock:
-            self._syncs.discard(run)
             if self._runs.pop(run.id, None) is not None and not self._runs:
                 self._ring()  # nothing else may wake the thread, which is to go soon
 
@@ -112,28 +122,6 @@ class Owner:
             soonest = self._times[0][0] == when
         if soonest:
             self._ring()
-
-    def sync_soon(self, run: Owned) -> None:
-        """Have a run's log survive a power loss, within a second or so."""
-        with self._lock:
-            self._syncs.add(run)
-            if self._syncing:
-                return
-            self._syncing = True
-        self.call_at(time.monotonic() + _SYNC_SECONDS, self._start_sync)
-
-    def _start_sync(self) -> None:
-        # The disk takes its time.
-        threading.Thread(target=self._sync, name="runcast sync", daemon=True).start()
-
-    def _sync(self) -> None:
-        with self._lock:
-            runs, self._syncs, self._syncing = self._syncs, set(), False
-        for run in runs:
-            try:
-                run.sync()
-            except Exception:
-                _print_error()
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):

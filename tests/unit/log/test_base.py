@@ -195,6 +195,33 @@ def test_tail_of_a_rare_channel():
         assert place.log().offset_of_tail(lines, {ERR}) == plain.offset_of_tail(lines, {ERR})
 
 
+def test_long_tail_of_one_channel_among_others():
+    """However many lines are asked for, and from however many small pieces, they are counted exactly."""
+    place, plain = MemoryPlace(), PlainLog()
+    appends = [((OUT, ERR, DATA)[n % 3], (b"a\n", b"b", b"c\nd\n", b"\n")[n % 4]) for n in range(20_000)]
+    fill(place.writer(), appends, plain)
+    log = place.log()
+
+    for channels in ({OUT}, {ERR}, {DATA}, {OUT, DATA}, set()):
+        for lines in (1, 2, 99, 100, 4000, 6000, 6666, 7000, 30_000):
+            assert log.offset_of_tail(lines, channels) == plain.offset_of_tail(lines, channels)
+
+
+def test_tail_that_was_lost():
+    """Where an index is damaged, the tail of a channel begins too early rather than too late."""
+    place, plain = MemoryPlace(), PlainLog()
+    fill(place.writer(), [((OUT, ERR)[n % 2], b"x\n") for n in range(2000)], plain)
+    log = place.log()
+    for at in range(0, 32 * 2000, 32 * 50 + 1):
+        log._spans[0].index[at] ^= 1
+
+    for lines in (1, 30, 500, 900):
+        for channel in (OUT, ERR, DATA):
+            found = log.offset_of_tail(lines, {channel})
+            shown = log.read(found, plain.tail, {channel}).chunks
+            assert found == 0 or sum(chunk.data.count(b"\n") for chunk in shown) >= lines
+
+
 def test_filter_that_finds_nothing_goes_on_later():
     """A filtered read over many pieces gives up for now and says where to go on."""
     place, plain = MemoryPlace(), PlainLog()

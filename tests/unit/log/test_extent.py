@@ -1,10 +1,13 @@
 """Searches in an index, damaged or not, against looking at every record."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runcast.log import extent as extent_module
 from runcast.log.extent import Extent, Piece
-from runcast.log.records import RECORD_SPAN, Record
+from runcast.log.records import RECORD_BYTES, RECORD_SPAN, Record, lines_of, pack
 from runcast.model import Channel
 
 START = 1000
@@ -29,10 +32,10 @@ class ListExtent(Extent):
     def record_count(self) -> int:
         return len(self.index)
 
-    def records(self, first: int, count: int) -> list[Record | None]:
+    def packed(self, first: int, count: int) -> bytes:
         found = self.index[first : first + count]
         self.fetched += len(found)
-        return found
+        return b"".join(pack(*record) if record else bytes(RECORD_BYTES) for record in found)
 
     def torn(self) -> bool:
         return self.is_torn
@@ -94,14 +97,32 @@ def test_pieces(extent: ListExtent, ranges: list[tuple[int, int]]):
         assert found == expected[start - START : end - START]
 
 
-@given(extents(), st.integers(1, 300))
-def test_pieces_back(extent: ListExtent, length: int):
-    """From the end towards the start the labels are the same ones."""
-    end = START + min(length, extent.bytes)
+@given(extents(), st.integers(1, 300), st.sets(st.sampled_from(CHANNELS)))
+def test_parts_back(extent: ListExtent, length: int, channels: set[Channel]):
+    """From the end towards the start no wanted byte is passed over, and the line feeds told are right."""
+    extent_module._MANY, before = 4, extent_module._MANY  # so that an index of 60 has many parts
+    try:
+        end = START + min(length, extent.bytes)
+        parts = list(extent.parts_back(end, channels))
+    finally:
+        extent_module._MANY = before
+    wanted = {
+        START + at
+        for at, label in enumerate(labels_by_looking(extent)[: end - START])
+        if label in channels or label is Channel.UNKNOWN
+    }
 
-    pieces = list(extent.pieces_back(end))[::-1]
-
-    assert labels_of(pieces, START, end) == labels_by_looking(extent)[: end - START]
+    borders = [border for part in reversed(parts) for border in part[:2]]
+    assert borders == sorted(borders)
+    assert wanted <= {offset for part in parts for offset in range(part.start, part.end)}
+    records = extent.index
+    for part in parts:
+        if part.lines is not None:
+            assert part.lines == sum(
+                after.lines - record.lines
+                for record, after in pairwise(records)
+                if record and after and part.start <= record.offset < part.end and record.channel in channels
+            )
 
 
 @given(extents(), st.sampled_from([0, 1, 2]), st.integers(-1, 500), st.booleans())
@@ -135,7 +156,7 @@ def test_no_index():
     extent = ListExtent([], 100)
 
     assert list(extent.pieces(START, START + 100)) == [Piece(START, START + 100, Channel.UNKNOWN, 0)]
-    assert list(extent.pieces_back(START + 100)) == [Piece(START, START + 100, Channel.UNKNOWN, 0)]
+    assert list(extent.parts_back(START + 100, {Channel.DATA})) == [(START, START + 100, None)]
     assert extent.last_before(0, 10**9) == (-1, None)
 
 
@@ -176,6 +197,34 @@ def test_good_records_between_damaged_ones():
         assert found == {349: 299, 149: 49, 200: 200}[number]
 
     assert labels_of(list(extent.pieces(START, START + 400)), START, START + 400) == labels_by_looking(extent)
+
+
+def test_work_of_searching_back():
+    """Records that are not wanted are fetched once, many at a time, and no part is made of them."""
+    count = 100_000
+    records: list[Record | None] = [Record(START + n, n, n, CHANNELS[n % 2]) for n in range(count)]
+    records[100] = Record(START + 100, 100, 100, Channel.DATA)
+    extent = ListExtent(records, count)
+
+    last, rare = extent.parts_back(START + count, {Channel.DATA})
+
+    assert (last.start, last.end, last.lines) == (START + count - 1, START + count, None)
+    assert rare.start <= START + 100 < rare.end
+    assert rare.lines == 1
+    assert extent.fetched < 1.1 * count
+
+
+def test_records_that_contradict_one_another():
+    """Line feeds are not told of records that skip more bytes than one may describe, or that are damaged."""
+    near = [Record(START + n, n, n, Channel.DATA) for n in range(3)]
+    far = Record(START + RECORD_SPAN + 3, 3, 3, Channel.DATA)
+
+    assert lines_of(b"".join(pack(*record) for record in near), {Channel.DATA}) == 2
+    assert lines_of(b"".join(pack(*record) for record in [*near, far]), {Channel.DATA}) is None
+    for at in range(RECORD_BYTES):
+        packed = bytearray(b"".join(pack(*record) for record in near))
+        packed[RECORD_BYTES + at] ^= 1
+        assert lines_of(bytes(packed), {Channel.DATA}) is None
 
 
 def test_work_of_searching_a_lost_index():

@@ -28,8 +28,8 @@ VALUES = """\
 
 | Kind | Written as |
 |---|---|
-| ID | an id, a part of at least four letters from its beginning or end that no other has, or `last` |
-| DURATION | seconds, or numbers with units: `90`, `90s`, `250ms`, `5m`, `1h30m`, `2d` |
+| ID | an id, four letters or more of its beginning or end that no other has, `last`, or a stream's name |
+| DURATION | seconds, or numbers with units: `90`, `90s`, `250ms`, `5m`, `1h30m`, `2d`, `1w` |
 | SIZE | bytes, or a number with a power of 1024: `4096`, `64M`, `1.5G`; `none` is no limit |
 | TIME | an RFC 3339 time, local where it names no zone (`2026-01-31T12:00:00Z`), or a duration ago (`5m`) |
 | OFFSET | decimal digits, zero-padded or not; `-1` is the start, `now` the end there is now |

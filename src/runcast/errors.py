@@ -21,6 +21,7 @@
     │   └── ProducerGap            … because something is missing between it and the request before
     ├── ProducerFenced             a producer that a later one of its name has replaced (403)
     ├── StreamFull                 an append for which there is no room (507)
+    │   └── CapReached             … because the stream may have no more bytes
     ├── StoreUnusable              the store cannot be used as it is (500)
     │   └── FormatTooNew           … because a newer runcast wrote it
     ├── ServerUnreachable          a server does not answer its client, or no longer (502)
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessRefused",
     "BadOffset",
+    "CapReached",
     "CommandRefused",
     "FormatTooNew",
     "LogClosed",
@@ -263,12 +265,26 @@ class StreamFull(RuncastError):
 
     http_status = 507
 
-    def __init__(self, tail: int) -> None:
+    def __init__(self, tail: int, message: str | None = None) -> None:
         super().__init__(
-            f"expected room for the append on the server's disk, there is none: nothing of it was kept, "
+            message
+            or "expected room for the append on the server's disk, there is none: nothing of it was kept, "
             f"the stream ends at {tail}; send it again later"
         )
         self.tail = tail
+
+
+class CapReached(StreamFull):
+    """An append beyond what one stream may have; `cap` is that, in bytes. To send it again is of no use."""
+
+    def __init__(self, tail: int, cap: int) -> None:
+        super().__init__(
+            tail,
+            f"expected a stream of at most {cap} bytes of its own, this append would make it longer: nothing "
+            f"of it was kept, the stream ends at {tail}; begin another one, or have the server keep more "
+            "(runcast serve --stream-cap)",
+        )
+        self.cap = cap
 
 
 class StoreUnusable(RuncastError):

@@ -116,7 +116,7 @@ def test_django_prints(browser: Browser, store: Store, tmp_path: Path, go: Path)
         wait_until(lambda: run.outcome is not None)
 
 
-def test_fastapi_talk(browser: Browser, tmp_path: Path):
+def test_fastapi_talk(browser: Browser, tmp_path: Path, store: Store):
     """One talks to a program in the page, over the run's WebSocket."""
     with example("fastapi_async", tmp_path) as server, person(browser, server) as someone:
         page = someone.open("/")

@@ -78,8 +78,8 @@ def app(ctx: click.Context, store: str | None, server: str | None) -> None:
       runcast ls                    what runs, what ran, and how it ended
       runcast run --server URL -- make  start on another machine, watch here
 
-    ID is the id of a run, a part from its beginning or end that no other has, or `last`: the
-    newest run.
+    ID is the id of a run, a part from its beginning or end that no other has, `last` for the
+    newest in the list, or the name of a stream.
     """
     ctx.obj = Where(store, server)
     if ctx.invoked_subcommand is None:

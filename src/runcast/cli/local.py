@@ -6,9 +6,13 @@ import contextlib
 import os
 import shlex
 from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from runcast.cli.terminal import tell
+from runcast.errors import RunNotFound, StreamNotFound
+from runcast.ids import is_run_id
 from runcast.model import CHUNK_BYTES, Channel, Chunk
 from runcast.readers import begin
 from runcast.run import Run
@@ -19,16 +23,27 @@ if TYPE_CHECKING:
     from runcast.cli.where import AnyRun
     from runcast.run_base import Place
     from runcast.sources.command import Command
+    from runcast.web.durable.pages import StreamRuns
 
 __all__ = ["Local"]
 
+_LEAST_LETTERS = 4  # of a part of an id
+
 
 class Local:
-    """The runs of a store."""
+    """The runs of a store, and the streams that others appended to there."""
 
     def __init__(self, where: str | None) -> None:
         self._where = where
         self._store = Store.open(where)
+
+    @cached_property
+    def _streams(self) -> StreamRuns | None:
+        if not os.path.isdir(f"{self._store.path}/.streams"):  # most stores have none: load nothing for them
+            return None
+        from runcast.web.durable.pages import streams_in
+
+        return streams_in(self._store.path)
 
     @property
     def said(self) -> str:
@@ -52,13 +67,36 @@ class Local:
         return next((f"{url.rstrip('/')}/runs/{run.id}" for url in servers(self._store.path)), None)
 
     def get(self, run_id: str) -> Run:
-        return self._store.get(run_id)
+        streams = self._streams
+        if streams is None:
+            return self._store.get(run_id)
+        wanted = run_id.lower()
+        found = streams.get(wanted) if is_run_id(wanted) else streams.named(run_id)
+        if found is not None:
+            return found
+        alike = streams.matching(wanted) if len(wanted) >= _LEAST_LETTERS else []
+        if not alike:
+            return self._store.get(run_id)
+        ids = [run.id for run in self._store.list()]
+        alike += [one for one in ids if one.startswith(wanted) or one.endswith(wanted)]
+        if len(alike) == 1 and (found := streams.get(alike[0])) is not None:
+            return found
+        raise RunNotFound(run_id, self.said, tuple(alike[:3]))
 
     def list(self, limit: int | None = None) -> Iterator[Run]:
-        return self._store.list(limit)
+        runs = self._store.list(limit)
+        if self._streams is None:
+            return runs
+        from runcast.web.durable.pages import newest_first
 
-    def remove(self, run: AnyRun) -> None:
-        self._store.remove(cast(Run, run))
+        return islice(newest_first(runs, self._streams.list()), limit)
+
+    def remove(self, run: AnyRun, *, force: bool = False) -> None:
+        found = cast(Run, run)
+        if self._streams is not None and self._streams.get(run.id) is not None:
+            self._streams.remove(found, force=force)
+        else:
+            self._store.remove(found)
 
     def so_far(self, run: AnyRun, channels: Collection[str], place: Place) -> Iterator[Chunk]:
         log = cast(Run, run).open_log()
@@ -75,6 +113,6 @@ class Local:
         """Pass over a run that was removed meanwhile; tell of one whose files are damaged, and go on."""
         try:
             yield
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, StreamNotFound) as error:
             if os.path.isdir(cast(Run, run).directory.path):
                 tell(f"run {run.id} cannot be read: {error}")

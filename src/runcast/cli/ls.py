@@ -1,4 +1,4 @@
-"""`runcast ls`: the runs, newest first."""
+"""`runcast ls`: the runs, newest first, and the streams among them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import click
 
+from runcast.cli.runs import STREAM, source_of
 from runcast.cli.terminal import STDOUT, printable, say, tell
 from runcast.cli.where import AnyRun, Runs, Where, at_server
 from runcast.ids import time_of
@@ -39,12 +40,16 @@ _HEAD = ("ID", "STATE", "STARTED", "TOOK", "SIZE", "COMMAND")
 def command(where: Where, limit: int, everything: bool, as_json: bool) -> None:
     """List the runs, newest first: how they stand, or how they ended.
 
+    Streams, to which others append, are among them: with their names as the command, running until
+    they are closed.
+
     A run whose output was cut by its cap, or could not all be written, says so.
 
     \b
     Examples:
       runcast ls
       runcast ls --all --json | jq -r 'select(.outcome.ok == false) | .id'
+      runcast ls --all --json | jq -r 'select(.source == "stream") | .name'
     """
     runs = where.open()
     chosen = runs.list(None if everything else limit)
@@ -64,12 +69,13 @@ def command(where: Where, limit: int, everything: bool, as_json: bool) -> None:
 def _row(runs: Runs, run: AnyRun) -> list[tuple[str, ...]]:
     with runs.reading(run):
         outcome, started = run.outcome, run.started_at
-        state = run.state if outcome is None else _ending(outcome)
+        source = source_of(run)
+        state = run.state if outcome is None else "closed" if source == STREAM else _ending(outcome)
         outcome = outcome or run.outcome  # asking for the state settles a run that is lost
         end = time.time() if outcome is None else outcome.ended_at
         took = "-" if started is None else _span(end - started)
         ago = _span(time.time() - (started or time_of(run.id))) + " ago"
-        return [(run.id, state, ago, took, _size(run.tail_offset), _title(run))]
+        return [(run.id, state, ago, took, _size(run.tail_offset), _title(run, source))]
     return []
 
 
@@ -88,9 +94,11 @@ def _ending(outcome: Outcome) -> str:
     return said
 
 
-def _title(run: AnyRun) -> str:
-    """Return the command, behind the name if it was given one."""
+def _title(run: AnyRun, source: str) -> str:
+    """Return the command, behind the name if it was given one; else the name, behind what has it."""
     argv = run.command
+    if not argv:
+        return f"{source} {run.name}"
     text = shlex.join(argv)
     return text if run.name == os.path.basename(argv[0]) else f"{run.name}: {text}"
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from runcast.client import Client, RemoteRun
-from runcast.errors import AccessRefused
+from runcast.errors import AccessRefused, RunNotFound
 from runcast.log import CAP_BYTES
 from runcast.model import Chunk
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Remote"]
 
 _START_SECONDS = 5.0
+_NEWEST = 1000  # runs and streams among which a name is looked for
 
 
 class Remote:
@@ -80,13 +81,19 @@ class Remote:
         return cast(RemoteRun, run).url
 
     def get(self, run_id: str) -> RemoteRun:
-        return self._client.get(run_id)
+        try:
+            return self._client.get(run_id)
+        except RunNotFound:
+            for run in self._client.list(_NEWEST):
+                if run.name == run_id and run.to_json()["source"] == "stream":
+                    return run
+            raise
 
     def list(self, limit: int | None = None) -> Iterator[RemoteRun]:
         return self._client.list(limit)
 
-    def remove(self, run: AnyRun) -> None:
-        self._client.remove(cast(RemoteRun, run))
+    def remove(self, run: AnyRun, *, force: bool = False) -> None:
+        self._client.remove(cast(RemoteRun, run), force=force)
 
     def so_far(self, run: AnyRun, channels: Collection[str], place: Place) -> Iterator[Chunk]:
         return cast(RemoteRun, run).so_far(channel=channels or None, **place)

@@ -17,9 +17,10 @@ from runcast.errors import RunNotFound
 from runcast.model import Channel, Outcome, Reason, parse_offset
 from runcast.run_base import Place
 
-__all__ = ["find", "find_all", "place_options", "tell_outcome", "the_place"]
+__all__ = ["STREAM", "find", "find_all", "place_options", "source_of", "tell_outcome", "the_place"]
 
 LAST = "last"
+STREAM = "stream"  # the source of what others append to
 _OPTIONS = ("offset", "tail", "tail_bytes", "line", "since")  # of Place
 _SPELLED = {"tail_bytes": "--bytes"}
 
@@ -44,6 +45,11 @@ def find_all(runs: Runs, ids: tuple[str, ...]) -> list[AnyRun]:
     """Return the runs that arguments name, each once; all of them, or an error before anything is done."""
     found = {run.id: run for run in (find(runs, run_id) for run_id in ids)}
     return list(found.values())
+
+
+def source_of(run: AnyRun) -> str:
+    """Return what kind of thing gives a run's output: a command, a function, a generator or a stream."""
+    return "command" if run.command else str(run.to_json()["source"])
 
 
 def place_options(function: Function) -> Function:

@@ -13,10 +13,12 @@ import click
 
 from runcast.cli import exit_codes
 from runcast.cli.terminal import OutputClosed, say, tell
+from runcast.cli.values import SIZE
 from runcast.cli.where import Where
 
 __all__ = ["command"]
 
+_UNSAID = -1  # the server's own: to import it takes long
 _NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 
 
@@ -32,7 +34,7 @@ _NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes any that is free."
 )
 @click.option("--store", metavar="DIR|URL", help="Where the runs are, as with `runcast --store`.")
-@click.option("--config", metavar="FILE", help="The commands that may be started, in TOML.")
+@click.option("--config", metavar="FILE", help="The commands that may be started, and caps, in TOML.")
 @click.option(
     "--token",
     metavar="TOKEN",
@@ -50,6 +52,20 @@ _NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     "--allow-any-command", is_flag=True, help="Let whoever has the token run anything, as this user."
 )
 @click.option(
+    "--stream-cap",
+    type=SIZE,
+    metavar="SIZE",
+    default=_UNSAID,
+    help="What others push into one stream, at most: 64M, 1G, none. [default: 1G]",
+)
+@click.option(
+    "--streams-cap",
+    type=SIZE,
+    metavar="SIZE",
+    default=_UNSAID,
+    help="And into all of them together. [default: none]",
+)
+@click.option(
     "--access-log", "log_requests", is_flag=True, help="Log each request to stderr, tokens left out."
 )
 @click.pass_obj
@@ -63,6 +79,8 @@ def command(
     no_auth: bool,
     allow_hosts: tuple[str, ...],
     allow_any_command: bool,
+    stream_cap: int | None,
+    streams_cap: int | None,
     log_requests: bool,
 ) -> int:
     """Serve the runs of a store: a page for browsers, text for curl, events for programs.
@@ -103,6 +121,8 @@ def command(
         allow_hosts=allow_hosts,
         allow_any_command=allow_any_command,
         log_requests=log_requests,
+        stream_cap=stream_cap,
+        streams_cap=streams_cap,
     )
     announce = partial(_announce, what="COMMAND" if allow_any_command else "NAME" if config else None)
     serve(options, announce)

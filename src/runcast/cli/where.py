@@ -78,13 +78,13 @@ class Runs(Protocol):
         """Return the page of a run, if a server shows it."""
 
     def get(self, run_id: str) -> AnyRun:
-        """Return the run with an id, or a part of it."""
+        """Return the run or stream with an id, or a part of it; or the stream with a name."""
 
     def list(self, limit: int | None = None) -> Iterator[AnyRun]:
-        """Yield the runs, newest first."""
+        """Yield the runs, and streams among them, newest first."""
 
-    def remove(self, run: AnyRun) -> None:
-        """Remove a finished run."""
+    def remove(self, run: AnyRun, *, force: bool = False) -> None:
+        """Remove a finished run, or a closed stream; with `force` one that is open as well."""
 
     def so_far(self, run: AnyRun, channels: Collection[str], place: Place) -> Iterator[Chunk]:
         """Yield the output there is now."""

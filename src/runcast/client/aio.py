@@ -259,9 +259,9 @@ class AsyncClient(ClientBase[AsyncRemoteRun]):
         """Yield the runs, newest first."""
         return self._network.drive(self._list_steps(limit))
 
-    async def remove(self, run: AsyncRemoteRun | str) -> None:
-        """Remove a finished run and its log."""
-        await self._network.ask(self._remove_asking(run))
+    async def remove(self, run: AsyncRemoteRun | str, *, force: bool = False) -> None:
+        """Remove a finished run and its log, or a closed stream."""
+        await self._network.ask(self._remove_asking(run, force))
 
     async def commands(self) -> dict[str, Any]:
         """Return what may be started: `commands`, each with its name, and `any`."""

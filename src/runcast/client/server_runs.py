@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar
+from urllib.parse import quote
 
 from runcast.client.acts import Asking, Call, Query, Steps, installed
 from runcast.client.base import PATIENCE, RemoteRunBase
@@ -140,9 +141,10 @@ class ClientBase(Generic[Run]):
                 return
             before = runs[-1].id
 
-    def _remove_asking(self, run: Run | str) -> Asking[None]:
+    def _remove_asking(self, run: Run | str, force: bool) -> Asking[None]:
         found = run if isinstance(run, RemoteRunBase) else (yield from self._get_asking(run))
-        answer = yield Call("DELETE", f"/runs/{found.id}")
+        stream = force and found.to_json()["source"] == "stream"
+        answer = yield Call("DELETE", f"/v1/stream/{quote(found.name)}" if stream else f"/runs/{found.id}")
         self._server.value(answer, found.id, 204)
 
     def _commands_asking(self) -> Asking[dict[str, Any]]:

@@ -6,6 +6,7 @@ again while the network or the server fails, and what a refusal means. Needs htt
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -135,7 +136,7 @@ class RemoteStream:
         while True:
             try:
                 with self._http.stream(method, url, headers=dict(headers or {}), content=body) as reply:
-                    if reply.status_code in _AGAIN:
+                    if reply.status_code in _AGAIN and not _is_final(reply):
                         raise Broken(f"it answers {reply.status_code} {reply.reason_phrase}".rstrip())
                     return handle(reply)
             except Broken as error:
@@ -176,15 +177,25 @@ def _token_for(origin: str) -> str | None:
     return os.environ.get(TOKEN_VARIABLE)
 
 
+def _is_final(reply: httpx2.Response) -> bool:
+    """Return whether a server that has no room says that it never will have any for this stream."""
+    return reply.status_code == 507 and _told(reply).get("error") == "CapReached"
+
+
+def _told(reply: httpx2.Response) -> dict[str, Any]:
+    """Return what a problem+json says; nothing where the reply is none. Reads it."""
+    reply.read()
+    if reply.headers.get("content-type", "").startswith("application/problem+json"):
+        with contextlib.suppress(ValueError):
+            told = reply.json()
+            return told if isinstance(told, dict) else {}
+    return {}
+
+
 def _detail(reply: httpx2.Response) -> str:
     """Return what a problem+json, or a few words of text, tell."""
-    reply.read()
+    if (detail := _told(reply).get("detail")) is not None:
+        return f": {detail}"
     kind = reply.headers.get("content-type", "")
-    try:
-        if kind.startswith("application/problem+json"):
-            told: dict[str, Any] = reply.json()
-            return f": {told['detail']}"
-    except (ValueError, KeyError, TypeError):
-        pass
     text = " ".join(reply.text.split())[:200] if kind.startswith("text/plain") else ""
     return f": {text}" if text else ""

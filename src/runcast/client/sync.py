@@ -321,14 +321,18 @@ class Client(ClientBase[RemoteRun]):
         """Yield the runs, newest first."""
         return self._network.drive(self._list_steps(limit))
 
-    def remove(self, run: RemoteRun | str) -> None:
-        """Remove a finished run and its log.
+    def remove(self, run: RemoteRun | str, *, force: bool = False) -> None:
+        """Remove a finished run and its log, or a closed stream.
+
+        Args:
+            run: which, or its id.
+            force: a stream that is open as well.
 
         Raises:
             RunNotFound: there is no such run.
             RunActive: it still goes on.
         """
-        self._network.ask(self._remove_asking(run))
+        self._network.ask(self._remove_asking(run, force))
 
     def commands(self) -> dict[str, Any]:
         """Return what may be started: `commands`, each with its name, and `any`."""

@@ -1,5 +1,6 @@
 """Streams that others append to: the Durable Streams protocol's, kept in the logs of runs."""
 
+from runcast.durable.caps import Caps
 from runcast.durable.files import FileStreams
 from runcast.durable.memory import MemoryStreams
 from runcast.durable.stream import Appended, Busy, Settings, Stream
@@ -8,6 +9,7 @@ from runcast.durable.streams import Streams, check_name
 __all__ = [
     "Appended",
     "Busy",
+    "Caps",
     "FileStreams",
     "MemoryStreams",
     "Settings",

@@ -2,7 +2,7 @@
 
 Owns the order in which an append is made: where it is to reach (pending.py), what it changes
 (journal.py), then the bytes. Whoever takes the lock and was not the last to append reads anew what
-is there. A process that was forked lets go of its parent's lock first.
+is there. A process that was forked lets go of its parent's lock, and is another appender.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import errno
 import os
 import secrets
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from runcast.durable.caps import Caps
 from runcast.durable.journal import Journal
 from runcast.durable.pending import Pending, PendingFile
 from runcast.durable.stream import Busy, Settings, State, Stream, ended
@@ -26,25 +28,32 @@ from runcast.wire.durable import Appending
 __all__ = ["FULL", "FileStream"]
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_all: weakref.WeakSet[FileStream] = weakref.WeakSet()
 
 
 class FileStream(Stream):
     def __init__(
-        self, path: str, settings: Settings, *, gone: bool, appended: Callable[[FileStream], None]
+        self,
+        path: str,
+        settings: Settings,
+        caps: Caps,
+        *,
+        gone: bool,
+        appended: Callable[[FileStream], None],
     ) -> None:
-        super().__init__(settings)
+        super().__init__(settings, caps)
         self._appended = appended
         self.path = path
         self.gone = gone
         self.directory = RunDirectory(path)
         self._mutex = threading.Lock()
-        self._pid = os.getpid()
         self._token = secrets.randbits(63) | 1
         self._pending: PendingFile | None = None
         self._journal = Journal(f"{path}/append/journal")
         self._writer: FileLogWriter | None = None
         self._kept = State()
         self._known = False  # the state and the writer are those of the last append
+        _all.add(self)
 
     def open_log(self) -> StreamLog:
         return StreamLog(self.path)
@@ -96,9 +105,6 @@ class FileStream(Stream):
         if not self._mutex.acquire(blocking=wait):
             raise Busy
         try:
-            if self._pid != os.getpid():  # a fork shares the lock with its parent: let go of it
-                self.forget()
-                self._pid, self._token = os.getpid(), secrets.randbits(63) | 1
             try:
                 pending = self._pending = self._pending or PendingFile(f"{self.path}/append/tail")
             except FileNotFoundError:
@@ -191,6 +197,12 @@ class FileStream(Stream):
             self._pending.close()
             self._pending = None
 
+    def in_child(self) -> None:
+        """Let go of what a forked process shares with its parent: the lock, the place in the log."""
+        self._mutex = threading.Lock()  # whoever held it is not in this process
+        self.forget()
+        self._token = secrets.randbits(63) | 1
+
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
             self.forget()
@@ -204,3 +216,11 @@ class FileStream(Stream):
         finally:
             self._mutex.release()
         return True
+
+
+def _in_child() -> None:
+    for stream in list(_all):
+        stream.in_child()
+
+
+os.register_at_fork(after_in_child=_in_child)

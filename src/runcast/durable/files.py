@@ -18,6 +18,7 @@ import secrets
 import shutil
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 
@@ -26,10 +27,10 @@ from runcast.durable.pending import Pending, PendingFile
 from runcast.durable.stream import Settings, Stream, channel_of, ended
 from runcast.durable.stream_log import link_segments
 from runcast.durable.streams import Streams
-from runcast.durable.sync import Syncer
 from runcast.errors import StreamFull, StreamNotFound
 from runcast.ids import is_run_id
 from runcast.log import FileLogWriter, RunDirectory
+from runcast.log.sync import Syncer
 
 __all__ = ["FileStreams"]
 
@@ -38,20 +39,28 @@ _OPEN_STREAMS = 64  # with four descriptors each
 _ABANDONED = 3600.0  # seconds after which what was never finished is swept away
 _SWEEP_SECONDS = 60.0
 _GONE = "gone-"
+_all: weakref.WeakSet[FileStreams] = weakref.WeakSet()
 
 
 class FileStreams(Streams):
     """The streams in a store's folder."""
 
     def __init__(self, store: str) -> None:
+        super().__init__()
         self.path = f"{store}/.streams"
         self._open: OrderedDict[str, FileStream] = OrderedDict()
         self._lock = threading.Lock()
         self._syncer = Syncer()
         self._swept = time.monotonic()
+        _all.add(self)
 
     def __repr__(self) -> str:
         return f"<FileStreams {self.path}>"
+
+    def in_child(self) -> None:
+        """Forget, in a forked process, the threads of its parent: one may have held the lock."""
+        self._lock = threading.Lock()
+        self.caps.in_child()
 
     def _link(self, name: str) -> str:
         digest = hashlib.blake2b(name.encode(), digest_size=20).hexdigest()
@@ -77,7 +86,8 @@ class FileStreams(Streams):
             request = RunDirectory(path).request()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        stream = FileStream(path, Settings.from_json(request), gone=gone, appended=self._syncer.note)
+        settings = Settings.from_json(request)
+        stream = FileStream(path, settings, self.caps, gone=gone, appended=self._syncer.note)
         with self._lock:
             stream = self._open.setdefault(stream_id, stream)
             while len(self._open) > _OPEN_STREAMS:
@@ -87,13 +97,63 @@ class FileStreams(Streams):
                 del self._open[oldest]
         return stream
 
-    def by_id(self, stream_id: str) -> Stream | None:
-        """Return the stream with an id, if it still is the one of its name."""
-        stream = self._of_id(stream_id) if is_run_id(stream_id) else None
-        if stream is None:
+    def by_id(self, stream_id: str) -> FileStream | None:
+        """Return the stream with an id, to look at, if it still is the one of its name."""
+        if not is_run_id(stream_id):
             return None
-        now = self._find(stream.settings.name)
-        return None if now is None or now.id != stream_id or now.gone or now.expired else now
+        path = f"{self.path}/{stream_id}"
+        try:
+            settings = Settings.from_json(RunDirectory(path).request())
+            if os.readlink(self._link(settings.name)) != stream_id:
+                return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        # Not among those that are held open: who appends needs their places.
+        stream = FileStream(path, settings, self.caps, gone=False, appended=self._syncer.note)
+        return None if stream.expired else stream
+
+    def list(self, before: str | None = None) -> Iterator[FileStream]:
+        """Yield the streams, newest first, to look at; reads nothing of one before it is looked at.
+
+        Args:
+            before: only those that are older than this id.
+        """
+        for stream_id in sorted(self.ids(), reverse=True):
+            if (before is None or stream_id < before) and (stream := self.by_id(stream_id)) is not None:
+                yield stream
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of all streams, in no order; also of those that are gone or have expired."""
+        try:
+            with os.scandir(self.path) as entries:
+                yield from (entry.name for entry in entries if is_run_id(entry.name))
+        except FileNotFoundError:
+            return
+
+    def delete_id(self, stream_id: str) -> None:
+        """Delete the stream with an id.
+
+        Raises:
+            StreamNotFound: there is none, or no more.
+        """
+        seen = self.by_id(stream_id)
+        stream = None if seen is None else self._find(seen.settings.name)
+        if stream is None or stream.id != stream_id or stream.gone:
+            raise StreamNotFound(stream_id)
+        self._remove(stream)
+
+    def _measure(self) -> int:
+        counted, size = set(), 0
+        for stream_id in self.ids():
+            with contextlib.suppress(FileNotFoundError), os.scandir(f"{self.path}/{stream_id}/log") as files:
+                for file in files:
+                    status = file.stat()
+                    if status.st_nlink > 1:  # a fork's, which are its parent's as well
+                        if status.st_ino in counted:
+                            continue
+                        counted.add(status.st_ino)
+                    size += status.st_size
+        return size
 
     def _make(
         self, settings: Settings, parent: Stream | None, offset: int, data: bytes, *, closed: bool
@@ -152,6 +212,7 @@ class FileStreams(Streams):
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, hidden)
         shutil.rmtree(hidden, ignore_errors=True)
+        self.caps.deleted()
         for draft in (f"{self.path}/.outcome-{settings.id}", f"{self.path}/.outcome-.new-{settings.id}"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(draft)
@@ -179,14 +240,9 @@ class FileStreams(Streams):
                     yield settings.name
 
     def _settings(self) -> Iterator[Settings]:
-        try:
-            found = os.listdir(self.path)
-        except FileNotFoundError:
-            return
-        for stream_id in found:
-            if is_run_id(stream_id):
-                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                    yield Settings.from_json(RunDirectory(f"{self.path}/{stream_id}").request())
+        for stream_id in self.ids():
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                yield Settings.from_json(RunDirectory(f"{self.path}/{stream_id}").request())
 
     def _sweep(self) -> None:
         """Now and then, delete what has expired and what was never finished."""
@@ -213,7 +269,7 @@ class FileStreams(Streams):
 
     def close(self) -> None:
         """Close all files. The streams are untouched."""
-        self._syncer.close()
+        self._syncer.sync()
         with self._lock:
             for stream in self._open.values():
                 stream.rest()
@@ -233,3 +289,11 @@ def _relink(target: str, link: str) -> None:
     draft = f"{link}-{secrets.token_hex(4)}"
     os.symlink(target, draft)
     os.rename(draft, link)
+
+
+def _in_child() -> None:
+    for streams in list(_all):
+        streams.in_child()
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from runcast.durable.caps import Caps
 from runcast.durable.stream import Busy, Settings, State, Stream, ended
 from runcast.durable.streams import Streams
 from runcast.errors import StreamNotFound
@@ -17,8 +18,8 @@ __all__ = ["MemoryStreams"]
 
 
 class _MemoryStream(Stream):
-    def __init__(self, settings: Settings, parent: _MemoryStream | None, offset: int) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, caps: Caps, parent: _MemoryStream | None, offset: int) -> None:
+        super().__init__(settings, caps)
         self.parent = parent
         self.children = 0
         self.removed = False
@@ -77,6 +78,11 @@ class _MemoryStream(Stream):
         if data or closed:
             self._append(Appending(close=closed), data)
 
+    @property
+    def own_bytes(self) -> int:
+        """How many bytes it has behind those of its parent."""
+        return self._writer.tail - self.settings.begins_at
+
     def wake(self) -> None:
         """Have who follows look again."""
         self._log._wake()
@@ -86,8 +92,12 @@ class MemoryStreams(Streams):
     """Streams that are gone when this process ends."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._streams: dict[str, _MemoryStream] = {}
         self._lock = threading.RLock()
+
+    def _measure(self) -> int:
+        return sum(stream.own_bytes for stream in list(self._streams.values()))
 
     def _find(self, name: str) -> _MemoryStream | None:
         return self._streams.get(name)
@@ -96,7 +106,7 @@ class MemoryStreams(Streams):
         self, settings: Settings, parent: Stream | None, offset: int, data: bytes, *, closed: bool
     ) -> Stream | None:
         assert parent is None or isinstance(parent, _MemoryStream)
-        stream = _MemoryStream(settings, parent, offset)
+        stream = _MemoryStream(settings, self.caps, parent, offset)
         stream.begin(data, closed=closed)
         with self._lock:
             if settings.name in self._streams:
@@ -115,6 +125,7 @@ class MemoryStreams(Streams):
                 stream.gone = True
             else:
                 stream.removed = True
+                self.caps.deleted()
                 del self._streams[stream.settings.name]
             parent = stream.parent
             if stream.removed and parent is not None:

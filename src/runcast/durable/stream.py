@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
+from runcast.durable.caps import Caps
 from runcast.errors import ProducerFenced, ProducerGap, StreamConflict, UsageError
 from runcast.log import Log
 from runcast.model import Channel, Outcome, Reason
@@ -59,6 +60,7 @@ class Settings:
         parent: id of that stream.
         fork_offset: where it leaves it, without `sub_offset`.
         sub_offset: bytes or messages more.
+        begins_at: where its own bytes begin, behind those of its parent.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Settings:
     parent: str | None = None
     fork_offset: int | None = None
     sub_offset: int = 0
+    begins_at: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return them as JSON values."""
@@ -113,8 +116,9 @@ class Stream(ABC):
 
     gone = False  # deleted, but kept from others while its forks live
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, caps: Caps) -> None:
         self.settings = settings
+        self.caps = caps
         self.media_type = media_type(settings.content_type)
         self.json = self.media_type == JSON
         self.channel = channel_of(settings)
@@ -203,7 +207,7 @@ class Stream(ABC):
         Raises:
             StreamConflict: the stream is closed, of another type, or further.
             ProducerFenced, UsageError: a producer's epoch is over, or does not begin at 0.
-            StreamFull: there is no room; nothing was kept.
+            StreamFull: there is no room, or none is allowed; nothing was kept.
         """
         with self._held(wait=wait):
             state = self._state
@@ -225,6 +229,8 @@ class Stream(ABC):
                 raise StreamConflict(
                     f"expected Stream-Seq to be more than {state.seq[:80]!r}, got {ask.seq[:80]!r}"
                 )
+            if data:
+                self.caps.take(len(data), self._tail, self.settings.begins_at)
             self._append(ask, data)
             return Appended(self._tail, self._state.closed, ask.producer)
 

@@ -40,6 +40,8 @@ class StreamLog(FileLog):
     def _whole(self, tail: PendingFile) -> Sequence[Span]:
         while True:
             spans = super()._extents()
+            if not spans:
+                os.stat(tail.path)  # it is new, or it was deleted, and what we hold open says nothing of that
             end = spans[-1].end if spans else 0
             _, start, stop = tail.read()
             if stop <= end or start == end:

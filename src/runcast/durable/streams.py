@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
+from runcast.durable.caps import Caps
 from runcast.durable.stream import Settings, Stream
 from runcast.errors import BadOffset, OffsetBeyondTail, StreamConflict, StreamGone, StreamNotFound, UsageError
 from runcast.ids import new_run_id
@@ -35,6 +36,8 @@ def check_name(name: str) -> str:
         size = len(name.encode())
     except UnicodeEncodeError:
         raise UsageError(f"expected the name of a stream in UTF-8, got {name[:80]!r}") from None
+    if "\ufffd" in name:  # what a server makes of bytes that are no UTF-8: many names would be one
+        raise UsageError(f"expected the name of a stream in UTF-8, got other bytes: {name[:80]!r}")
     if not 0 < size <= NAME_BYTES:
         raise UsageError(f"expected the name of a stream in 1 to {NAME_BYTES} bytes, got {size}")
     if _CONTROL.search(name):
@@ -47,7 +50,18 @@ def check_name(name: str) -> str:
 
 
 class Streams(ABC):
-    """A set of streams."""
+    """A set of streams.
+
+    Attributes:
+        caps: how many bytes they may have.
+    """
+
+    def __init__(self) -> None:
+        self.caps = Caps(self._measure)
+
+    @abstractmethod
+    def _measure(self) -> int:
+        """Return how many bytes all streams have; what several share counts once."""
 
     @abstractmethod
     def _find(self, name: str) -> Stream | None:
@@ -107,6 +121,7 @@ class Streams(ABC):
             UsageError: the name or the place of the fork is none.
             StreamNotFound: the stream to fork is not there.
             StreamConflict: there is another one of this name, or the parent's type is another.
+            StreamFull: there is no room for what it begins with, or none is allowed.
         """
         check_name(name)
         for _ in range(_TRIES):
@@ -138,6 +153,8 @@ class Streams(ABC):
             asked_expires_at=ask.expires_at,
         )
         if ask.forked_from is None:
+            if data:
+                self.caps.take(len(data), 0)
             return self._make(settings, None, 0, data, closed=ask.closed)
         parent = self._parent(ask)
         with parent.still() as tail:
@@ -146,6 +163,9 @@ class Streams(ABC):
                 raise StreamNotFound(ask.forked_from)
             at = _position(parent, ask, tail)
             own = ask.ttl is not None or ask.expires_at is not None
+            offset = _further(parent, at, ask.sub_offset, tail)
+            if data:
+                self.caps.take(len(data), offset, offset)
             values = settings.to_json() | {
                 "content_type": ask.content_type or parent.settings.content_type,
                 "ttl": ask.ttl if own else parent.settings.ttl,
@@ -154,8 +174,8 @@ class Streams(ABC):
                 "parent": parent.id,
                 "fork_offset": at,
                 "sub_offset": ask.sub_offset,
+                "begins_at": offset,
             }
-            offset = _further(parent, at, ask.sub_offset, tail)
             return self._make(Settings.from_json(values), parent, offset, data, closed=ask.closed)
 
     def _parent(self, ask: Creation) -> Stream:

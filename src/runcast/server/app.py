@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route, Router
 
+from runcast.durable import Caps
 from runcast.server.guard import Guard
 from runcast.server.guarded import Guarded, Receive, Scope, Send
 from runcast.server.metrics import CONTENT_TYPE, Metrics
@@ -85,6 +86,11 @@ class ServerApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
         await self._app(scope, receive, send)
+
+    @property
+    def caps(self) -> Caps:
+        """How much streams may have."""
+        return self._runs.durable.streams.caps
 
     @property
     def viewers(self) -> int:

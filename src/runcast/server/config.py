@@ -1,9 +1,13 @@
-"""The configuration file: TOML in, named commands out.
+"""The configuration file: TOML in, named commands and caps out.
 
     [commands.deploy]
     command = ["./deploy.sh", "--all"]
     title = "Deploy"
     timeout = "10m"
+
+    [streams]
+    cap = "100M"
+    total_cap = "20G"
 
 Owns what the file may say (docs/reference/configuration.md) and how it is told that it says
 something else: one sentence with the file, the line, the key, what was expected and what came.
@@ -13,26 +17,22 @@ from __future__ import annotations
 
 import bisect
 import difflib
-import math
 import os
 import re
 import tomllib
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
 from runcast.errors import CommandRefused, UsageError
 from runcast.log import CAP_BYTES
+from runcast.quantities import duration, size
 from runcast.sources.command import to_argv
 from runcast.web.commands import NamedCommand
 
-__all__ = ["ConfigError", "load_commands"]
+__all__ = ["Config", "ConfigError", "load_config"]
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhd])")
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)(?:iB|B)?", re.IGNORECASE)
 _WORDS = {
     "str": "a string",
     "array": "a list",
@@ -60,13 +60,32 @@ class _Command(msgspec.Struct, forbid_unknown_fields=True):
     cap: int | str | None = CAP_BYTES
 
 
-def load_commands(path: str) -> dict[str, NamedCommand]:
-    """Return the named commands of a file, in its order. A relative `cwd` begins at the file's folder.
+class _Streams(msgspec.Struct, forbid_unknown_fields=True):
+    cap: int | str | None = CAP_BYTES
+    total_cap: int | str | None = None
+
+
+class Config(NamedTuple):
+    """What a file says.
+
+    Attributes:
+        commands: by name, in the order of the file.
+        stream_cap: bytes that a stream may have; None for no bound.
+        streams_cap: bytes that all of them may have together; None for no bound.
+    """
+
+    commands: dict[str, NamedCommand]
+    stream_cap: int | None = CAP_BYTES
+    streams_cap: int | None = None
+
+
+def load_config(path: str) -> Config:
+    """Return what a file says. A relative `cwd` of a command begins at the file's folder.
 
     Raises:
         ConfigError: what is wrong, and where.
     """
-    return _File(path).commands()
+    return _File(path).config()
 
 
 class _File:
@@ -102,15 +121,29 @@ class _File:
         key = ".".join(key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else repr(key) for key in keys)
         raise ConfigError(f"{where}, {key}: {said}")
 
-    def commands(self) -> dict[str, NamedCommand]:
-        """Return the table `commands`."""
+    def config(self) -> Config:
+        """Return what all tables say."""
         for key in self._value:
-            if key != "commands":
-                self._unknown(("commands",), (key,))
+            if key not in ("commands", "streams"):
+                self._unknown(("commands", "streams"), (key,))
         tables = self._value.get("commands", {})
         if not isinstance(tables, dict):
             self._fail(("commands",), f"expected tables [commands.NAME], got {_kind(tables)}")
-        return {name: self._command(name, table) for name, table in tables.items()}
+        commands = {name: self._command(name, table) for name, table in tables.items()}
+        return Config(commands, *self._stream_caps(self._value.get("streams", {})))
+
+    def _stream_caps(self, table: object) -> tuple[int | None, int | None]:
+        if not isinstance(table, dict):
+            self._fail(("streams",), f"expected a table [streams], got {_kind(table)}")
+        for key in table:
+            if key not in _Streams.__struct_fields__:
+                self._unknown(_Streams.__struct_fields__, ("streams", key))
+        try:
+            asked = msgspec.convert(table, _Streams)
+        except msgspec.ValidationError as error:
+            self._invalid(("streams",), table, str(error))
+        cap = self._size(("streams", "cap"), asked.cap)
+        return cap, self._size(("streams", "total_cap"), asked.total_cap)
 
     def _command(self, name: str, table: object) -> NamedCommand:
         keys = ("commands", name)
@@ -179,29 +212,16 @@ class _File:
         return os.path.join(os.path.dirname(os.path.abspath(self._path)), os.path.expanduser(cwd))
 
     def _duration(self, keys: tuple[str, ...], value: float | str | None) -> float | None:
-        seconds = _seconds(value) if isinstance(value, str) else value
-        if seconds is not None and not 0 < seconds < math.inf:
-            self._fail(keys, f'expected seconds, or a text such as "90s", "5m" or "1h30m", got {value!r:.80}')
-        return None if seconds is None else float(seconds)
+        try:
+            return None if value is None else duration(value, zero=False)
+        except ValueError as error:
+            self._fail(keys, str(error))
 
     def _size(self, keys: tuple[str, ...], value: int | str | None) -> int | None:
-        if value is None or (isinstance(value, str) and value.lower() == "none"):
-            return None
-        match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-        count = value if isinstance(value, int) else 0
-        if match is not None:
-            count = int(float(match[1]) * 1024 ** _POWERS[match[2].upper()])
-        if count <= 0:
-            self._fail(keys, f'expected bytes, a text such as "64M" or "1G", or "none", got {value!r:.80}')
-        return count
-
-
-def _seconds(text: str) -> float:
-    """Return the seconds of a text such as 1h30m; 0, which nothing may be, if it is none."""
-    parts = _PART.findall(text)
-    if "".join(number + unit for number, unit in parts) != text:
-        return 0.0
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        try:
+            return None if value is None else size(value, zero=False)
+        except ValueError as error:
+            self._fail(keys, str(error))
 
 
 def _lower(text: str) -> str:

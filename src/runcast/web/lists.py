@@ -1,11 +1,12 @@
 """The live list of runs: one connection a page, however many runs it shows.
 
-Owns when the list is told anew: when a run came, changed its state or went. Sizes and durations
+Owns when the list is told anew: when a run or a stream came, changed its state or went. Sizes and durations
 that merely grow are the page's to count.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -35,8 +36,9 @@ class _StoreNews:
         """Return None: runs are started by any process."""
 
     def watch_paths(self) -> list[str]:
-        """Return the folder into which a new run is renamed."""
-        return [self._path]
+        """Return the folder into which a new run is renamed, and that of new streams."""
+        streams = f"{self._path}/.streams"
+        return [self._path, streams] if os.path.isdir(streams) else [self._path]
 
 
 class _ListViewing(Viewing):

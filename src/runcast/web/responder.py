@@ -7,19 +7,23 @@ GET never starts, stops or deletes anything here.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
-from runcast.errors import RuncastError, RunNotFound, UsageError
+from runcast.errors import RuncastError, RunNotFound, StreamNotFound, UsageError
 from runcast.run import Run
 from runcast.store import Store
 from runcast.web.commands import NamedCommand, find_command
+from runcast.web.durable.pages import StreamRun, StreamRuns, newest_first
 from runcast.web.http import Reply, Request, json_reply
 from runcast.web.logs import log_reply, problem_reply
 from runcast.web.page import asset, list_page, run_page
+from runcast.web.sending import Senders
 from runcast.web.starts import OPTIONS, start_options
 from runcast.wire import parse_signal, parse_stop
 
@@ -29,6 +33,11 @@ Authorize = Callable[[str, Run | None, Request], bool]
 """Whether a verb (list, start, read, stop, rerun, send, delete) may be done, to a run if there is one."""
 
 _LIST_DEFAULT, _LIST_MOST = 50, 1000
+_FILTERS: Mapping[str, Callable[[Run], object]] = {
+    "name": lambda run: run.name,
+    "state": lambda run: run.state,
+    "source": lambda run: run.request["source"],
+}
 _HTML = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")]
 
 
@@ -94,7 +103,8 @@ class Responder:
         self.commands = dict(commands or {})
         self.allow_any_command = allow_any_command
         self.started = 0  # runs, for the metrics
-        self.elsewhere: Callable[[str], Run | None] = lambda run_id: None  # asked where the store has none
+        self.senders = Senders()
+        self.streams: StreamRuns | None = None  # what others append to, listed and shown beside the runs
         run = r"/runs/(?P<id>[0-9A-Za-z]+)"
         self._routes: list[tuple[re.Pattern[str], dict[str, Callable[..., Reply]]]] = [
             (re.compile(pattern + r"/?\Z"), methods)
@@ -151,13 +161,9 @@ class Responder:
             RunNotFound: there is no run of this very id.
             NotAllowed: it may not.
         """
-        try:
-            run = self.store.get(run_id)
-        except RunNotFound:
-            other = self.elsewhere(run_id)
-            if other is None:
-                raise
-            run = other
+        # Streams first: a store that has no run of the id looks for those that are alike.
+        stream = None if self.streams is None else self.streams.get(run_id.lower())
+        run = stream or self.store.get(run_id)
         if run.id != run_id.lower():  # a part of an id is a comfort of the command line, not of the web
             raise RunNotFound(run_id, "this store")
         self.check(verb, request, run)
@@ -166,12 +172,34 @@ class Responder:
     def to_json(self, run: Run, request: Request) -> dict[str, Any]:
         """Return a run as JSON, with links to what can be done."""
         here = f"{request.root}/runs/{run.id}"
-        links = {"self": here, "log": f"{here}/log", "stop": f"{here}/stop", "rerun": f"{here}/rerun"}
+        links = {"self": here, "log": f"{here}/log"}
+        if isinstance(run, StreamRun):
+            links["stream"] = f"{request.root}/v1/stream/{quote(run.name)}"
+        else:
+            links |= {"stop": f"{here}/stop", "rerun": f"{here}/rerun"}
         return run.to_json() | {"links": links}
 
     def list_json(self, request: Request, limit: int = _LIST_DEFAULT) -> dict[str, Any]:
-        """Return the newest runs as JSON."""
-        return {"runs": [self.to_json(run, request) for run in self.store.list(limit)]}
+        """Return the newest runs as JSON, and streams among them."""
+        told = (self._told(run, request, {}) for run in self._newest(limit))
+        return {"runs": list(islice(filter(None, told), limit))}
+
+    def _newest(self, limit: int | None, before: str | None = None) -> Iterator[Run]:
+        """Yield runs and streams, newest first; of the runs so many at most."""
+        runs = self.store.list(limit)
+        if before is not None:
+            runs = (run for run in runs if run.id < before)
+        return runs if self.streams is None else newest_first(runs, self.streams.list(before))
+
+    def _told(self, run: Run, request: Request, wanted: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return a run as JSON; None if it is not as wanted, or was removed meanwhile."""
+        try:
+            if all(str(_FILTERS[name](run)) == value for name, value in wanted.items()):
+                return self.to_json(run, request)
+        except (OSError, StreamNotFound):
+            if os.path.isdir(run.directory.path):
+                raise
+        return None
 
     def _list(self, request: Request) -> Reply:
         self.check("list", request)
@@ -186,16 +214,11 @@ class Responder:
         text = asked.get("limit", str(_LIST_DEFAULT))
         if not text.isdigit() or not 0 < int(text) <= _LIST_MOST:
             raise UsageError(f"expected limit as a number from 1 to {_LIST_MOST}, got {text[:40]!r}")
-        runs = self.store.list(None if set(asked) & {"before", "name", "state"} else int(text))
-        chosen: list[dict[str, Any]] = []
-        for run in runs:
-            if len(chosen) == int(text):
-                break
-            if "before" in asked and run.id >= asked["before"]:
-                continue
-            if asked.get("name", run.name) == run.name and asked.get("state", run.state) == run.state:
-                chosen.append(self.to_json(run, request))
-        return json_reply({"runs": chosen})
+        wanted = {name: asked[name] for name in _FILTERS if name in asked}
+        before = asked.get("before")
+        runs = self._newest(None if wanted or before is not None else int(text), before)
+        told = (self._told(run, request, wanted) for run in runs)
+        return json_reply({"runs": list(islice(filter(None, told), int(text)))})
 
     def _commands(self, request: Request) -> Reply:
         self.check("list", request)
@@ -278,11 +301,15 @@ class Responder:
 
     def _stdin(self, request: Request, id: str) -> Reply:
         eof = dict(request.parameters).get("eof", "0") not in ("0", "false", "")
-        self.find(id, "send", request).send(request.body, eof=eof)
+        self.senders.send(self.find(id, "send", request), request.body, eof=eof)
         return Reply(204)
 
     def _delete(self, request: Request, id: str) -> Reply:
-        self.store.remove(self.find(id, "delete", request))
+        run = self.find(id, "delete", request)
+        if isinstance(run, StreamRun) and self.streams is not None:
+            self.streams.remove(run)
+        else:
+            self.store.remove(run)
         return Reply(204)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from errno import ECONNRESET
 from typing import NamedTuple
 
+from runcast.errors import RunNotFound, StreamNotFound
 from runcast.model import CHUNK_BYTES, Channel, Reading, State
 from runcast.readers import Steps, Wait, hub
 from runcast.run import Run
@@ -257,6 +258,8 @@ class LogViewing(Viewing):
                 said = encoder.restart()
                 self.cut = not said  # plain text: who reads it must not take this for the end
                 yield said
+        except (RunNotFound, StreamNotFound):  # removed meanwhile: whoever comes again is told
+            self.finished = self.cut = True
         finally:
             if watch:
                 watch.close()

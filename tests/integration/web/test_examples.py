@@ -356,7 +356,7 @@ def test_fastapi_async(tmp_path: Path, go: Path) -> None:
         assert polled["chunks"][0]["values"] == [{"number": 0, "square": 0}]
 
 
-def test_fastapi_talk(tmp_path: Path) -> None:
+def test_fastapi_talk(tmp_path: Path, store: Store) -> None:
     """A program is talked to over the run's WebSocket; a foreign page's is refused."""
     with example("fastapi_async", tmp_path) as server:
         socket = json.loads(server.ask("POST", "/talk")[2])["socket"]

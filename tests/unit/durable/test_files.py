@@ -9,7 +9,7 @@ import pytest
 from runcast.durable import FileStreams
 from runcast.durable.pending import Pending, PendingFile
 from runcast.durable.stream_log import StreamLog
-from runcast.errors import FormatTooNew, StoreUnusable, StreamFull
+from runcast.errors import FormatTooNew, StoreUnusable, StreamFull, StreamNotFound
 from runcast.model import Channel
 from runcast.wire.durable import Appending, Creation, Producer
 
@@ -187,3 +187,97 @@ def test_damaged_tail(tmp_path: Path):
 
     with pytest.raises(StoreUnusable, match="damaged"):
         stream.open_log().read(0)
+
+
+def test_list(tmp_path: Path):
+    """Streams are listed newest first, also to another process; what is gone or over is not."""
+    streams = FileStreams(str(tmp_path))
+    made = [streams.create(name, TEXT)[0].id for name in ("a", "b", "parent")]
+    streams.create("old", Creation("text/plain", expires_at="2001-01-01T00:00:00Z"))
+    made.append(streams.create("fork", Creation(forked_from="parent"))[0].id)
+    streams.delete("parent")
+    (tmp_path / ".streams" / "01m7y1dx62qjtfpd408wqk6a1g").mkdir()
+
+    other = FileStreams(str(tmp_path))
+    assert [stream.id for stream in other.list()] == [made[3], made[1], made[0]]
+    assert [stream.id for stream in other.list(before=made[1])] == [made[0]]
+    assert [stream.settings.name for stream in other.list()] == ["fork", "b", "a"]
+
+
+def test_list_holds_nothing_open(tmp_path: Path):
+    """To list streams leaves those alone that are appended to: none of them is closed for it."""
+    streams = FileStreams(str(tmp_path))
+    first, _ = streams.create("first", TEXT)
+    for number in range(100):
+        streams.create(f"s{number}", TEXT)
+    stream = streams.get("first")
+    stream.append(PLAIN, b"x")
+    before = os.listdir("/proc/self/fd")
+    listed = list(streams.list())
+
+    assert listed[-1].id == first.id
+    assert streams.get("first") is stream
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_list_reads_what_is_asked_for(tmp_path: Path):
+    """Of the streams behind those that are asked for nothing is read."""
+    streams = FileStreams(str(tmp_path))
+    oldest, _ = streams.create("oldest", TEXT)
+    newest, _ = streams.create("newest", TEXT)
+    (tmp_path / ".streams" / oldest.id / "run.json").unlink()
+
+    assert next(streams.list()).id == newest.id
+    assert [stream.id for stream in streams.list()] == [newest.id]
+
+
+def test_no_streams(tmp_path: Path):
+    """A folder without streams has none to list, and none is made."""
+    streams = FileStreams(str(tmp_path))
+
+    assert list(streams.list()) == []
+    assert streams.by_id("01m7y1dx62qjtfpd408wqk6a1g") is None
+    assert os.listdir(tmp_path) == []
+
+
+def test_delete_by_id(tmp_path: Path):
+    """An id names one stream for ever: another one of the same name is not deleted by it."""
+    streams = FileStreams(str(tmp_path))
+    old, _ = streams.create("s", TEXT)
+    streams.delete("s")
+    new, _ = streams.create("s", TEXT)
+    with pytest.raises(StreamNotFound):
+        streams.delete_id(old.id)
+    assert list(streams.names()) == ["s"]
+    streams.delete_id(new.id)
+
+    assert list(streams.names()) == []
+    assert not (tmp_path / ".streams" / new.id).exists()
+
+
+def test_shared_bytes_count_once(tmp_path: Path):
+    """What a fork has of its parent takes no room, so it does not count towards what all may have."""
+    streams = FileStreams(str(tmp_path))
+    streams.create("p", TEXT, b"x" * 10_000)
+    for number in range(5):
+        streams.create(f"f{number}", Creation(forked_from="p"))
+    streams.caps.total = 20_000
+    stream = streams.get("f0")
+    stream.append(PLAIN, b"y" * 9000)
+
+    with pytest.raises(StreamFull):
+        stream.append(PLAIN, b"y" * 1100)
+
+
+@pytest.mark.parametrize("data", [b"", b"x"], ids=["empty", "written"])
+def test_reading_what_was_deleted(tmp_path: Path, data: bytes):
+    """Whoever still has the log of a stream that was deleted is told, and does not look for ever."""
+    streams = FileStreams(str(tmp_path))
+    streams.create("s", TEXT, data)
+    log = StreamLog(str(folder(tmp_path)))
+    assert log.tail_offset == len(data)
+    streams.delete("s")
+
+    with pytest.raises(StreamNotFound):
+        log.read(log.tail_offset)
+    log.close()

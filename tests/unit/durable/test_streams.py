@@ -9,9 +9,11 @@ import pytest
 from runcast.durable import FileStreams, MemoryStreams, Stream, Streams, check_name
 from runcast.errors import (
     BadOffset,
+    CapReached,
     ProducerFenced,
     ProducerGap,
     StreamConflict,
+    StreamFull,
     StreamGone,
     StreamNotFound,
     UsageError,
@@ -317,3 +319,66 @@ def test_wait_only_if_asked(streams: Streams):
     with stream.still(), pytest.raises(Busy):
         stream.append(PLAIN, b"x", wait=False)
     assert stream.append(PLAIN, b"x", wait=False).tail == 1
+
+
+def test_cap(streams: Streams):
+    """An append beyond the cap is refused whole: what is there stays, the number of its producer is free."""
+    streams.caps.stream = 10
+    stream, _ = streams.create("s", TEXT, b"12345")
+    with pytest.raises(CapReached) as caught:
+        stream.append(by(0), b"6789ab")
+
+    assert (caught.value.tail, content(stream)) == (5, b"12345")
+    assert stream.append(by(0), b"67890").tail == 10
+    assert stream.append(by(0), b"67890").duplicate
+    with pytest.raises(CapReached):
+        stream.append(PLAIN, b"x")
+    assert stream.append(Appending(close=True), b"").closed
+
+
+def test_cap_of_what_a_stream_begins_with(streams: Streams):
+    """A stream that would begin with more than it may have is not made."""
+    streams.caps.stream = 10
+    with pytest.raises(CapReached) as caught:
+        streams.create("s", TEXT, b"x" * 11)
+
+    assert caught.value.tail == 0
+    assert list(streams.names()) == []
+
+
+def test_cap_of_a_fork(streams: Streams):
+    """A fork has its own bytes to fill, however many it has of its parent."""
+    streams.caps.stream = 10
+    streams.create("p", TEXT, b"x" * 10)
+    fork, _ = streams.create("f", Creation(forked_from="p", fork_offset="4", sub_offset=2), b"12345")
+    with pytest.raises(CapReached):
+        fork.append(PLAIN, b"6789ab")
+
+    assert streams.get("f").append(PLAIN, b"67890").tail == 16
+
+
+def test_cap_of_messages(streams: Streams):
+    """In JSON mode the bytes of the messages count."""
+    streams.caps.stream = 8
+    streams.create("p", Creation("application/json"), b"[1]\n[2]\n")
+    fork, _ = streams.create("f", Creation(forked_from="p", fork_offset="0", sub_offset=1))
+
+    assert fork.append(Appending("application/json"), b"[3]\n[4]\n").tail == 12
+    with pytest.raises(CapReached):
+        fork.append(Appending("application/json"), b"5\n")
+
+
+def test_cap_of_all(streams: Streams):
+    """Streams that have enough together take no more, until one of them is deleted."""
+    streams.create("a", TEXT, b"x" * 600)
+    stream, _ = streams.create("b", TEXT)
+    streams.caps.total = 1000
+    stream.append(PLAIN, b"y" * 100)
+    with pytest.raises(StreamFull):
+        stream.append(PLAIN, b"y" * 400)
+    with pytest.raises(StreamFull):
+        streams.create("c", TEXT, b"z" * 400)
+    streams.delete("a")
+
+    assert stream.append(PLAIN, b"y" * 400).tail == 500
+    assert list(streams.names()) == ["b"]

@@ -17,6 +17,8 @@ from runcast.server.app import ServerApp
 from runcast.server.guard import Guard
 from runcast.server.guarded import SECURITY_HEADERS
 from runcast.web.asgi import RunsASGI
+from runcast.web.durable.routes import _ASKED as HEADERS_OF_STREAMS
+from runcast.web.durable.routes import _METHODS as METHODS_OF_STREAMS
 from runcast.wire.formats import Format
 from runcast.wire.query import Query
 
@@ -149,7 +151,7 @@ def test_references_lead_somewhere():
     used = set(references(DESCRIPTION))
     there = {
         f"#/components/{kind}/{name}"
-        for kind in ("parameters", "responses", "schemas")
+        for kind in ("headers", "parameters", "requestBodies", "responses", "schemas")
         for name in DESCRIPTION["components"][kind]
     }
 
@@ -179,6 +181,22 @@ def test_every_route_is_described(client: TestClient):
     for pattern, methods in routes:
         found = [path for path in described if pattern.match(filled(path))]
         assert [described[path] for path in found] == [set(methods)], pattern.pattern
+
+
+def test_streams_are_described():
+    """Of streams all methods are described, and all headers that a page may send."""
+    described = set(DESCRIPTION["paths"]["/v1/stream/{name}"]) - {"parameters"}
+    headers = {
+        one["name"]
+        for method in ("get", "put", "post", "delete")
+        for one in parameters("/v1/stream/{name}", method)
+        if one["in"] == "header"
+    }
+
+    assert described == {method.lower() for method in METHODS_OF_STREAMS.split(", ")} - {"options"}
+    # These two a description has elsewhere.
+    assert headers == set(HEADERS_OF_STREAMS.split(", ")) - {"Authorization", "Content-Type"}
+    assert set(DESCRIPTION["paths"]["/v1/stream/runs/{id}"]) == {"parameters", "get", "head"}
 
 
 def test_parameters_of_the_log():

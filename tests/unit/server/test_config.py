@@ -8,7 +8,7 @@ import pytest
 
 from runcast.errors import UsageError
 from runcast.log import CAP_BYTES
-from runcast.server.config import ConfigError, load_commands
+from runcast.server.config import ConfigError, load_config
 from runcast.web.commands import NamedCommand
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "server.toml"
@@ -23,7 +23,7 @@ def told_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
     def told(text: str | bytes) -> str:
         Path("s.toml").write_bytes(text.encode() if isinstance(text, str) else text)
         with pytest.raises(ConfigError) as caught:
-            load_commands("s.toml")
+            load_config("s.toml")
         return str(caught.value)
 
     return told
@@ -56,7 +56,7 @@ def test_all_keys(tmp_path: Path):
         """,
     )
 
-    deploy, ls = load_commands(path).values()
+    deploy, ls = load_config(path).commands.values()
 
     assert deploy == NamedCommand(
         name="deploy.all",
@@ -75,13 +75,21 @@ def test_all_keys(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("1", 1.0), ("0.5", 0.5), ('"90s"', 90.0), ('"5m"', 300.0), ('"250ms"', 0.25), ('"2d1h"', 176400.0)],
+    [
+        ("1", 1.0),
+        ("0.5", 0.5),
+        ('"5"', 5.0),
+        ('"90s"', 90.0),
+        ('"5m"', 300.0),
+        ('"250ms"', 0.25),
+        ('"2d1h"', 176400.0),
+    ],
 )
 def test_durations(tmp_path: Path, text: str, seconds: float):
     """Durations are seconds, or a text with units."""
     path = write(tmp_path, f"[commands.a]\ncommand = 'ls'\ntimeout = {text}")
 
-    assert load_commands(path)["a"].timeout == seconds
+    assert load_config(path).commands["a"].timeout == seconds
 
 
 @pytest.mark.parametrize(
@@ -92,27 +100,44 @@ def test_sizes(tmp_path: Path, text: str, count: int | None):
     """Sizes are bytes, or a text with units, or none."""
     path = write(tmp_path, f"[commands.a]\ncommand = 'ls'\ncap = {text}")
 
-    assert load_commands(path)["a"].cap == count
+    assert load_config(path).commands["a"].cap == count
 
 
 def test_empty_file(tmp_path: Path):
     """A file without commands is a server on which nothing can be started."""
-    assert load_commands(write(tmp_path, "# nothing yet\n")) == {}
+    assert load_config(write(tmp_path, "# nothing yet\n")).commands == {}
 
 
 def test_absolute_and_home_folders(tmp_path: Path):
     """A folder that does not begin at the file's stays where it is."""
     text = "[commands.a]\ncommand = 'ls'\ncwd = '/usr'\n[commands.b]\ncommand = 'ls'\ncwd = '~/b'"
 
-    commands = load_commands(write(tmp_path, text))
+    commands = load_config(write(tmp_path, text)).commands
 
     assert commands["a"].cwd == "/usr"
     assert commands["b"].cwd == os.path.expanduser("~/b")
 
 
+@pytest.mark.parametrize(
+    ("text", "stream", "together"),
+    [
+        ("", 1 << 30, None),
+        ("[streams]", 1 << 30, None),
+        ("[streams]\ncap = '64M'", 64 << 20, None),
+        ("[streams]\ncap = 'none'\ntotal_cap = 1000", None, 1000),
+    ],
+)
+def test_caps_of_streams(tmp_path: Path, text: str, stream: int | None, together: int | None):
+    """A stream may have 1 GiB and all of them any number of bytes, unless the file says otherwise."""
+    config = load_config(write(tmp_path, text))
+
+    assert (config.stream_cap, config.streams_cap) == (stream, together)
+    assert config.commands == {}
+
+
 def test_example():
     """The example that comes with the project is right, and shows a list, a string and a shell."""
-    commands = load_commands(str(EXAMPLE))
+    commands = load_config(str(EXAMPLE)).commands
 
     assert len(commands) >= 5
     assert {type(command.command) for command in commands.values()} == {list, str}
@@ -133,10 +158,10 @@ def test_example():
         ('x = "é\n', "s.toml, line 1, column 7: expected TOML, got something else: illegal character"),
         (b"[commands.a]\ntitle = '\xff'", "s.toml, line 2: expected UTF-8, got the byte 0xff"),
         # keys that are not known
-        ("\nport = 80", "s.toml, line 2, port: expected commands, got 'port'"),
+        ("\nport = 80", "s.toml, line 2, port: expected commands or streams, got 'port'"),
         (
             "commandz = 1",
-            "s.toml, line 1, commandz: expected commands, got 'commandz': did you mean commands?",
+            "s.toml, line 1, commandz: expected commands or streams, got 'commandz': did you mean commands?",
         ),
         (
             "[commands.a]\ncommand = 'ls'\ntimeou = 1",
@@ -228,12 +253,11 @@ def test_example():
         *(
             (
                 f"[commands.a]\ncommand = 'ls'\nidle_timeout = {value}",
-                's.toml, line 3, commands.a.idle_timeout: expected seconds, or a text such as "90s", "5m" or '
-                f'"1h30m", got {shown}',
+                "s.toml, line 3, commands.a.idle_timeout: expected a duration such as 90, 90s, 5m or 1h30m, "
+                f"got {shown}",
             )
             for value, shown in (
                 ("'5 minutes'", "'5 minutes'"),
-                ("'5'", "'5'"),
                 ("''", "''"),
                 ("'-5m'", "'-5m'"),
                 ("'0s'", "'0s'"),
@@ -246,7 +270,7 @@ def test_example():
         *(
             (
                 f"[commands.a]\ncommand = 'ls'\ncap = {value}",
-                's.toml, line 3, commands.a.cap: expected bytes, a text such as "64M" or "1G", or "none", '
+                "s.toml, line 3, commands.a.cap: expected a size such as 4096, 64M or 1G, or none, "
                 f"got {value}",
             )
             for value in ("'64Q'", "'much'", "'0'", "0", "-1")
@@ -255,6 +279,17 @@ def test_example():
             "[commands.a]\ncommand = 'ls'\ncap = 1.5",
             "s.toml, line 3, commands.a.cap: expected an integer or a string, got a number",
         ),
+        # the caps of streams
+        ("streams = 5", "s.toml, line 1, streams: expected a table [streams], got 5"),
+        (
+            "[streams]\n\ncaps = '1G'",
+            "s.toml, line 3, streams.caps: expected cap or total_cap, got 'caps': did you mean cap?",
+        ),
+        (
+            "[streams]\ntotal_cap = '0'",
+            "s.toml, line 2, streams.total_cap: expected a size such as 4096, 64M or 1G, or none, got '0'",
+        ),
+        ("[streams]\ncap = true", "s.toml, line 2, streams.cap: expected an integer or a string, got true"),
     ],
 )
 def test_mistakes(told: Callable[[str | bytes], str], text: str | bytes, said: str):
@@ -283,7 +318,7 @@ def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, sai
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(ConfigError) as caught:
-        load_commands(path)
+        load_config(path)
 
     assert str(caught.value) == said
 

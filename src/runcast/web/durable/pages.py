@@ -1,4 +1,4 @@
-"""A stream as the page and the API of runs know a run: output that comes, and an end.
+"""A stream as lists, pages, the API and the command line know a run: output that comes, and an end.
 
 Owns what is different: nobody here started it, so there is nothing to stop, and nobody's death
 ends it. What is not overridden reads the folder, which is like any run's.
@@ -6,15 +6,18 @@ ends it. What is not overridden reads the folder, which is like any run's.
 
 from __future__ import annotations
 
+import heapq
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from runcast.durable import FileStreams, Streams
 from runcast.durable.stream_log import StreamLog
-from runcast.errors import RunFinished
+from runcast.errors import RunActive, RunFinished, UsageError
 from runcast.model import Outcome, State
 from runcast.run import Run
 
-__all__ = ["StreamRun", "stream_run"]
+__all__ = ["StreamRun", "StreamRuns", "newest_first", "stream_runs", "streams_in"]
 
 
 class StreamRun(Run):
@@ -24,6 +27,11 @@ class StreamRun(Run):
     def state(self) -> State:
         """Where it is in its life: it goes on until it is closed."""
         return State.RUNNING if self.outcome is None else State.EXITED
+
+    @property
+    def started_at(self) -> float:
+        """When it was made, in seconds since the epoch."""
+        return self.created_at
 
     def open_log(self) -> StreamLog:
         """Return the log, for reading at offsets."""
@@ -36,9 +44,64 @@ class StreamRun(Run):
         raise RunFinished(f"expected a run, {self.id} is a stream that others append to: stop them instead")
 
 
-def stream_run(streams: Streams, stream_id: str) -> StreamRun | None:
-    """Return the stream of an id as a run; None if there is none that has a page."""
-    if not isinstance(streams, FileStreams):
-        return None
-    stream = streams.by_id(stream_id)
-    return None if stream is None else StreamRun(f"{streams.path}/{stream.id}")
+class StreamRuns:
+    """The streams of a folder, as runs."""
+
+    def __init__(self, streams: FileStreams) -> None:
+        self._streams = streams
+
+    def _shown(self, stream_id: str) -> StreamRun:
+        return StreamRun(f"{self._streams.path}/{stream_id}")
+
+    def get(self, stream_id: str) -> StreamRun | None:
+        """Return the stream with an id."""
+        return None if self._streams.by_id(stream_id) is None else self._shown(stream_id)
+
+    def named(self, name: str) -> StreamRun | None:
+        """Return the stream with a name."""
+        try:
+            return self._shown(self._streams.get(name).id)
+        except (UsageError, LookupError):  # it is no name; there is none, or no more
+            return None
+
+    def matching(self, part: str) -> list[str]:
+        """Return the ids of streams that begin or end so."""
+        found = [one for one in self._streams.ids() if one.startswith(part) or one.endswith(part)]
+        return sorted(one for one in found if self._streams.by_id(one) is not None)
+
+    def list(self, before: str | None = None) -> Iterator[StreamRun]:
+        """Yield the streams, newest first, or those that are older than an id."""
+        return (self._shown(stream.id) for stream in self._streams.list(before))
+
+    def remove(self, run: Run, *, force: bool = False) -> None:
+        """Delete a stream.
+
+        Args:
+            run: the stream.
+            force: also one that is open.
+
+        Raises:
+            RunActive: it is open.
+            StreamNotFound: it is not there any more.
+        """
+        if not force and not run.closed:
+            raise RunActive(
+                f"the stream {run.name[:80]!r} is open, others may go on to append to it: close it first, or "
+                "remove it as it is (runcast rm --force, or DELETE of its own address)"
+            )
+        self._streams.delete_id(run.id)
+
+
+def stream_runs(streams: Streams) -> StreamRuns | None:
+    """Return streams as runs; None where they have no files that could be looked at."""
+    return StreamRuns(streams) if isinstance(streams, FileStreams) else None
+
+
+def streams_in(store: str) -> StreamRuns | None:
+    """Return the streams in a store's folder; None if there never were any."""
+    return StreamRuns(FileStreams(store)) if os.path.isdir(f"{store}/.streams") else None
+
+
+def newest_first(runs: Iterable[Run], streams: Iterable[Run]) -> Iterator[Run]:
+    """Yield what both give, each newest first, as one list; reads no further than is asked for."""
+    return heapq.merge(runs, streams, key=lambda run: run.id, reverse=True)

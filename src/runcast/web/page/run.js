@@ -4,7 +4,7 @@ import { ask, askCommands, runsUrl, runUrl, serverNow } from "./api.js";
 import { keep } from "./live.js";
 import { Output } from "./output.js";
 import { $, busy, set, showLink } from "./parts.js";
-import { bytes, commandLine, count, duration, moment, seconds, sentence, verdict, visible } from "./words.js";
+import { bytes, count, duration, moment, seconds, sentence, verdict, visible, what } from "./words.js";
 
 // How much of a long output is fetched and shown, in bytes from its end.
 const RECENT = 8 << 20;
@@ -170,7 +170,7 @@ function showRun(run) {
   set($("outcome"), sentence(run));
   $("outcome").dataset.kind = kind;
   $("command").parentElement.dataset.kind = run.source;
-  set($("command"), run.command.length ? commandLine(run.command) : `a Python ${run.source}`);
+  set($("command"), what(run));
   if (run.progress) showProgress(run.progress);
   set($("pid"), run.pid ? String(run.pid) : "–");
   document.title = `${{ good: "✓", bad: "✗", warn: "■" }[kind] || "▶"} ${title} – ${word}`;
@@ -178,9 +178,10 @@ function showRun(run) {
   $("started").dateTime = started;
   $("started").title = new Date(started).toString();
   set($("started"), moment(started, serverNow()));
-  $("stop").hidden = !active;
+  const stream = run.source === "stream"; // nobody here started it: there is nothing to stop, also not first
+  $("stop").hidden = !active || stream;
   set($("stop"), run.state === "stopping" ? "Kill now" : "Stop");
-  $("delete").hidden = active;
+  $("delete").hidden = active && !stream;
   $("rerun").hidden = run.source !== "command" || !(named || commands.any);
   $("download").hidden = false;
   showSize();
@@ -252,7 +253,8 @@ does($("delete"), async () => {
     }, 4000);
     return;
   }
-  await ask("DELETE", runUrl(id));
+  const open = !source.run.closed && source.run.links.stream;
+  await ask("DELETE", open || runUrl(id));
   location.assign(document.querySelector("a.brand").href);
 });
 

@@ -3,7 +3,7 @@
 import { ask, askCommands, runsUrl, runUrl, serverNow } from "./api.js";
 import { keep } from "./live.js";
 import { $, busy, set, showLink } from "./parts.js";
-import { ago, bytes, commandLine, count, duration, seconds, verdict, visible } from "./words.js";
+import { ago, bytes, commandLine, count, duration, seconds, verdict, visible, what } from "./words.js";
 
 const source = {
   events: ["runs"],
@@ -123,7 +123,7 @@ function showRow(row) {
   set(row.name, visible(title));
   set(row.state, word);
   row.state.dataset.kind = kind;
-  set(row.command, run.command.length ? commandLine(run.command) : `a Python ${run.source}`);
+  set(row.command, what(run));
   set(row.when, ago(when, serverNow()));
   row.when.dateTime = when;
   row.when.title = new Date(when).toString();

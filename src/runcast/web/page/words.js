@@ -66,10 +66,17 @@ const quoted = (word) => (/^[\w@%+=:,./~-]+$/.test(word) && !word.startsWith("~"
 /** A command as one would type it. */
 export const commandLine = (argv) => visible(argv.map(quoted).join(" "));
 
+/** What is run: a command, or else what kind of thing it is. */
+export function what(run) {
+  if (run.command.length) return commandLine(run.command);
+  return run.source === "stream" ? "a stream" : `a Python ${run.source}`;
+}
+
 /** What a run is doing or how it ended: the kind decides the colour, the word says it. */
 export function verdict(run) {
   const outcome = run.outcome;
   if (!outcome) return run.state === "stopping" ? ["warn", "stopping"] : ["busy", run.state];
+  if (run.source === "stream") return ["good", "closed"];
   if (outcome.ok) return ["good", "done"];
   switch (outcome.reason) {
     case "exited": return ["bad", `exit ${outcome.code}`];
@@ -85,6 +92,7 @@ export function verdict(run) {
 /** How a run ended, as sentences. */
 export function sentence(run) {
   const outcome = run.outcome;
+  if (run.source === "stream") return outcome ? "Closed: nothing more will come." : "Open: others append to it.";
   if (!outcome) {
     const doing = { queued: "Waiting for its turn.", starting: "Starting …", stopping: "Asked to stop; waiting for its end." };
     return doing[run.state] || "Running.";

@@ -1,0 +1,117 @@
+"""How much streams may have: what each has, and what all have, measured and counted on."""
+
+import threading
+
+import pytest
+
+from runcast.durable import caps as module
+from runcast.durable.caps import Caps
+from runcast.errors import CapReached, StreamFull
+from runcast.log import CAP_BYTES
+
+
+class Disk:
+    """Something to measure, which counts how often that is done."""
+
+    def __init__(self, used: int = 0) -> None:
+        self.used = used
+        self.looks = 0
+
+    def __call__(self) -> int:
+        self.looks += 1
+        return self.used
+
+
+@pytest.fixture(name="disk")
+def disk_fixture() -> Disk:
+    """Give an empty disk."""
+    return Disk()
+
+
+@pytest.fixture(name="caps")
+def caps_fixture(disk: Disk) -> Caps:
+    """Give the caps of what is on it."""
+    return Caps(disk)
+
+
+def test_default(caps: Caps, disk: Disk):
+    """A stream may have as much as a run keeps; what all have is not asked."""
+    caps.take(CAP_BYTES, 0)
+    with pytest.raises(CapReached):
+        caps.take(1, CAP_BYTES)
+    assert disk.looks == 0
+
+
+def test_one_stream(caps: Caps):
+    """The last byte that fits is taken, the next one refused, with where the stream ends."""
+    caps.stream = 10
+    caps.take(3, 7)
+    with pytest.raises(CapReached) as caught:
+        caps.take(4, 7)
+
+    assert (caught.value.tail, caught.value.cap) == (7, 10)
+    assert "the stream ends at 7" in str(caught.value)
+
+
+def test_bytes_of_a_parent(caps: Caps):
+    """What a fork has of its parent does not count."""
+    caps.stream = 10
+    caps.take(10, 1000, 1000)
+    with pytest.raises(CapReached):
+        caps.take(11, 1000, 1000)
+
+
+def test_no_bound(caps: Caps, disk: Disk):
+    """Without caps nothing is refused, and nothing is measured."""
+    caps.stream = None
+    caps.take(1 << 60, 1 << 60)
+
+    assert disk.looks == 0
+
+
+def test_all_together(caps: Caps, disk: Disk):
+    """What is there is measured once, and what is taken counts from then on."""
+    disk.used = 90
+    caps.total = 100
+    caps.take(6, 0)
+    caps.take(4, 50)
+    with pytest.raises(StreamFull) as caught:
+        caps.take(1, 54)
+
+    assert type(caught.value) is StreamFull
+    assert caught.value.tail == 54
+    assert "at most 100 bytes together" in str(caught.value)
+    assert disk.looks == 1
+
+
+def test_room_that_is_made(caps: Caps, disk: Disk):
+    """Behind a deletion it is measured anew before anything is refused."""
+    disk.used = 100
+    caps.total = 100
+    with pytest.raises(StreamFull):
+        caps.take(1, 0)
+    disk.used = 50
+    caps.deleted()
+
+    caps.take(50, 0)
+    assert disk.looks == 2
+
+
+def test_what_others_add(caps: Caps, disk: Disk, monkeypatch: pytest.MonkeyPatch):
+    """Now and then it is measured anew, aside, so that what other processes append counts, too."""
+    caps.total = 100
+    caps.take(1, 0)
+    disk.used = 95
+    caps.take(1, 0)
+    assert disk.looks == 1
+    monkeypatch.setattr(module, "_FRESH_SECONDS", 0.0)
+    caps.take(1, 0)
+    for thread in threading.enumerate():
+        if thread.name == "runcast-streams-size":
+            thread.join()
+    monkeypatch.setattr(module, "_FRESH_SECONDS", 60.0)
+
+    assert disk.looks == 2
+    with pytest.raises(StreamFull):
+        caps.take(10, 0)
+    caps.take(3, 0)

@@ -9,22 +9,13 @@ from collections.abc import Iterator
 
 from bench.bench import Bench
 from bench.measure import OURS, alternate
+from bench.peers.nginx import nginx
 from bench.peers.server import free_port, running
 from bench.row import Figure, Goal, Row
 from bench.web import ACCEPTS, Served, serve
 from runcast import Store
 
 _LINES = 2_500_000
-_NGINX = """
-daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1;
-events {{ worker_connections 64; }}
-http {{
-  access_log off; sendfile on;
-  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{ listen 127.0.0.1:{port}; root {root}; }}
-}}
-"""
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
@@ -44,10 +35,10 @@ def measure(bench: Bench) -> Iterator[Figure]:
                 if chunk:
                     file.write(chunk.data)
         os.chmod(folder, 0o755)
-        with _nginx(folder) as nginx, serve(OURS, ["true"], store.path) as ours:
+        with _static(folder) as peer, serve(OURS, ["true"], store.path) as ours:
             path = f"/runs/{run.id}/log"
             contenders = {OURS: lambda: _replay(ours, path, "text", size)}
-            contenders["nginx static"] = lambda: _replay(nginx, "/whole", "text", size)
+            contenders["nginx static"] = lambda: _replay(peer, "/whole", "text", size)
             for form in list(ACCEPTS)[1:]:
                 contenders[f"{OURS} {form}"] = lambda form=form: _replay(ours, path, form, size)
             found = alternate(bench, "C", contenders)
@@ -77,13 +68,12 @@ def _replay(served: Served, path: str, form: str, size: int) -> dict[str, float]
 
 
 @contextlib.contextmanager
-def _nginx(folder: str) -> Iterator[Served]:
+def _static(folder: str) -> Iterator[Served]:
     port = free_port()
-    with open(f"{folder}/nginx.conf", "w") as file:
-        file.write(_NGINX.format(folder=folder, port=port, root=folder))
-    cores = sorted(os.sched_getaffinity(0))
-    user = ["-g", "user root;"] if os.geteuid() == 0 else []
-    with running(["nginx", "-c", f"{folder}/nginx.conf", *user], port, cores=cores[:1]) as process:
+    command = nginx(
+        folder, f"access_log off; sendfile on; server {{ listen 127.0.0.1:{port}; root {folder}; }}"
+    )
+    with running(command, port, cores=sorted(os.sched_getaffinity(0))[:1]) as process:
         yield Served("nginx static", port, process.pid)
 
 

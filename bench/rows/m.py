@@ -9,33 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from bench.bench import Bench
 from bench.measure import OURS, Results, percentile
+from bench.peers.nginx import nginx, requests, streams
 from bench.peers.server import free_port, running
-from bench.row import Figure, Goal, Row, Skipped
+from bench.row import Figure, Goal, Row
 from runcast import Store
 
 READERS = 200
-CONFIG = Path(__file__).parents[2] / "examples" / "nginx-streams.conf"
-_FRAME = """
-daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1; {user}
-events {{ worker_connections 1024; }}
-http {{
-  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  log_format upstreams '$upstream_addr $status $upstream_cache_status $request_uri';
-  access_log {folder}/requests.log upstreams;
-  {ours}
-}}
-"""
 _LINE = b"%019d\n"
 
 
@@ -68,7 +54,7 @@ def _measured(bench: Bench) -> dict[str, float]:
         run = store.start([sys.executable, "-c", script])
         late = asyncio.run(_read_all(port, f"/v1/stream/runs/{run.id}", lines))
         run.wait()
-        log = Path(folder, "requests.log").read_text().splitlines()
+        log = requests(folder)
     live = [line for line in log if "live=long-poll" in line]
     reached = [line for line in live if not line.startswith("- ")]
     offsets = {found[1] for line in live if (found := re.search(r"offset=(\d+)", line))}
@@ -82,19 +68,11 @@ def _measured(bench: Bench) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _served(folder: str) -> Iterator[tuple[Store, int]]:
-    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if nginx is None:
-        raise Skipped("expected nginx on PATH, it is not installed: apt-get install nginx-light")
     upstream, port = free_port(), free_port()
-    config = Path(folder, "nginx.conf")
-    ours = CONFIG.read_text().replace("/var/cache/nginx/streams", f"{folder}/cache")
-    ours = ours.replace("127.0.0.1:8765", f"127.0.0.1:{upstream}")
-    ours = ours.replace("listen 8080", f"listen 127.0.0.1:{port}")
-    user = "user root;" if os.geteuid() == 0 else ""
-    config.write_text(_FRAME.format(folder=folder, user=user, ours=ours))
+    before = nginx(folder, streams(folder, port, upstream))
     store = f"{folder}/store"
     serve = [sys.executable, "-m", "runcast", "--store", store, "serve", "--no-auth", "--port", str(upstream)]
-    with running(serve, upstream), running([nginx, "-c", str(config)], port):
+    with running(serve, upstream), running(before, port):
         yield Store(store), port
 
 

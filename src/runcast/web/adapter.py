@@ -13,21 +13,23 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from runcast.errors import RuncastError, UsageError
 from runcast.run import Run
 from runcast.store import Store
 from runcast.web.commands import Commands, NamedCommand, find_command, named_commands
-from runcast.web.durable.routes import Durable, is_stream
+from runcast.web.durable.routes import APPEND_BYTES, PREFIX, Durable, is_stream
 from runcast.web.durable.waits import answer
-from runcast.web.http import Reply, Request
+from runcast.web.http import BODY_BYTES, Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.responder import Authorize, NotAllowed, Responder, by_id_alone
 from runcast.web.views import STOP_UNWATCHED, stream_reply
 
-__all__ = ["Cast", "command_line", "decorated", "is_foreign"]
+__all__ = ["STREAMS", "Cast", "body_limit", "command_line", "decorated", "is_foreign"]
+
+STREAMS: Final = PREFIX.rstrip("/")
 
 
 class Cast:
@@ -35,8 +37,9 @@ class Cast:
 
     Args:
         store: where runs go; `$RUNCAST_STORE`, else the user's state folder by default.
-        authorize: called with a verb (`list`, `start`, `read`, `stop`, …), a run or None, and the
-            request. By default whoever has a run's unguessable id may read and stop it, no more.
+        authorize: called with a verb (`list`, `start`, `read`, `stop`, …; of a stream `create`,
+            `append`, `read`, `delete`), a run or None, and the request. By default whoever has a
+            run's unguessable id may read and stop it, no more.
         commands: what may be started from the page of runs: a list of commands, or a table of
             named ones. Needs `authorize`.
         allow_any_command: whether any command may be started. That is the power to run code.
@@ -62,10 +65,10 @@ class Cast:
             store if isinstance(store, Store) else Store.open(store),
             commands=named_commands(commands or ()),
             allow_any_command=allow_any_command,
-            authorize=authorize or by_id_alone,
+            authorize=authorize or _by_default,
         )
         self.durable = Durable(self.responder)
-        self.mounted: str | None = None  # below which path `/runs` is; None where it is nowhere
+        self.mounted: str | None = None  # below which path `/runs` and others are; None where nowhere
 
     @property
     def store(self) -> Store:
@@ -89,13 +92,26 @@ class Cast:
         """
         return find_command(self.responder.commands, name).start(self.store)
 
-    def serve(self, request: Request) -> Reply:
-        """Answer a request to the mounted API."""
+    def refused(self, request: Request) -> Reply | None:
+        """Return the refusal of a request that a page of another site made a browser send, if it is one."""
         if request.method not in ("GET", "HEAD", "OPTIONS") and is_foreign(request):
             return problem_reply(
                 NotAllowed("expected a page of this server: another one may change nothing here")
             )
-        return answer(self.durable, request) if is_stream(request.path) else self.responder.respond(request)
+        return None
+
+    def serve(self, request: Request, gone: Callable[[], bool] = lambda: False) -> Reply:
+        """Answer a request to the mounted API, blocking this thread.
+
+        Args:
+            request: what came.
+            gone: says whether the client has left; asked while there is nothing to say.
+        """
+        if (refused := self.refused(request)) is not None:
+            return refused
+        if is_stream(request.path):
+            return answer(self.durable, request, gone)
+        return self.responder.respond(request)
 
     def view(
         self,
@@ -133,8 +149,28 @@ class Cast:
 
     @property
     def rules(self) -> Iterable[str]:
-        """The paths to mount: runs, and what is behind each."""
-        return ("/runs", "/commands") if self.responder.commands else ("/runs",)
+        """The paths to mount: runs, streams, and what is behind each."""
+        return ("/runs", STREAMS, *(["/commands"] if self.responder.commands else []))
+
+
+def body_limit(path: str) -> int:
+    """Return how many bytes a request's body may have, by its path below where the API is mounted."""
+    return APPEND_BYTES if is_stream(path) else BODY_BYTES
+
+
+def _by_default(verb: str, run: Run | None, request: Request) -> bool:
+    """Decide as `by_id_alone`, and say of a stream what to write: nobody else could know.
+
+    Raises:
+        NotAllowed: it is about a stream.
+    """
+    if is_stream(request.path) and run is None:
+        raise NotAllowed(
+            f"expected an application that lets somebody {verb} streams, this one says nothing of it: "
+            f"its author can pass authorize=, a function (verb, run, request) that returns whether "
+            f"{verb!r} is allowed"
+        )
+    return by_id_alone(verb, run, request)
 
 
 def decorated(stream: Callable[..., Any], source: Any, options: Mapping[str, Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Runs in a Bottle application: `stream` from a view, and the API mounted at `/runs`.
+"""Runs in a Bottle application: `stream` from a view, and the API at `/runs` and `/v1/stream`.
 
 cast = Runcast()
 app.install(cast)
@@ -16,7 +16,7 @@ from typing import Any
 import bottle
 
 from runcast.run import Run
-from runcast.web.adapter import Cast, decorated
+from runcast.web.adapter import STREAMS, Cast, decorated
 from runcast.web.http import Reply
 from runcast.web.wsgi import live_body, serve, to_request
 
@@ -29,7 +29,7 @@ class Runcast(Cast):
     A view of an application that has it may also return a run, which is streamed.
 
     Args:
-        prefix: below which path to mount `/runs`.
+        prefix: below which path to mount `/runs` and `/v1/stream`.
         options: `store`, `authorize`, `commands`, `allow_any_command`; see `Cast`.
     """
 
@@ -43,8 +43,8 @@ class Runcast(Cast):
     def setup(self, app: bottle.Bottle) -> None:
         """Mount the API in an application that installs this."""
         self.mounted = self._prefix
-        for rule in (*self.rules, "/runs/", "/runs/<path:path>"):
-            for method in ("GET", "POST", "DELETE", "OPTIONS"):
+        for rule in (*self.rules, "/runs/", "/runs/<path:path>", f"{STREAMS}/<path:re:(?s:.*)>"):
+            for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
                 app.route(self._prefix + rule, method, self._serve, skip=[self])
 
     def apply(self, callback: Callable[..., Any], route: bottle.Route) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Runs in a CherryPy application: `stream` from a handler, a tool, and the API mounted at `/runs`.
+"""Runs in a CherryPy application: `stream` from a handler, a tool, and the API at `/runs` and `/v1/stream`.
 
 cast = Runcast().mount()
 
@@ -18,8 +18,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import cherrypy
+from cherrypy.lib.httputil import urljoin
 
 from runcast.web.adapter import Cast, decorated
 from runcast.web.http import Reply
@@ -49,7 +51,7 @@ class Runcast(Cast):
         cherrypy.engine.subscribe("start", lambda: server_ends(False))
 
     def mount(self, prefix: str = "") -> Runcast:
-        """Mount the API at `/runs`, or that below a prefix, and return this."""
+        """Mount the API at `/runs` and `/v1/stream`, or these below a prefix, and return this."""
         self.mounted = prefix.rstrip("/")
         for rule in self.rules:
             cherrypy.tree.graft(self._serve, self.mounted + rule)
@@ -83,9 +85,16 @@ class Runcast(Cast):
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         # As the others have it: not at `/runs` below nothing, but at nothing with `/runs` behind it.
-        rule = environ["SCRIPT_NAME"]
-        own = {**environ, "SCRIPT_NAME": "", "PATH_INFO": rule + environ["PATH_INFO"]}
+        own = {**environ, "SCRIPT_NAME": "", "PATH_INFO": _path(environ)}
         return send_reply(serve(self, own), environ, start_response)
+
+
+def _path(environ: dict[str, Any]) -> str:
+    """Return the path as it came: the tree made one slash of two."""
+    path: str = environ["SCRIPT_NAME"] + environ["PATH_INFO"]
+    target = environ.get("REQUEST_URI") or environ.get("RAW_URI") or ""
+    given = unquote(target.partition("?")[0], "latin-1")
+    return given if urljoin(given) == path else path
 
 
 def _take_parameters() -> None:

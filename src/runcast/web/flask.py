@@ -1,4 +1,4 @@
-"""Runs in a Flask application: `stream` from a view, and the API mounted at `/runs`.
+"""Runs in a Flask application: `stream` from a view, and the API at `/runs` and `/v1/stream`.
 
 cast = Runcast(app)
 
@@ -17,17 +17,26 @@ import click
 from flask import Blueprint, Flask, Response, current_app, has_request_context
 from flask import request as flask_request
 from flask.cli import with_appcontext
+from werkzeug.routing import BaseConverter
 
 from runcast.run import Run
 from runcast.store import Store
-from runcast.web.adapter import Cast, command_line, decorated
+from runcast.web.adapter import STREAMS, Cast, command_line, decorated
 from runcast.web.commands import NamedCommand
 from runcast.web.http import Reply
 from runcast.web.wsgi import live_body, serve, to_request
 
 __all__ = ["Runcast"]
 
-_METHODS = ["GET", "POST", "DELETE", "OPTIONS"]
+_METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS"]
+
+
+class _Rest(BaseConverter):
+    """The rest of a path: `path` is for one without two slashes at its beginning, and redirects."""
+
+    regex = r"[\s\S]*?"
+    part_isolating = False
+    weight = 300  # after all others
 
 
 class Runcast:
@@ -35,7 +44,7 @@ class Runcast:
 
     Args:
         app: the application; or call `init_app` later.
-        url_prefix: below which path to mount `/runs`.
+        url_prefix: below which path to mount `/runs` and `/v1/stream`.
         options: `store`, `authorize`, `commands`, `allow_any_command`; see `Cast`. The
             configuration may have them instead: `RUNCAST_STORE`, `RUNCAST_URL_PREFIX`, ….
     """
@@ -59,7 +68,8 @@ class Runcast:
         cast = app.extensions["runcast"] = Cast(**options)
         cast.mounted = prefix
         blueprint = Blueprint("runcast", __name__, url_prefix=prefix or None)
-        for rule in (*cast.rules, "/runs/<path:path>"):
+        app.url_map.converters["runcast_rest"] = _Rest
+        for rule in (*cast.rules, "/runs/<path:path>", f"{STREAMS}/<runcast_rest:path>"):
             blueprint.add_url_rule(rule, "runs", _serve, methods=_METHODS, strict_slashes=False)
         app.register_blueprint(blueprint)
         app.cli.add_command(_command)

@@ -1,4 +1,4 @@
-"""Runs in a Starlette or FastAPI application: a response for a view, and the API mounted at `/runs`.
+"""Runs in a Starlette or FastAPI application: a response for a view, and the API at its paths.
 
 cast = Runcast(app)
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import Any
@@ -20,11 +21,14 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from runcast.web.adapter import Cast, decorated, is_foreign
+from runcast.web.adapter import Cast, body_limit, decorated, is_foreign
 from runcast.web.asgi import read_body, send_reply, to_request
+from runcast.web.durable.routes import is_stream
+from runcast.web.durable.waits import answer_async
 from runcast.web.feeds import Feeds
-from runcast.web.http import BodyTooLarge
+from runcast.web.http import BodyTooLarge, Reply, Request
 from runcast.web.logs import problem_reply
+from runcast.web.sending import respond_async
 from runcast.web.websocket import serve_websocket
 
 __all__ = ["RunStream", "Runcast"]
@@ -37,7 +41,7 @@ class Runcast(Cast):
 
     Args:
         app: the application in which to mount the API, Starlette's or FastAPI's.
-        prefix: below which path to mount `/runs`.
+        prefix: below which path to mount `/runs` and `/v1/stream`.
         options: `store`, `authorize`, `commands`, `allow_any_command`; see `Cast`.
     """
 
@@ -48,7 +52,9 @@ class Runcast(Cast):
             self.mounted = prefix.rstrip("/")
             for rule in self.rules:
                 below = _Below(self, rule)  # a mount has what is behind its path, not the path itself
-                app.router.routes += [Route(self.mounted + rule, below), Mount(self.mounted + rule, below)]
+                mount = Mount(self.mounted + rule, below)
+                mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)  # a path is any bytes
+                app.router.routes += [Route(self.mounted + rule, below), mount]
 
     def stream(self, source: Any = None, *args: Any, **options: Any) -> Any:
         """Return the response of a view: it starts a run and streams it, or goes on with the viewer's own.
@@ -103,21 +109,34 @@ class _Below:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         cast = self._cast
-        try:
-            body = b"" if scope["type"] == "websocket" else await read_body(scope, receive)
-            request = to_request(scope, body)
-        except BodyTooLarge as error:
-            await send_reply(problem_reply(error), cast.feeds, scope, receive, send)
-            return
+        request = to_request(scope, b"")
         here = f"{cast.mounted}{self._rule}"
         root, rest = request.root.removesuffix(here), request.path.removeprefix(here)
         request = replace(request, root=f"{root}{cast.mounted}", path=self._rule + rest)
         if scope["type"] != "websocket":
-            quick = request.method in ("GET", "HEAD")
-            reply = cast.serve(request) if quick else await asyncio.to_thread(cast.serve, request)
-            await send_reply(reply, cast.feeds, scope, receive, send)
+            await send_reply(await self._answer(request, scope, receive), cast.feeds, scope, receive, send)
         elif is_foreign(request):  # a WebSocket of another site's page would be readable for it
             await receive()
             await send({"type": "websocket.close", "code": 1008})
         else:
             await serve_websocket(cast.responder, cast.feeds, request, scope, receive, send)
+
+    async def _answer(self, request: Request, scope: Scope, receive: Receive) -> Reply:
+        cast = self._cast
+        try:
+            body = await read_body(scope, receive, body_limit(request.path))
+        except BodyTooLarge as error:
+            reply = problem_reply(error)
+            return replace(reply, headers=[*reply.headers, ("Connection", "close")])
+        request = replace(request, body=body)
+        if (refused := cast.refused(request)) is not None:
+            return refused
+        if is_stream(request.path):
+            return await answer_async(cast.durable, request, cast.feeds, lambda: _gone(receive))
+        return await respond_async(cast.responder, request, cast.feeds)
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

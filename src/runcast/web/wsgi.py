@@ -13,24 +13,32 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
+from runcast.errors import RuncastError
 from runcast.store import Store
-from runcast.web.adapter import Cast
+from runcast.web.adapter import Cast, body_limit
 from runcast.web.commands import Commands
-from runcast.web.durable.routes import APPEND_BYTES, is_stream
+from runcast.web.durable.routes import is_stream
 from runcast.web.durable.waits import answer
-from runcast.web.http import BODY_BYTES, BodyTooLarge, Reply, Request
+from runcast.web.http import BodyTooLarge, Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.peer import keep_alive, vanished
 from runcast.web.responder import Authorize, allow_all
 from runcast.web.servers import advise_wsgi
 from runcast.web.streams import Viewing, pull
 
-__all__ = ["RunsWSGI", "client_gone", "live_body", "send_reply", "serve", "to_request"]
+__all__ = ["RunsWSGI", "client_gone", "live_body", "read_body", "send_reply", "serve", "to_request"]
 
 StartResponse = Callable[..., Any]
 _ESTABLISHED = b"\1"  # the state of a TCP connection that both sides hold, in Linux
+
+
+class LengthRequired(RuncastError):
+    """A request body in chunks, which not every WSGI server puts together."""
+
+    http_status = 411
 
 
 class RunsWSGI(Cast):
@@ -56,7 +64,7 @@ class RunsWSGI(Cast):
                 reply = answer(self.durable, request, client_gone(environ))
             else:
                 reply = self.responder.respond(request)
-        except BodyTooLarge as error:
+        except RuncastError as error:
             reply = problem_reply(error)
         return send_reply(reply, environ, start_response)
 
@@ -72,10 +80,11 @@ class RunsWSGI(Cast):
 def serve(cast: Cast, environ: dict[str, Any]) -> Reply:
     """Answer a request to the API that a framework has mounted for its adapter."""
     try:
-        request = to_request(environ)
-    except BodyTooLarge as error:
+        request = cast.below(to_request(environ, body=False))
+        request = replace(request, body=read_body(environ, body_limit(request.path)))
+    except RuncastError as error:
         return problem_reply(error)
-    return cast.serve(cast.below(request))
+    return cast.serve(request, lambda: client_gone(environ)())  # looked for only where somebody waits
 
 
 def to_request(environ: dict[str, Any], *, body: bool = True) -> Request:
@@ -87,6 +96,7 @@ def to_request(environ: dict[str, Any], *, body: bool = True) -> Request:
 
     Raises:
         BodyTooLarge: the body is over its limit.
+        LengthRequired: it comes in chunks, which the server does not put together.
     """
     headers = {
         name[5:].replace("_", "-").lower(): value
@@ -102,19 +112,27 @@ def to_request(environ: dict[str, Any], *, body: bool = True) -> Request:
         environ.get("SCRIPT_NAME", "").rstrip("/"),
         environ.get("QUERY_STRING", ""),
         headers,
-        _body(environ, APPEND_BYTES if is_stream(path) else BODY_BYTES) if body else b"",
+        read_body(environ, body_limit(path)) if body else b"",
         environ.get("wsgi.url_scheme", "http"),
     )
 
 
-def _body(environ: dict[str, Any], limit: int) -> bytes:
-    """Return the request's body, read whole; one in chunks has no length, where the server takes it."""
+def read_body(environ: dict[str, Any], limit: int) -> bytes:
+    """Return the request's body, read whole; one in chunks has no length, where the server takes it.
+
+    Raises:
+        BodyTooLarge: told by its length, or found while reading.
+        LengthRequired: it is in chunks, and the server would leave us to find their ends.
+    """
     length = environ.get("CONTENT_LENGTH") or "0"
     if not length.isdigit() or int(length) > limit:
         raise BodyTooLarge(limit)
     body: bytes = b""
     if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
-        body = environ["wsgi.input"].read(limit + 1)
+        given = environ["wsgi.input"]
+        if not environ.get("wsgi.input_terminated") and not type(given).__module__.startswith("cheroot"):
+            raise LengthRequired("expected a Content-Length: this server takes no body in chunks")
+        body = given.read(limit + 1)
         if len(body) > limit:
             raise BodyTooLarge(limit)
     elif int(length):
@@ -128,7 +146,7 @@ def send_reply(reply: Reply, environ: dict[str, Any], start_response: StartRespo
     headers = list(reply.headers)
     head = environ["REQUEST_METHOD"] == "HEAD"
     if reply.stream is None:
-        if reply.status not in (204, 304):
+        if reply.status not in (204, 304) and (reply.body or not head):
             headers.append(("Content-Length", str(len(reply.body))))
         start_response(status, headers)
         return [] if head else [reply.body]

@@ -1,56 +1,26 @@
 """Behind nginx with default settings, every form still arrives line by line."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bench.peers.nginx import nginx, proxy
+from bench.peers.server import running
 from runcast import Store
 from tests.helpers.servers import ASGI, Server, free_port
-from tests.helpers.wait import wait_until
 
 pytestmark = pytest.mark.slow
-
-CONFIG = """
-daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1; {user}
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
-}}
-"""
 
 
 @pytest.fixture
 def proxied(store: Store, tmp_path: Path) -> Iterator[Server]:
     """Serve the test's store behind nginx; what is asked of the server goes through it."""
-    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert nginx, "expected nginx, which `make test` installs as root: apt-get install nginx-light"
     with Server(tmp_path, "uvicorn", ASGI) as server:
         port = free_port()
-        user = "user root;" if os.geteuid() == 0 else ""
-        config = tmp_path / "nginx.conf"
-        config.write_text(CONFIG.format(folder=tmp_path, port=port, upstream=server.port, user=user))
-        with subprocess.Popen([nginx, "-c", str(config)], stderr=subprocess.DEVNULL) as process:
-            try:
-                server.port = port
-                wait_until(lambda: answers(server), what="an answer through nginx")
-                yield server
-            finally:
-                process.terminate()
-
-
-def answers(server: Server) -> bool:
-    """Return whether a request gets through."""
-    try:
-        return server.ask("GET", "/runs/none")[0] == 404
-    except OSError:
-        return False
+        with running(nginx(tmp_path, proxy(port, server.port)), port):
+            server.port = port
+            yield server
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ def build(request):
     return stream(request, ["make"])
 
 Nothing needs to be installed for that. For the rest: "runcast.web.django" in INSTALLED_APPS (system
-checks, `manage.py runcast`), `path("", include("runcast.web.django.urls"))` (the API at `/runs`)
-and a dict `RUNCAST` in the settings: STORE, AUTHORIZE, COMMANDS, ALLOW_ANY_COMMAND.
+checks, `manage.py runcast`), `path("", include("runcast.web.django.urls"))` (the API at `/runs` and
+`/v1/stream`) and a dict `RUNCAST` in the settings: STORE, AUTHORIZE, COMMANDS, ALLOW_ANY_COMMAND.
 """
 
 from runcast.web.django.views import astream, cast, start, stream

@@ -1,12 +1,42 @@
-"""The API: `path("", include("runcast.web.django.urls"))` has it at `/runs`."""
+"""The API: `path("", include("runcast.web.django.urls"))` has it at `/runs` and `/v1/stream`.
+
+Owns the choice of the view: what waits for news is a task under ASGI, and under WSGI, which has
+no event loop, a thread.
+"""
 
 from __future__ import annotations
 
-from django.urls import re_path
+import asyncio
 
-from runcast.web.django.views import serve
+from django.db import connections, transaction
+from django.urls import ResolverMatch, URLPattern, re_path
+from django.urls.resolvers import RegexPattern
+
+from runcast.web.django.api import aserve, serve
 
 __all__ = ["app_name", "urlpatterns"]
 
+
+class _Waiting(URLPattern):
+    def resolve(self, path: str) -> ResolverMatch | None:
+        """Return the view for the server in which it is looked for."""
+        match: ResolverMatch | None = super().resolve(path)
+        if match is not None:
+            try:
+                asyncio.get_running_loop()
+                match.func = aserve
+            except RuntimeError:
+                pass
+        return match
+
+
+for alias in connections:  # where each request is a transaction, none is open while somebody waits
+    for view in (serve, aserve):
+        transaction.non_atomic_requests(using=alias)(view)
+
 app_name = "runcast"
-urlpatterns = [re_path(r"^(?P<path>(?:runs|commands)(?:/.*)?)$", serve, name="runs")]
+urlpatterns = [
+    _Waiting(RegexPattern(r"^(?P<path>runs/[^/]+/stdin/?)\Z", "stdin", True), serve, name="stdin"),
+    re_path(r"^(?P<path>(?:runs|commands)(?:/.*)?|v1/stream)$", serve, name="runs"),
+    _Waiting(RegexPattern(r"^(?P<path>(?s:v1/stream/.*))\Z", "streams", True), serve, name="streams"),
+]

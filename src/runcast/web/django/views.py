@@ -1,4 +1,4 @@
-"""Django's requests and responses, and the store that the settings name.
+"""Views that stream, Django's requests and responses, and the store that the settings name.
 
 Owns the choice of the iterator: Django collects a whole response where the kind of iterator is
 not the server's (an asynchronous one under WSGI, a synchronous one under ASGI).
@@ -15,19 +15,17 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
-from django.views.decorators.csrf import csrf_exempt
 
 from runcast.errors import UsageError
 from runcast.run import Run
 from runcast.web.adapter import Cast, decorated
 from runcast.web.django.database import closing
-from runcast.web.http import BODY_BYTES, BodyTooLarge, Reply, Request
-from runcast.web.logs import problem_reply
+from runcast.web.http import Reply, Request
 from runcast.web.servers import advise_asgi
 from runcast.web.streams import pull_async
 from runcast.web.wsgi import live_body
 
-__all__ = ["astream", "cast", "make_cast", "serve", "start", "stream"]
+__all__ = ["astream", "cast", "make_cast", "start", "stream", "to_request", "to_response"]
 
 _SETTINGS = ("STORE", "AUTHORIZE", "COMMANDS", "ALLOW_ANY_COMMAND")
 
@@ -73,7 +71,7 @@ def stream(request: Any = None, source: Any = None, *args: Any, **options: Any) 
         return decorated(_stream_first, request, options)
     if source is None:
         raise UsageError("expected stream(request, source): what to run is missing")
-    asked = _to_request(request)
+    asked = to_request(request)
     one = cast()
     try:
         one.mounted = reverse("runcast:runs", args=["runs"]).removesuffix("/runs")
@@ -81,7 +79,7 @@ def stream(request: Any = None, source: Any = None, *args: Any, **options: Any) 
     except NoReverseMatch:
         one.mounted = None
     view = f"django:{asked.root}{asked.path}"
-    return _response(one.view(asked, view, closing(source), args, **options), request)
+    return to_response(one.view(asked, view, closing(source), args, **options), request)
 
 
 async def astream(request: HttpRequest, source: Any, *args: Any, **options: Any) -> HttpResponseBase:
@@ -94,32 +92,20 @@ def _stream_first(function: Callable[..., Any], request: HttpRequest, *args: Any
     return stream(request, function, request, *args, **options)
 
 
-@csrf_exempt  # Cast.serve asks the browser which page sent what changes something
-def serve(request: HttpRequest, path: str) -> HttpResponseBase:
-    """Answer a request to the mounted API."""
-    try:
-        asked = _to_request(request)
-    except BodyTooLarge as error:
-        return _response(problem_reply(error), request)
-    prefix = asked.path.removesuffix(f"/{path}")
-    below = Request(asked.method, f"/{path}", asked.root + prefix, asked.query, asked.headers, asked.body)
-    return _response(cast().serve(below), request)
-
-
-def _to_request(request: HttpRequest) -> Request:
-    if int(request.META.get("CONTENT_LENGTH") or 0) > BODY_BYTES:
-        raise BodyTooLarge(BODY_BYTES)
+def to_request(request: HttpRequest) -> Request:
+    """Return a request as we know it, without its body."""
     return Request(
         request.method or "GET",
         request.path_info,
         request.META.get("SCRIPT_NAME", "").rstrip("/"),
         request.META.get("QUERY_STRING", ""),
         {name.lower(): value for name, value in request.headers.items()},
-        b"" if request.method in ("GET", "HEAD") else request.body,
+        scheme=request.scheme or "http",
     )
 
 
-def _response(reply: Reply, request: HttpRequest) -> HttpResponseBase:
+def to_response(reply: Reply, request: HttpRequest) -> HttpResponseBase:
+    """Return a reply as Django and the server of a request know it."""
     response: HttpResponseBase
     if reply.stream is None:
         response = HttpResponse(reply.body, status=reply.status)

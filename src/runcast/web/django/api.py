@@ -1,0 +1,97 @@
+"""The views of the API that is mounted where the urls are included.
+
+Owns the two ways to wait for news: a thread under WSGI, which has one for each request anyway,
+and a task under ASGI. Django tells a task by cancelling it that the client has left.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+
+from runcast.errors import RuncastError
+from runcast.readers import hub
+from runcast.web.adapter import body_limit
+from runcast.web.django.database import closing as closing_connections
+from runcast.web.django.views import cast, to_request, to_response
+from runcast.web.durable.reads import Later
+from runcast.web.durable.routes import is_stream, refusal, with_always
+from runcast.web.feeds import Feeds
+from runcast.web.http import BodyTooLarge, Reply, Request
+from runcast.web.logs import problem_reply
+from runcast.web.sending import sent
+from runcast.web.shutdown import end_with_server, stopping
+from runcast.web.wsgi import client_gone, read_body
+
+__all__ = ["aserve", "serve"]
+
+_feeds = Feeds()  # of who sends to a program: told when the server ends
+
+
+@csrf_exempt  # Cast.serve asks the browser which page sent what changes something
+def serve(request: HttpRequest, path: str) -> HttpResponseBase:
+    """Answer a request to the mounted API."""
+    try:
+        below = _below(request, path)
+    except RuncastError as error:
+        return to_response(problem_reply(error), request)
+    # Nobody waits here under ASGI, where there is no environment.
+    return to_response(cast().serve(below, lambda: client_gone(request.environ)()), request)
+
+
+@csrf_exempt
+async def aserve(request: HttpRequest, path: str) -> HttpResponseBase:
+    """Answer a request that may have to wait; the event loop goes on meanwhile."""
+
+    def begin() -> Reply | Later | Request:  # in a thread: `authorize` may ask the database
+        try:
+            below = _below(request, path)
+        except RuncastError as error:
+            return problem_reply(error)
+        if (refused := cast().refused(below)) is not None:
+            return refused
+        return cast().durable.respond(below) if is_stream(below.path) else below
+
+    reply = await sync_to_async(begin)()
+    if isinstance(reply, Request):
+        reply = await sent(closing_connections(cast().responder.respond), reply, _feeds)
+    return to_response(reply if isinstance(reply, Reply) else await _settle(reply), request)
+
+
+def _below(request: HttpRequest, path: str) -> Request:
+    asked = to_request(request)
+    root = asked.root + asked.path.removesuffix(f"/{path}")
+    body = _read_body(request, body_limit(f"/{path}"))
+    return replace(asked, path=f"/{path}", root=root, body=body)
+
+
+def _read_body(request: HttpRequest, limit: int) -> bytes:
+    """Return the body, by our limit; that of the settings is for forms."""
+    if request.method in ("GET", "HEAD"):
+        return b""
+    if request.headers.get("Transfer-Encoding", "").lower() == "chunked" and hasattr(request, "environ"):
+        return read_body(request.environ, limit)  # Django would take it for empty
+    if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+        raise BodyTooLarge(limit)
+    body: bytes = request.read(limit + 1)
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
+    return body
+
+
+async def _settle(later: Later) -> Reply:
+    end_with_server()
+    try:
+        with closing(later.steps()) as steps:
+            for step in steps:
+                if isinstance(step, Reply):
+                    return with_always(step)
+                await hub().wait_async(step.seen, step.timeout)
+                later.stopping = later.stopping or stopping()
+    except RuncastError as error:
+        return refusal(error)
+    raise AssertionError("a long-poll ends in a reply")

@@ -20,7 +20,7 @@ from runcast.errors import RuncastError, UsageError
 from runcast.ids import new_run_id
 from runcast.model import CHUNK_BYTES
 
-__all__ = ["command"]
+__all__ = ["command", "stream_url"]
 
 _PATH = "/v1/stream/"
 
@@ -58,8 +58,8 @@ def command(
 
     The server may be any that speaks the Durable Streams protocol. Nothing is lost or doubled when
     it is restarted, or the network fails for a while: at most 1 MiB waits here, then whoever writes
-    waits. An address without a path has a new stream made there. With CMD, its stderr goes along
-    with its stdout, and the exit code is that of CMD.
+    waits. The address of a server, or of its list of runs (…/runs), has a new stream made there.
+    With CMD, its stderr goes along with its stdout, and the exit code is that of CMD.
 
     \b
     Examples:
@@ -76,7 +76,7 @@ def command(
 
     words = words[1:] if words[:1] == ("--",) else words
     with (
-        RemoteStream(_named(url), patience=patience or REMOTE_PATIENCE, trouble=tell) as stream,
+        RemoteStream(stream_url(url), patience=patience or REMOTE_PATIENCE, trouble=tell) as stream,
         _source(words) as (fd, process),
     ):
         pusher = Pusher(stream, content_type)
@@ -98,14 +98,15 @@ def command(
         return exit_codes.OK if process is None else _code(process)
 
 
-def _named(url: str) -> str:
-    """Return the address of a stream: a server's alone is that of a new one there."""
+def stream_url(url: str) -> str:
+    """Return the address of a stream: a server's, or that of its list of runs, is that of a new one there."""
     head, mark, query = url.partition("?")
     scheme, _, rest = head.partition("://")
-    host, _, path = rest.partition("/")
-    if path.strip("/") in ("", "runs"):
-        return f"{scheme}://{host}{_PATH}pushed/{new_run_id()}{mark}{query}"
-    return url
+    host, _, path = rest.strip("/").partition("/")
+    if path and path != "runs" and not path.endswith("/runs"):
+        return url
+    mounted = "".join(f"/{part}" for part in path.split("/")[:-1])  # in an application, below a path
+    return f"{scheme}://{host}{mounted}{_PATH}pushed/{new_run_id()}{mark}{query}"
 
 
 @contextlib.contextmanager

@@ -192,13 +192,15 @@ class Responder:
         return runs if self.streams is None else newest_first(runs, self.streams.list(before))
 
     def _told(self, run: Run, request: Request, wanted: Mapping[str, str]) -> dict[str, Any] | None:
-        """Return a run as JSON; None if it is not as wanted, or was removed meanwhile."""
+        """Return a run as JSON; None if it is not as wanted, was removed meanwhile, or its `run.json` is damaged."""
         try:
             if all(str(_FILTERS[name](run)) == value for name, value in wanted.items()):
                 return self.to_json(run, request)
         except (OSError, StreamNotFound):
             if os.path.isdir(run.directory.path):
                 raise
+        except ValueError:
+            pass  # a power loss may leave it empty: the other runs are there to be seen
         return None
 
     def _list(self, request: Request) -> Reply:

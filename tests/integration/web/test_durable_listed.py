@@ -161,3 +161,15 @@ def test_damaged_stream(server: Server, store: Store) -> None:
     Path(streams.path, bad.id, "run.json").write_text("{")
 
     assert [run["id"] for run in listed(server)] == [good.id]
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"command": ["tr'])
+def test_damaged_run(server: Server, store: Store, damage: bytes) -> None:
+    """A run whose description a power loss took, or a part of it, does not take the list with it."""
+    store.start(["true"], name="before").wait()
+    damaged = store.start(["true"], name="damaged")
+    damaged.wait()
+    store.start(["true"], name="behind").wait()
+    Path(damaged.directory.path, "run.json").write_bytes(damage)
+
+    assert [run["name"] for run in listed(server)] == ["behind", "before"]

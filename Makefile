@@ -6,6 +6,9 @@ BENCH_ARGS ?=
 SERVE_ARGS ?=
 LOCK_ARGS ?=
 
+# Tests start hundreds of interpreters: each would compile what none may keep.
+export PYTHONDONTWRITEBYTECODE :=
+
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help

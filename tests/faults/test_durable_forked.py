@@ -1,4 +1,4 @@
-"""A process that is forked while its threads append is an appender of its own, and waits for nobody's ghost."""
+"""A process that is forked while its threads append is an appender of its own, and waits for no ghost."""
 
 import os
 import signal

@@ -46,7 +46,7 @@ def write(fd, data):
 
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 at = 0
-while not lines or at < lines:
+while at < lines if lines else not os.path.exists(f"{folder}/enough"):
     until = min(at + block, lines) if lines else at + block
     for channel in channels:
         data = b"".join(line(channel, number) for number in range(at, until))
@@ -69,7 +69,7 @@ class Printer:
 
     Attributes:
         folder: where it keeps its copies.
-        lines: of each channel; 0 for no end.
+        lines: of each channel; 0 for no end before `enough` was called.
         channels: stdout and stderr, in turns, or one of them.
         block: lines in one write.
         width: bytes of a line, about.
@@ -91,6 +91,10 @@ class Printer:
         self.folder.mkdir(parents=True, exist_ok=True)
         options = (self.lines, self.block, self.width, self.pause, self.last)
         return [*PYTHON, _CHILD, str(self.folder), ",".join(self.channels), *map(str, options)]
+
+    def enough(self) -> None:
+        """Have a child without a number of lines end."""
+        (self.folder / "enough").touch()
 
     def copy(self, channel: str) -> bytes:
         """What the child wrote, or was about to write, to a channel."""

@@ -60,7 +60,7 @@ class Server:
 
     def __init__(self, folder: Path, server: str, code: str, *, workers: int = 1) -> None:
         self.port = free_port()
-        self._folder = folder
+        self.folder = folder
         (folder / "served_app.py").write_text(textwrap.dedent(code))
         command = COMMANDS[server].format(port=self.port, app="served_app", workers=workers)
         self._command = [sys.executable, "-m", *command.split()]
@@ -74,7 +74,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        environment = os.environ | {"PYTHONPATH": str(self._folder)}
+        environment = os.environ | {"PYTHONPATH": str(self.folder)}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command, env=environment, stdout=log, stderr=log, start_new_session=True

@@ -476,6 +476,27 @@ def test_kill_of_a_busy_loop(store: Store, signals: Signals):
     assert [type(error) for error in signals.caught] == [RunStopped]
 
 
+def test_traced_after_a_kill():
+    """A program that is traced, by a debugger or profiler, goes on after a run was killed in a busy loop."""
+    told = run_python(
+        """
+        import sys, runcast
+
+        def busy():
+            while True:
+                pass
+
+        sys.setprofile(lambda *_: None)
+        for _ in range(10):
+            run = runcast.start(busy)
+            run.kill()
+            print(run.wait().reason)
+        """
+    )
+
+    assert told.split() == ["stopped"] * 10
+
+
 def test_stop_insists(store: Store, signals: Signals):
     """A function that does not heed a stop is ended by force when the grace is over."""
 

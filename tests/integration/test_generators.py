@@ -18,6 +18,7 @@ import pytest
 import runcast
 from runcast import Channel, Reason, Run, State, Store
 from runcast.errors import UsageError
+from runcast.sources.recording import _recordings
 from tests.helpers.children import fds, run_python
 from tests.helpers.wait import MS, wait_until
 
@@ -606,6 +607,34 @@ def test_context_of_the_caller(store: Store):
 
     assert [(name, current.id) for name, current in found if current] == [("caller", run.id)]
     assert runcast.current_run() is None
+
+
+def test_stop_that_came_late(store: Store):
+    """An async generator that saw by itself that it was to stop is not begun again by the stop."""
+
+    async def numbers():
+        try:
+            while True:
+                yield "x"
+        finally:
+            print("closed")
+
+    async def main():
+        run = store.start(numbers, ahead=None)
+        (recording,) = [recording for recording in _recordings if recording.id == run.id]
+        with recording._lock:  # a stop is in the midst of its work, as long as this is held
+            recording.stopping = Reason.STOPPED
+            for _ in range(20):
+                await asyncio.sleep(0)
+            recording.interrupt()
+            for _ in range(20):
+                await asyncio.sleep(0)
+        return run
+
+    run = asyncio.run(main())
+
+    assert run.wait(timeout=DEADLINE).reason is Reason.STOPPED
+    assert run.output().replace("x\n", "") in ("", "closed\n")
 
 
 def test_process_ends(store: Store):

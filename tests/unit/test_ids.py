@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from runcast import ids
 from runcast.ids import ALPHABET, LENGTH, is_run_id, new_run_id, time_of
+from tests.unit.texts import texts
 
 
 def test_shape():
@@ -62,7 +63,7 @@ def test_names_that_are_no_id(text: str):
     assert not is_run_id(text)
 
 
-@given(st.text(max_size=30))
+@given(texts(max_size=30))
 def test_what_is_an_id_is_safe(text: str):
     """Whatever has the shape of an id consists of 26 letters and digits."""
     if is_run_id(text):

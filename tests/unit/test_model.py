@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from runcast.errors import BadOffset, OffsetBeyondTail
 from runcast.model import Outcome, Reason, format_offset, parse_offset, signal_name
+from tests.unit.texts import texts
 
 U64 = st.integers(0, 2**64 - 1)
 
@@ -65,7 +66,7 @@ def test_outcomes(outcome: Outcome, ok: bool, status: int, text: str):
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
+    st.none() | st.booleans() | st.integers() | texts(),
     lambda some: st.lists(some, max_size=3),
     max_leaves=4,
 )
@@ -74,7 +75,7 @@ OUTCOMES = st.builds(
     st.sampled_from(Reason),
     st.none() | st.integers(0, 255),
     st.none() | st.integers(1, 64),
-    st.text(),
+    texts(),
     VALUES,
     st.integers(0),
     st.booleans(),

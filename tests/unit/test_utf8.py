@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runcast.utf8 import cut, mend
+from tests.unit.texts import texts
 from tests.unit.wire.logs import PROPERTY
 
 
@@ -28,7 +29,7 @@ def test_what_can_be_no_character(tail: bytes):
 
 
 @PROPERTY
-@given(st.text(), st.integers(0, 40))
+@given(texts(), st.integers(0, 40))
 def test_valid_text(text: str, at: int):
     """Text that is cut there is valid on both sides, at most three bytes earlier."""
     data = text.encode()

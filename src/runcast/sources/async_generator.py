@@ -74,6 +74,8 @@ class _Lazy:
         return False
 
     def _go(self) -> None:
+        if self._iterable is None:  # it saw by itself that it was to stop, before this call came
+            return
         if self._task is None or self._task.done():
             self._news = asyncio.Event()
             self._begun = False

@@ -42,37 +42,40 @@ class Inside:
         self._thread: int | None = None
         self._asked = False
 
-    def __enter__(self) -> None:
-        self._asked = False
-        self._thread = threading.get_ident()
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function; what is insisted upon meanwhile comes out of here, and nothing comes later.
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        came = kind is RunStopped
-        while self._thread is not None:
-            try:
-                with self._lock:
-                    self._thread = None
-            except RunStopped:  # in this very moment
-                came = True
-        if self._asked:
-            try:
-                _put_exception(threading.get_ident(), None)  # what did not come yet would come behind
-            except RunStopped:
-                came = True
-            if kind is None or (came and kind is not RunStopped):
+        No context manager: one could be interrupted at the first step of its `__exit__`, and the
+        thread would stay inside for good.
+        """
+        self._asked = came = returned = False
+        self._thread = threading.get_ident()
+        try:
+            value = function(*args, **kwargs)
+            returned = True
+        finally:
+            while self._thread is not None:
+                try:
+                    with self._lock:
+                        self._thread = None
+                    # What is put into the thread and did not come yet comes at one of these steps.
+                    # It is not taken back: CPython would go on looking for it, at every call.
+                    for _ in range(2):
+                        pass
+                except RunStopped:
+                    came = True
+            if self._asked and (returned or came):
                 raise RunStopped
+        return value
 
     def insist(self) -> None:
         """Raise `RunStopped` in the thread, at its next step in Python."""
         with self._lock:
             if self._thread is not None:
                 self._asked = True
-                _put_exception(self._thread, RunStopped)
-
-
-def _put_exception(thread: int, kind: type[BaseException] | None) -> None:
-    """Have an exception raised in a thread at its next step; None takes it back."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), kind and ctypes.py_object(kind))
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(self._thread), ctypes.py_object(RunStopped)
+                )
 
 
 class _Call:
@@ -97,12 +100,11 @@ class _Call:
             del self._what  # the arguments belong to the function alone
             with recording.recording():
                 try:
-                    with self.inside:
-                        value = function(*args, **kwargs)
+                    value = self.inside.call(function, *args, **kwargs)
                     _refuse_unstarted(function, value)
                     outcome = recording.outcome(0, value=as_value(value))
                 except BaseException as error:
-                    outcome = recording.failed(error)
+                    outcome = recording.failed(error, skip=2)
         finally:
             recording.finish(outcome or recording.outcome(None))
 

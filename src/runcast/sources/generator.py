@@ -154,7 +154,7 @@ class _Lazy:
                 except StopIteration as end:
                     outcome = recording.outcome(0, value=as_value(end.value))
                 except BaseException as error:
-                    outcome = recording.failed(error, skip=2)
+                    outcome = recording.failed(error, skip=3)
         finally:
             if not rests:
                 self._iterable = self._iterator = None  # type: ignore[assignment]
@@ -162,8 +162,7 @@ class _Lazy:
         return False
 
     def _advance(self, iterator: Iterator[Any]) -> None:
-        with self._inside:
-            value = next(iterator)
+        value = self._inside.call(next, iterator)
         channel, data = encode(value)
         end = self._recording.append(channel, data)
         with self._lock:
@@ -184,5 +183,4 @@ class _Lazy:
     def _close(self, iterator: Iterator[Any]) -> None:
         close: Callable[[], object] | None = getattr(iterator, "close", None)
         if close is not None:
-            with self._inside:
-                close()
+            self._inside.call(close)

@@ -192,7 +192,7 @@ class Responder:
         return runs if self.streams is None else newest_first(runs, self.streams.list(before))
 
     def _told(self, run: Run, request: Request, wanted: Mapping[str, str]) -> dict[str, Any] | None:
-        """Return a run as JSON; None if it is not as wanted, was removed meanwhile, or its `run.json` is damaged."""
+        """Return a run as JSON; None if it is not as wanted, or is removed or damaged by now."""
         try:
             if all(str(_FILTERS[name](run)) == value for name, value in wanted.items()):
                 return self.to_json(run, request)

@@ -23,16 +23,24 @@ LONG = 20000 * MS
 WHOLE_GET = 3000  # bytes of replies: more than how a run stands, less than its log
 
 
-def follow_sync(url: str, run_id: str, **options: Any) -> Collected:
+def follow_sync(
+    url: str, run_id: str, *, begun: Callable[[], object] = lambda: None, **options: Any
+) -> Collected:
     with Client(url, patience=LONG) as client:
-        return collect(client.get(run_id).follow(**options))
+        run = client.get(run_id)
+        begun()
+        return collect(run.follow(**options))
 
 
-def follow_async(url: str, run_id: str, **options: Any) -> Collected:
+def follow_async(
+    url: str, run_id: str, *, begun: Callable[[], object] = lambda: None, **options: Any
+) -> Collected:
     async def main() -> Collected:
         async with AsyncClient(url, patience=LONG) as client:
+            run = await client.get(run_id)
+            begun()
             collected = Collected()
-            async for chunk in (await client.get(run_id)).follow(**options):
+            async for chunk in run.follow(**options):
                 if chunk is not None:
                     collected.add(chunk)
             return collected
@@ -100,21 +108,25 @@ def test_one_channel_over_cuts(server: Server, store: Store, tmp_path: Path):
 
 @FACES
 def test_server_killed_and_started_again(
-    server: Server, store: Store, tmp_path: Path, follow: Callable[[str, str], Collected]
+    server: Server, store: Store, tmp_path: Path, follow: Callable[..., Collected]
 ):
     """A server that is killed in the middle and comes back at its port is followed on."""
-    printer = Printer(tmp_path / "copies", lines=1200, block=1, pause=0.005)
+    printer = Printer(tmp_path / "copies", lines=0, block=1, pause=0.005)
     run = store.start(printer.argv)
-    found: list[Collected] = []
-    follower = threading.Thread(target=lambda: found.append(follow(f"{server.root}/", run.id)))
+    found, begun = list[Collected](), threading.Event()
+    follower = threading.Thread(
+        target=lambda: found.append(follow(f"{server.root}/", run.id, begun=begun.set))
+    )
 
     follower.start()
+    assert begun.wait(LONG)  # who cannot reach a server at all gives up at once
     for _ in range(2):
         tail = run.tail_offset
         wait_until(lambda at=tail: run.tail_offset > at + 2000, what="output")
         server.kill()
         server.start()
     assert not run.closed
+    printer.enough()
     follower.join(LONG)
 
     assert_whole(found[0], printer)

@@ -12,6 +12,7 @@ from runcast.client.server import Server
 from runcast.errors import NotRuncast
 from runcast.model import Channel, Chunk, Reading, rfc3339
 from runcast.wire import JsonLines, Place
+from tests.unit.texts import texts
 
 RUN = "0" * 26
 
@@ -74,7 +75,7 @@ def test_what_a_cut_leaves(data: bytes, choose: st.DataObject):
         assert chunk.data != b""
 
 
-@given(st.text(min_size=40), st.integers(1, 30))
+@given(texts(min_size=40), st.integers(1, 30))
 def test_a_cut_leaves_nearly_all(text: str, back: int):
     """All but the last characters of a line that is cut is rescued."""
     data = text.encode(errors="replace")

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runcast.server.asked import Asked, hide_token, host_name, local_url, same_origin, without_token
+from tests.unit.texts import texts
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -16,7 +17,7 @@ def asked(path: str = "/runs", query: str = "", **headers: str) -> Asked:
     return Asked("GET", path, query, {name: [value] for name, value in headers.items()}, "http")
 
 
-@given(st.text())
+@given(texts())
 def test_host_name_is_strict(text: str):
     """What passes as a name has only letters that a name may have."""
     name = host_name(text, port=True)
@@ -41,7 +42,7 @@ def test_host_name_of_an_option(text: str, name: str | None):
     assert host_name(text) == name
 
 
-@given(st.text(), st.text())
+@given(texts(), texts())
 def test_origin_is_compared_whole(origin: str, host: str):
     """No text passes as an origin but a scheme and exactly the Host."""
     assert not same_origin(origin, asked(host=host)) or origin.lower().partition("://")[2] == host.lower()
@@ -69,7 +70,7 @@ def test_without_token(parts: list[str]):
     ]
 
 
-@given(st.text(alphabet="/\\\t\r\n .:@%aé", max_size=8), st.text(max_size=4))
+@given(st.text(alphabet="/\\\t\r\n .:@%aé", max_size=8), texts(max_size=4))
 def test_local_url(path: str, query: str):
     """A reference to a path is never one to another host."""
     assert re.match(r"/(?![/\\\s])", local_url(asked(path), query))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from runcast.errors import CommandRefused, UsageError
 from runcast.sources.command import to_argv
+from tests.unit.texts import texts
 
 WORDS = st.lists(
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1
@@ -86,7 +87,7 @@ def test_shell_syntax_is_refused(command: str, found: str):
     assert '["bash", "-c", ' in text
 
 
-@given(st.text())
+@given(texts())
 def test_shell_gets_the_string(command: str):
     """With a shell, the string is the shell's, untouched."""
     assert to_argv(command, shell=True) == ["/bin/sh", "-c", command]

@@ -15,12 +15,14 @@ def test_inside():
     """What is insisted upon is raised inside, wherever the thread is."""
     inside, begun, caught = Inside(), threading.Event(), []
 
+    def endless():
+        begun.set()
+        while True:
+            pass
+
     def work():
         try:
-            with inside:
-                begun.set()
-                while True:
-                    pass
+            inside.call(endless)
         except RunStopped as error:
             caught.append(error)
 
@@ -39,8 +41,7 @@ def test_outside():
 
     def work():
         inside.insist()
-        with inside:
-            reached.append("inside")
+        inside.call(reached.append, "inside")
         inside.insist()
         for _ in range(1000):
             reached.append("behind")
@@ -54,7 +55,7 @@ def test_outside():
 
 
 def test_never_late():
-    """An exception that is asked for in the moment of leaving comes out of the block, not behind it."""
+    """An exception that is asked for in the moment of leaving comes out of the call, not behind it."""
     stop, behind = threading.Event(), []
     inside = Inside()
 
@@ -70,8 +71,7 @@ def test_never_late():
     try:
         while raised < 50 and time.monotonic() < deadline:
             try:
-                with inside:
-                    sum(range(50))
+                inside.call(sum, range(50))
             except RunStopped:
                 raised += 1
             try:
@@ -89,5 +89,26 @@ def test_never_late():
 
 def test_exceptions_pass():
     """An exception of the code inside is not held back."""
-    with pytest.raises(ValueError, match="mine"), Inside():
-        raise ValueError("mine")
+    with pytest.raises(ValueError, match="mine"):
+        Inside().call(int, "mine")
+
+
+def test_values_pass():
+    """What the code inside returns is returned."""
+    assert Inside().call(int, "12", base=3) == 5
+
+
+def test_swallowed():
+    """An exception that the code inside caught comes out all the same when it returns."""
+    inside = Inside()
+
+    def deaf():
+        inside.insist()
+        try:
+            for _ in range(10):
+                pass
+        except RunStopped:
+            return "goes on"
+
+    with pytest.raises(RunStopped):
+        inside.call(deaf)

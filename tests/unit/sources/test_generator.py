@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from runcast.errors import UsageError
 from runcast.model import Channel
 from runcast.sources.generator import Demand, encode
+from tests.unit.texts import texts
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts(),
+    lambda inner: st.lists(inner) | st.dictionaries(texts(), inner),
     max_leaves=10,
 ).filter(lambda value: not isinstance(value, str))
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from runcast.errors import UsageError
 from runcast.wire.durable_json import array_of, messages, whole_messages
+from tests.unit.texts import texts
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts(), inner, max_size=4),
     max_leaves=20,
 )
 

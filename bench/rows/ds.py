@@ -2,8 +2,9 @@
 
 One keep-alive connection, one request after the other, as a client that waits for each reply. The
 peer is `@durable-streams/server` under Node, with its store in memory, which is its default, and
-with its store in files, which syncs the disk at each append; ours keeps files, synced once a
-second. The client is a raw socket: it must cost less than any server it measures.
+with its store in files, which syncs the disk at each append. `runcast serve` keeps files, synced
+once a second; beside it the same with its streams in memory. The client is a raw socket: it must
+cost less than any server it measures.
 """
 
 from __future__ import annotations
@@ -27,7 +28,21 @@ const [port, dataDir] = process.argv.slice(1);
 const options = { port: Number(port), host: "127.0.0.1", ...(dataDir && { dataDir }) };
 await new DurableStreamTestServer(options).start();
 """
+_IN_MEMORY = """
+import sys, uvicorn
+from runcast import Store
+from runcast.durable import MemoryStreams
+from runcast.server.eager import EagerProtocol
+from runcast.web.asgi import RunsASGI
+from runcast.web.durable.routes import Durable
+port, folder = sys.argv[1:]
+app = RunsASGI(Store(folder))
+app.durable = Durable(app.responder, MemoryStreams())
+uvicorn.run(app, port=int(port), http=EagerProtocol, lifespan="off", log_level="warning")
+"""
+_OURS_MEMORY = "runcast, memory"
 _MEMORY, _FILES = "Node, memory", "Node, files"
+_SERVERS = (OURS, _OURS_MEMORY, _MEMORY, _FILES)
 _MESSAGE = bytes(100)
 _WARMUP = 300  # requests that are not counted
 _PART = 10_000_000  # bytes of an append that makes the large stream
@@ -39,17 +54,24 @@ def measure(bench: Bench) -> Iterator[Figure]:
     if not (_SUITE / "node_modules").is_dir():
         raise Skipped("expected the peer, it is not installed: make conformance")
     with bench.memory(4 * size) as folder, contextlib.ExitStack() as stack:
-        ports = {name: stack.enter_context(_serve(name, folder)) for name in (OURS, _MEMORY, _FILES)}
+        ports = {name: stack.enter_context(_serve(name, folder)) for name in _SERVERS}
         found = alternate(
             bench,
             "DS",
             {name: lambda port=port: _measured(port, count, size) for name, port in ports.items()},
         )
-    ahead = (Goal(1.0, _MEMORY), Goal(1.0, _FILES))
-    what = "append of 100 bytes, one connection"
-    yield found.figure("append", what, "/s", higher=True, goals=ahead)
-    yield found.figure("producer", f"{what}, idempotent producer", "/s", higher=True, goals=ahead)
-    yield found.figure("read", f"catch-up of {size / 1e6:g} MB", "MB/s", higher=True, goals=ahead)
+    append = "append of 100 bytes, one connection"
+    for metric, what, unit in (
+        ("append", append, "/s"),
+        ("producer", f"{append}, idempotent producer", "/s"),
+        ("read", f"catch-up of {size / 1e6:g} MB", "MB/s"),
+    ):
+        ahead = (Goal(1.0, _MEMORY), Goal(1.0, _FILES))
+        yield found.figure(metric, what, unit, higher=True, goals=ahead, peers=(_MEMORY, _FILES))
+        what += ", all in memory"
+        yield found.figure(
+            metric, what, unit, ours=_OURS_MEMORY, higher=True, goals=ahead[:1], peers=(_MEMORY,)
+        )
 
 
 @contextlib.contextmanager
@@ -58,6 +80,8 @@ def _serve(name: str, folder: str) -> Iterator[int]:
     if name == OURS:
         argv = [sys.executable, "-m", "runcast", "--store", f"{folder}/store", "serve", "--no-auth"]
         argv += ["--port", str(port)]
+    elif name == _OURS_MEMORY:
+        argv = [sys.executable, "-c", _IN_MEMORY, str(port), f"{folder}/runs"]
     else:
         argv = ["node", "--input-type=module", "-e", _PEER, str(port)]
         argv += [f"{folder}/peer"] if name == _FILES else []

@@ -13,8 +13,7 @@ import os
 import secrets
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from runcast.durable.caps import Caps
 from runcast.durable.journal import Journal
@@ -100,8 +99,7 @@ class FileStream(Stream):
         assert self._writer is not None
         return self._writer.tail
 
-    @contextmanager
-    def _held(self, *, wait: bool) -> Iterator[None]:
+    def _hold(self, *, wait: bool) -> None:
         if not self._mutex.acquire(blocking=wait):
             raise Busy
         try:
@@ -113,10 +111,17 @@ class FileStream(Stream):
                 raise Busy
             try:
                 self._look(pending)
-                yield
-            finally:
-                if pending.fd >= 0:  # it was not deleted in the block
-                    pending.unlock()
+            except BaseException:
+                pending.unlock()
+                raise
+        except BaseException:
+            self._mutex.release()
+            raise
+
+    def _free(self) -> None:
+        try:
+            if self._pending is not None:  # it was not deleted meanwhile
+                self._pending.unlock()
         finally:
             self._mutex.release()
 

@@ -12,6 +12,7 @@ Any process of the machine may append: there is a lock per stream, held for the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import secrets
@@ -63,8 +64,7 @@ class FileStreams(Streams):
         self.caps.in_child()
 
     def _link(self, name: str) -> str:
-        digest = hashlib.blake2b(name.encode(), digest_size=20).hexdigest()
-        return f"{self.path}/names/{digest}"
+        return f"{self.path}/names/{_digest(name)}"
 
     def _find(self, name: str) -> FileStream | None:
         try:
@@ -274,6 +274,11 @@ class FileStreams(Streams):
             for stream in self._open.values():
                 stream.rest()
             self._open.clear()
+
+
+@functools.lru_cache(256)
+def _digest(name: str) -> str:
+    return hashlib.blake2b(name.encode(), digest_size=20).hexdigest()
 
 
 def _request(settings: Settings) -> dict[str, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from runcast.durable.caps import Caps
 from runcast.durable.stream import Busy, Settings, State, Stream, ended
@@ -55,15 +54,15 @@ class _MemoryStream(Stream):
     def _tail(self) -> int:
         return self._writer.tail
 
-    @contextmanager
-    def _held(self, *, wait: bool) -> Iterator[None]:
+    def _hold(self, *, wait: bool) -> None:
         if not self._lock.acquire(blocking=wait):
             raise Busy
-        try:
-            self.settle()
-            yield
-        finally:
+        if self.removed:
             self._lock.release()
+            self.settle()
+
+    def _free(self) -> None:
+        self._lock.release()
 
     def _append(self, ask: Appending, data: bytes) -> None:
         if data:

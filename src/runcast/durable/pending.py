@@ -25,6 +25,7 @@ FORMAT = 1
 _MAGIC = b"RCTAIL\0\0"
 _HEAD = struct.Struct("<8sHHI")
 _PENDING = struct.Struct("<QQQI")
+_SAID = struct.Struct("<QQQ")  # of it, what the checksum is of
 _TRIES = 100  # reading it in the middle of being rewritten
 
 
@@ -80,8 +81,8 @@ class PendingFile:
 
     def write(self, pending: Pending) -> None:
         """Tell of an append that begins now. Only the holder of the lock may."""
-        data = _PENDING.pack(*pending, 0)[:-4]
-        os.pwrite(self.fd, data + struct.pack("<I", crc32(data)), _HEAD.size)
+        data = _SAID.pack(*pending)
+        os.pwrite(self.fd, data + crc32(data).to_bytes(4, "little"), _HEAD.size)
 
     @property
     def used_at(self) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -167,12 +167,16 @@ class Stream(ABC):
         """The tail offset, for the holder of the lock."""
 
     @abstractmethod
-    def _held(self, *, wait: bool) -> AbstractContextManager[None]:
-        """Hold the append lock for a block; everything before is settled when it begins.
+    def _hold(self, *, wait: bool) -> None:
+        """Take the append lock; everything before is settled when this returns.
 
         Raises:
             Busy: somebody else holds it, and `wait` is false.
         """
+
+    @abstractmethod
+    def _free(self) -> None:
+        """Free the append lock."""
 
     @abstractmethod
     def _append(self, ask: Appending, data: bytes) -> None:
@@ -193,8 +197,11 @@ class Stream(ABC):
     @contextmanager
     def still(self) -> Iterator[int]:
         """Let nobody append for a block; gives the tail offset."""
-        with self._held(wait=True):
+        self._hold(wait=True)
+        try:
             yield self._tail
+        finally:
+            self._free()
 
     def append(self, ask: Appending, data: bytes, *, wait: bool = True) -> Appended:
         """Append what a request brings, or close the stream, or both.
@@ -209,7 +216,8 @@ class Stream(ABC):
             ProducerFenced, UsageError: a producer's epoch is over, or does not begin at 0.
             StreamFull: there is no room, or none is allowed; nothing was kept.
         """
-        with self._held(wait=wait):
+        self._hold(wait=wait)
+        try:
             state = self._state
             if ask.producer is not None and (last := self._taken(state, ask.producer)) is not None:
                 return Appended(self._tail, state.closed, ask.producer._replace(seq=last), duplicate=True)
@@ -233,6 +241,8 @@ class Stream(ABC):
                 self.caps.take(len(data), self._tail, self.settings.begins_at)
             self._append(ask, data)
             return Appended(self._tail, self._state.closed, ask.producer)
+        finally:
+            self._free()
 
     @staticmethod
     def _taken(state: State, producer: Producer) -> int | None:

@@ -6,6 +6,7 @@ from others, what has expired is deleted by whoever finds it. A backend keeps na
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from abc import ABC, abstractmethod
@@ -26,6 +27,7 @@ _BAD_PART = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
 _TRIES = 8  # of who makes a stream at the very moment at which another one of the name comes or goes
 
 
+@functools.lru_cache(256)
 def check_name(name: str) -> str:
     """Return a name if it is a good one.
 

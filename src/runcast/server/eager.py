@@ -14,7 +14,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from runcast.web.again import EXTENSION, Again
 from runcast.web.durable.routes import is_stream
@@ -132,9 +132,8 @@ async def _go_on(rest: Resumed) -> None:
 
 def _to_bytes(fixed: Headers, reply: Reply) -> bytes:
     """Return a whole reply as it is sent."""
-    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
-    lines += [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in fixed]
-    lines += [f"{name.lower()}: {value}" for name, value in reply.headers]
+    lines = [f"{name}: {value}\r\n" for name, value in reply.headers]
     if reply.status != HTTPStatus.NO_CONTENT:
-        lines.append(f"content-length: {len(reply.body)}")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body
+        lines.append(f"content-length: {len(reply.body)}\r\n")
+    said = b"".join([b"%b: %b\r\n" % header for header in fixed])
+    return STATUS_LINE[reply.status] + said + "".join(lines).encode("latin-1") + b"\r\n" + reply.body

@@ -113,9 +113,7 @@ class Guarded:
             if reply is None:
                 return None
             self._metrics.count("POST", reply.status, refused=False)
-            there = {name.lower() for name, _ in reply.headers}
-            more = [header for header in SECURITY_HEADERS if header[0] not in there]
-            return Reply(reply.status, [*reply.headers, *more], reply.body)
+            return reply.adding(SECURITY_HEADERS)
 
         return counted
 

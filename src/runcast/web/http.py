@@ -6,6 +6,7 @@ are whole too, or a `Viewing` of a stream (streams.py) that an adapter feeds in 
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -92,6 +93,18 @@ class Reply:
     headers: Iterable[tuple[str, str]] = ()
     body: bytes = b""
     stream: Viewing | None = None
+
+    def adding(self, more: tuple[tuple[str, str], ...]) -> Reply:
+        """Return the reply with those of some headers that it does not have."""
+        headers = list(self.headers)
+        headers += _missing(tuple([name for name, _ in headers]), more)
+        return Reply(self.status, headers, self.body, self.stream)
+
+
+@functools.lru_cache(256)
+def _missing(names: tuple[str, ...], more: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    there = {name.lower() for name in names}
+    return [header for header in more if header[0].lower() not in there]
 
 
 def json_reply(value: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Reply:

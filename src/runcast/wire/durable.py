@@ -175,11 +175,12 @@ def parse_appending(header: Header) -> Appending:
 
 def numbered(ask: Appending, number: str | None) -> Appending | None:
     """Return what another request asks for that differs in its `Producer-Seq` alone; None if it is wrong."""
-    if number is None or ask.producer is None:
-        return ask if number is None and ask.producer is None else None
+    known = ask.producer
+    if number is None or known is None:
+        return ask if number is None and known is None else None
     if not _NUMBER.fullmatch(number) or int(number) > _MOST:
         return None
-    return ask._replace(producer=ask.producer._replace(seq=int(number)))
+    return Appending(ask.content_type, Producer(known.id, known.epoch, int(number)), ask.seq, ask.close)
 
 
 def _closed(header: Header) -> bool:

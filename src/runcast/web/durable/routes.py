@@ -247,6 +247,4 @@ def refusal(error: RuncastError) -> Reply:
 
 def with_always(reply: Reply) -> Reply:
     """Return a reply with the headers that all of them have."""
-    there = {name for name, _ in reply.headers}
-    more = [header for header in _ALWAYS if header[0] not in there]
-    return Reply(reply.status, [*reply.headers, *more], reply.body, reply.stream)
+    return reply.adding(_ALWAYS)

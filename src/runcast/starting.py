@@ -14,6 +14,7 @@ import json
 import math
 import os
 import socket
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -355,13 +356,15 @@ def _unlink_same(link: str, run_id: str | None) -> None:
 
 def _environment(env: Mapping[str, str] | None, run_id: str) -> dict[str, str]:
     """Return a command's environment: a pipe makes Python programs buffer, so they are told not to."""
-    merged = {"PYTHONUNBUFFERED": "1", **os.environ, **(env or {}), "RUNCAST_RUN_ID": run_id}
-    for name, value in merged.items():
+    for name, value in (env or {}).items():
         if not isinstance(name, str) or not isinstance(value, str) or "=" in name[1:] or "\0" in name + value:
             raise UsageError(
                 f"expected variables as strings without `=` in the name or NUL, got {name!r}={value!r:.80}"
             )
-    return merged
+    # `os.environ` would encode each name again to find its value.
+    coding = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+    ours = {name.decode(*coding): value.decode(*coding) for name, value in os.environb.items()}
+    return {"PYTHONUNBUFFERED": "1", **ours, **(env or {}), "RUNCAST_RUN_ID": run_id}
 
 
 def _remove(new: str) -> None:

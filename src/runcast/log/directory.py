@@ -23,10 +23,11 @@ from typing import Any
 
 from runcast.model import Outcome, Reason
 
-__all__ = ["OWNERS", "RunDirectory", "is_locked", "write_durably"]
+__all__ = ["OWNERS", "RunDirectory", "is_locked", "read_file", "write_durably"]
 
 OWNERS = ".owners"  # folder of a store: the locks of processes that write logs of theirs, by name
 DIR_MODE, FILE_MODE = 0o700, 0o600  # output may hold secrets: nobody else's business
+_BLOCK = 64 * 1024
 STATE_BYTES = 512  # one write, padded: a reader sees the old line or the new one
 OUTCOME_RESERVE = 4096  # kept free from the start, so that a full disk cannot swallow the outcome
 
@@ -44,7 +45,12 @@ class RunDirectory:
     def control_path(self) -> str:
         """Where its supervisor or owner listens."""
         owner = self.state().get("owner")
-        return f"{self.path}/control" if owner is None else f"{self._owner_path(owner)}.sock"
+        return self.supervisor_path if owner is None else f"{self._owner_path(owner)}.sock"
+
+    @property
+    def supervisor_path(self) -> str:
+        """Where a supervisor listens that has this run alone."""
+        return f"{self.path}/control"
 
     def _owner_path(self, name: str) -> str:
         return f"{os.path.dirname(self.path)}/{OWNERS}/{os.path.basename(name)}"
@@ -84,9 +90,8 @@ class RunDirectory:
         Raises:
             FileNotFoundError: there is no such run.
         """
-        with open(f"{self.path}/run.json", "rb") as file:
-            value: dict[str, Any] = json.loads(file.read())
-            return value
+        value: dict[str, Any] = json.loads(read_file(f"{self.path}/run.json"))
+        return value
 
     def subscribe(self, wake: object) -> None:
         """Return None: what is told of the run is told by changes in its folder."""
@@ -149,11 +154,8 @@ class RunDirectory:
     def state(self) -> dict[str, Any]:
         """Return what the holder last told; empty if nothing yet."""
         for _ in range(3):  # a line caught in the middle of being replaced is whole a moment later
-            with (
-                contextlib.suppress(FileNotFoundError, ValueError),
-                open(f"{self.path}/lock", "rb") as file,
-            ):
-                value: dict[str, Any] = json.loads(file.read(STATE_BYTES) or b"{}")
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                value: dict[str, Any] = json.loads(read_file(f"{self.path}/lock")[:STATE_BYTES] or b"{}")
                 return value
         return {}
 
@@ -166,8 +168,8 @@ class RunDirectory:
 
     def progress(self) -> dict[str, Any] | None:
         """Return what was last told of its progress; None if nothing was."""
-        with contextlib.suppress(OSError, ValueError), open(f"{self.path}/progress.json", "rb") as file:
-            value = json.loads(file.read())
+        with contextlib.suppress(OSError, ValueError):
+            value = json.loads(read_file(f"{self.path}/progress.json"))
             return value if isinstance(value, dict) else None
         return None
 
@@ -204,12 +206,23 @@ class RunDirectory:
     def outcome(self) -> Outcome | None:
         """Return how the run ended; None while nobody has said."""
         try:
-            with open(f"{self.path}/outcome.json", "rb") as file:
-                return Outcome.from_json(json.loads(file.read()))
+            return Outcome.from_json(json.loads(read_file(f"{self.path}/outcome.json")))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:  # it is over, that much is sure
             return Outcome(Reason.LOST, message=f"its outcome.json is damaged: {error}")
+
+
+def read_file(path: str) -> bytes:
+    """Return what is in a small file; `open` takes three times as many system calls, and as long."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = b""
+        while part := os.read(fd, _BLOCK):
+            data += part
+        return data
+    finally:
+        os.close(fd)
 
 
 def is_locked(path: str) -> bool:

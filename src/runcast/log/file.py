@@ -230,9 +230,9 @@ class FileLogWriter(LogWriter):
         before = FileLog(directory.path)
         spans = before._extents()
         super().__init__(
-            tail=before.tail_offset,
-            lines=before.lines,
-            time_ns=before._last_time_ns(),
+            tail=spans[-1].end if spans else 0,
+            lines=before.lines if spans else 0,
+            time_ns=before._last_time_ns() if spans else 0,
             kept=[
                 Segment(span.start, span.end - span.start, span.extent.record_count())
                 for span in spans

@@ -103,7 +103,7 @@ def _supervise(
             return
         taken(request["path"])
         with contextlib.suppress(OSError):  # a file system without sockets: the run cannot be stopped by us
-            run.listen(listen_path(directory.control_path))
+            run.listen(listen_path(directory.supervisor_path))
         if lifeline is not None:
             run.depend_on(lifeline)
         if orphaned is not None:
@@ -111,7 +111,7 @@ def _supervise(
         directory.reserve_outcome()
         run.run()
         with contextlib.suppress(OSError):
-            os.unlink(directory.control_path)
+            os.unlink(directory.supervisor_path)
     finally:
         for fd in fds.values():
             os.close(fd)

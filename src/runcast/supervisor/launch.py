@@ -20,6 +20,7 @@ from zlib import crc32
 
 from runcast._version import __version__
 from runcast.errors import SupervisorLost
+from runcast.log.directory import read_file
 from runcast.supervisor.control import connect_path, pack_request
 
 __all__ = ["PACKAGE_ROOT", "interpreter", "launch"]
@@ -37,8 +38,8 @@ _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith(
 
 
 def _read(path: str) -> bytes:
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        return file.read()
+    with contextlib.suppress(OSError):
+        return read_file(path)
     return b""
 
 

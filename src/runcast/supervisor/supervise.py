@@ -272,10 +272,10 @@ class Supervision:
 
     def _result(self) -> tuple[str, Any]:
         """Return what a function in a process of its own left: why it failed, or what it returned."""
-        path = self._request.get("result", "")
-        with contextlib.suppress(OSError, ValueError, KeyError), open(path) as file:
-            found = json.loads(file.read())
-            return str(found["message"]), found["value"]
+        if "result" in self._request:
+            with contextlib.suppress(OSError, ValueError, KeyError), open(self._request["result"]) as file:
+                found = json.loads(file.read())
+                return str(found["message"]), found["value"]
         return "", None
 
     def _ended(self, now: float) -> bool:

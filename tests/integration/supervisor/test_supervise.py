@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -215,12 +216,14 @@ def test_runs_end_apart(store: Store):
 
 
 @pytest.mark.fault
-def test_folder_removed_by_force(store: Store):
+def test_folder_removed_by_force(store: Store, tmp_path: Path):
     """R3: a run whose supervisor fails, since its folder is gone, is killed and not left to itself."""
-    code = "trap 'echo up; exec sleep 60' USR1; while :; do sleep 0.01; done"
-    run = store.start(["sh", "-c", code])
+    code = "trap 'echo up; exec sleep 60' USR1; : > ready; while :; do sleep 0.01; done"
+    run = store.start(["sh", "-c", code], cwd=tmp_path)
     pid = run.pid
     assert pid
+    wait_until((tmp_path / "ready").exists)
+    wait_until(lambda: os.path.exists(run.directory.supervisor_path))  # the last that is made in the folder
     shutil.rmtree(run.directory.path)
 
     os.kill(pid, signal.SIGUSR1)

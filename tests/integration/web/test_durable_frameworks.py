@@ -256,7 +256,6 @@ def test_bodies(server: Server, request: pytest.FixtureRequest) -> None:
     name, framework = request.node.callspec.params["server"]
     server.ask("PUT", f"{STREAMS}/s", **TEXT)
     assert server.ask("POST", f"{STREAMS}/s", bytes(5_000_000), **TEXT)[0] == 204
-    assert server.ask("POST", "/casts/runs", b" " * (1024 * 1024 + 1))[0] == 413  # a start is no append
     post, tail = f"POST {STREAMS}/s HTTP/1.1", 5_000_000
     chunked, last = b"Transfer-Encoding: chunked\r\n\r\n", b"0\r\n\r\n"
     said, _ = send(server, post, [chunked, b"5\r\nhello\r\n", last])
@@ -267,8 +266,11 @@ def test_bodies(server: Server, request: pytest.FixtureRequest) -> None:
         tail += 5
     if name in KEEPING or framework == "django-asgi":
         assert server.ask("POST", f"{STREAMS}/s", bytes(17_000_000), **TEXT)[0] == 413
-    else:
+        assert server.ask("POST", "/casts/runs", bytes(1_100_000))[0] == 413  # a start is no append
+    else:  # only the head is sent: who goes on sending may lose the reply
         said, _ = send(server, post, [b"Content-Length: 17000000\r\n\r\n"])
+        assert said.split()[1] == b"413"
+        said, _ = send(server, "POST /casts/runs HTTP/1.1", [b"Content-Length: 1100000\r\n\r\n"])
         assert said.split()[1] == b"413"
         block = b"100000\r\n" + bytes(0x100000) + b"\r\n"
         said, taken = send(server, post, [chunked, *[block] * 40])  # of these 17 are too much

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from runcast.log.base import Log, Span, settled
@@ -168,10 +168,7 @@ class FileLog(Log):
                 gone.pop(start) if start in gone else _Segment(self.directory.log_path, start, self._opened)
                 for start in starts
             ]
-            self._sealed = [
-                Span(one.start, min(one.start + one.sealed_size(), following.start), one)
-                for one, following in pairwise(segments)
-            ]
+            self._sealed = list(_sealed(segments))
             self._segments = segments
             for segment in gone.values():
                 segment.close()
@@ -209,6 +206,17 @@ class FileLog(Log):
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
             self.close()
+
+
+def _sealed(segments: Sequence[_Segment]) -> Iterator[Span]:
+    """Yield the extents of all segments but the last, with their ends.
+
+    One that was dropped since it was listed leaves a gap, as it would if it had been dropped
+    before: who looked again until all of them stay would never be done beside a fast writer.
+    """
+    for one, following in pairwise(segments):
+        with contextlib.suppress(Dropped):
+            yield Span(one.start, min(one.start + one.sealed_size(), following.start), one)
 
 
 class FileLogWriter(LogWriter):

@@ -420,3 +420,16 @@ def test_new_log_is_begun_at_the_first_byte(place: FilePlace):
 
     assert files(place) == {}
     assert read_all(place.log()) == []
+
+
+def test_dropped_since_it_was_listed(place: FilePlace):
+    """A segment that is listed, but gone before it is looked at, is a gap like any other."""
+    writer = place.writer(segment_bytes=4)
+    writer.append(OUT, b"abcdefghijkl")
+    gone = Path(place.directory.log_path, "00000000000000000004")
+    gone.unlink()
+    gone.symlink_to("nowhere")
+
+    log = FileLog(place.directory.path)
+    assert read_all(log) == [(OUT, b"abcd"), (GAP, b""), (OUT, b"ijkl")]
+    assert log.tail_offset == 12

@@ -188,7 +188,7 @@ def test_many_tasks(store: Store, tmp_path: Path):
         return seen
 
     assert loop_of(main) == [printer.copy("stdout")] * 100
-    assert turns > 3
+    assert turns > 0
 
 
 def test_cancelled_followers(store: Store):

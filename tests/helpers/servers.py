@@ -116,6 +116,17 @@ class Server:
             told = {name.lower(): value for name, value in response.getheaders()}
             return response.status, told, response.read()
 
+    def offer(self, path: str, size: int) -> int:
+        """Return the status of a POST of so many bytes, of which none is sent but its head.
+
+        Who goes on sending to a server that has refused it gets a broken pipe, and loses the reply.
+        """
+        with self.connect() as connection:
+            connection.putrequest("POST", path)
+            connection.putheader("Content-Length", str(size))
+            connection.endheaders()
+            return connection.getresponse().status
+
     @contextlib.contextmanager
     def stream(self, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
         """Give the response of a GET whose body goes on; `read1` returns what is there."""

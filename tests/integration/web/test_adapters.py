@@ -84,7 +84,7 @@ def test_view_resumes_its_own_run(server: Server, store: Store) -> None:
     assert len(list(store.list())) == 1
 
 
-def test_mounted_api(server: Server, store: Store) -> None:
+def test_mounted_api(server: Server, store: Store, request: pytest.FixtureRequest) -> None:
     """The API is below its prefix: pages, commands, runs; what `authorize` refuses is refused."""
     status, headers, _ = server.ask("GET", "/job", Accept=HTML)
     (run,) = store.list()
@@ -104,7 +104,11 @@ def test_mounted_api(server: Server, store: Store) -> None:
     assert server.ask("POST", "/tools/runs", b'{"name": "other"}')[0] == 404
     assert server.ask("POST", "/tools/runs", b'{"command": ["ls"]}')[0] == 403
     assert server.ask("DELETE", f"/tools/runs/{started['id']}")[0] == 403
-    assert server.ask("POST", "/tools/runs", b"x" * (1 << 20 | 1))[0] == 413
+    too_much = 1 << 20 | 1
+    if request.node.callspec.params["server"] == "django-asgi":  # takes the whole body before it asks us
+        assert server.ask("POST", "/tools/runs", bytes(too_much))[0] == 413
+    else:
+        assert server.offer("/tools/runs", too_much) == 413
 
     begun = server.ask("POST", "/begin", b"")[2].decode()
     assert store.get(begun).wait(timeout=LONG).ok

@@ -18,7 +18,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "runcast"
 
 # From the bottom. A module imports from its own room and from lower layers only.
 LAYERS = (
-    {"errors", "ids", "own_thread", "quantities", "utf8", "_version"},
+    {"errors", "forked", "ids", "own_thread", "quantities", "utf8", "_version"},
     {"model"},
     {"log", "wire"},
     {"supervisor", "readers"},

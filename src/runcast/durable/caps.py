@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from runcast.errors import CapReached, StreamFull
+from runcast.forked import note_forks
 from runcast.log import CAP_BYTES
 
 __all__ = ["Caps"]
@@ -40,6 +41,7 @@ class Caps:
         self._since = 0  # of them, what was added since a measurement began
         self._measured: float | None = None
         self._deleted = self._measuring = False
+        note_forks(self)
 
     def take(self, size: int, tail: int, begins_at: int = 0) -> None:
         """Allow so many bytes more behind a tail.

@@ -12,7 +12,6 @@ import errno
 import os
 import secrets
 import threading
-import weakref
 from collections.abc import Callable
 
 from runcast.durable.caps import Caps
@@ -21,13 +20,13 @@ from runcast.durable.pending import Pending, PendingFile
 from runcast.durable.stream import Busy, Settings, State, Stream, ended
 from runcast.durable.stream_log import StreamLog, cut_back
 from runcast.errors import StreamFull, StreamNotFound
+from runcast.forked import note_forks
 from runcast.log import FileLogWriter, RunDirectory
 from runcast.wire.durable import Appending
 
 __all__ = ["FULL", "FileStream"]
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_all: weakref.WeakSet[FileStream] = weakref.WeakSet()
 
 
 class FileStream(Stream):
@@ -52,7 +51,7 @@ class FileStream(Stream):
         self._writer: FileLogWriter | None = None
         self._kept = State()
         self._known = False  # the state and the writer are those of the last append
-        _all.add(self)
+        note_forks(self)
 
     def open_log(self) -> StreamLog:
         return StreamLog(self.path)
@@ -221,11 +220,3 @@ class FileStream(Stream):
         finally:
             self._mutex.release()
         return True
-
-
-def _in_child() -> None:
-    for stream in list(_all):
-        stream.in_child()
-
-
-os.register_at_fork(after_in_child=_in_child)

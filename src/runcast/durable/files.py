@@ -19,7 +19,6 @@ import secrets
 import shutil
 import threading
 import time
-import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 
@@ -29,6 +28,7 @@ from runcast.durable.stream import Settings, Stream, channel_of, ended
 from runcast.durable.stream_log import link_segments
 from runcast.durable.streams import Streams
 from runcast.errors import StreamFull, StreamNotFound
+from runcast.forked import note_forks
 from runcast.ids import is_run_id
 from runcast.log import FileLogWriter, RunDirectory
 from runcast.log.sync import Syncer
@@ -40,7 +40,6 @@ _OPEN_STREAMS = 64  # with four descriptors each
 _ABANDONED = 3600.0  # seconds after which what was never finished is swept away
 _SWEEP_SECONDS = 60.0
 _GONE = "gone-"
-_all: weakref.WeakSet[FileStreams] = weakref.WeakSet()
 
 
 class FileStreams(Streams):
@@ -53,7 +52,7 @@ class FileStreams(Streams):
         self._lock = threading.Lock()
         self._syncer = Syncer()
         self._swept = time.monotonic()
-        _all.add(self)
+        note_forks(self)
 
     def __repr__(self) -> str:
         return f"<FileStreams {self.path}>"
@@ -61,7 +60,6 @@ class FileStreams(Streams):
     def in_child(self) -> None:
         """Forget, in a forked process, the threads of its parent: one may have held the lock."""
         self._lock = threading.Lock()
-        self.caps.in_child()
 
     def _link(self, name: str) -> str:
         return f"{self.path}/names/{_digest(name)}"
@@ -294,11 +292,3 @@ def _relink(target: str, link: str) -> None:
     draft = f"{link}-{secrets.token_hex(4)}"
     os.symlink(target, draft)
     os.rename(draft, link)
-
-
-def _in_child() -> None:
-    for streams in list(_all):
-        streams.in_child()
-
-
-os.register_at_fork(after_in_child=_in_child)

@@ -214,7 +214,7 @@ class RunDirectory:
 
 
 def read_file(path: str) -> bytes:
-    """Return what is in a small file; `open` takes three times as many system calls, and as long."""
+    """Return what is in a small file: by four system calls, where `open` makes nine."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = b""

@@ -7,18 +7,17 @@ second later. Knows nothing of what it syncs.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from contextvars import Context
 from typing import Protocol
 
+from runcast.forked import note_forks
+
 __all__ = ["Synced", "Syncer"]
 
 _SECONDS = 1.0
-_syncers: weakref.WeakSet[Syncer] = weakref.WeakSet()
 
 
 class Synced(Protocol):
@@ -37,10 +36,11 @@ class Syncer:
 
     def __init__(self, begin: Callable[[Callable[[], object]], object] = lambda call: call()) -> None:
         self._begin = begin
-        self._forget_all()
-        _syncers.add(self)
+        self.in_child()
+        note_forks(self)
 
-    def _forget_all(self) -> None:
+    def in_child(self) -> None:
+        """Begin with nothing: in a forked process what was noted is its parent's to sync."""
         self._lock = threading.RLock()  # a signal handler may note something while it is held
         self._noted: set[Synced] = set()
         self._begun = False
@@ -87,12 +87,3 @@ class Syncer:
                 import traceback  # every command of ours would load it, for what never happens
 
                 traceback.print_exc()
-
-
-def _forget() -> None:
-    """In a forked child: what was noted is the parent's to sync, and its thread is not here."""
-    for syncer in list(_syncers):
-        syncer._forget_all()
-
-
-os.register_at_fork(after_in_child=_forget)

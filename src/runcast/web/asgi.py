@@ -26,7 +26,7 @@ from runcast.web.servers import advise_asgi
 from runcast.web.websocket import serve_websocket
 from runcast.wire.formats import TRAILERS
 
-__all__ = ["Receive", "RunsASGI", "Scope", "Send", "read_body", "send_reply"]
+__all__ = ["Receive", "RunsASGI", "Scope", "Send", "gone", "read_body", "send_reply"]
 
 _TRAILERS = "http.response.trailers"  # an extension of ASGI, and its message
 
@@ -66,7 +66,7 @@ class RunsASGI(Cast):
                 reply = Reply(reply.status, [*reply.headers, ("Connection", "close")], reply.body)
             else:
                 if durable:
-                    reply = await answer_async(self.durable, request, self.feeds, lambda: _gone(receive))
+                    reply = await answer_async(self.durable, request, self.feeds, lambda: gone(receive))
                     if may_be_at_once(request) and reply.status in (200, 204):
                         offer(scope, self.durable.again(request))
                 else:
@@ -159,14 +159,14 @@ async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive,
     async def push(data: bytes) -> None:
         await send({"type": "http.response.body", "body": data, "more_body": True})
 
-    if await feeds.serve(reply.stream, push, _gone(receive)):
+    if await feeds.serve(reply.stream, push, gone(receive)):
         await send({"type": "http.response.body", "body": b""})
         if trailing:
             fields = (reply.stream.trailers or {}).items()
             await send({"type": _TRAILERS, "headers": [(k.lower().encode(), v.encode()) for k, v in fields]})
 
 
-async def _gone(receive: Receive) -> None:
+async def gone(receive: Receive) -> None:
     """Return when the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from runcast.web.adapter import Cast, body_limit, decorated, is_foreign
-from runcast.web.asgi import read_body, send_reply, to_request
+from runcast.web.asgi import gone, read_body, send_reply, to_request
 from runcast.web.durable.routes import is_stream
 from runcast.web.durable.waits import answer_async
 from runcast.web.feeds import Feeds
@@ -132,11 +132,5 @@ class _Below:
         if (refused := cast.refused(request)) is not None:
             return refused
         if is_stream(request.path):
-            return await answer_async(cast.durable, request, cast.feeds, lambda: _gone(receive))
+            return await answer_async(cast.durable, request, cast.feeds, lambda: gone(receive))
         return await respond_async(cast.responder, request, cast.feeds)
-
-
-async def _gone(receive: Receive) -> None:
-    """Return when the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

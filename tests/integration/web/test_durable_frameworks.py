@@ -18,6 +18,7 @@ from runcast.durable import FileStreams
 from tests.helpers.servers import LONG, Server
 from tests.helpers.wait import MS, wait_until
 from tests.integration.web.mounted import DEFAULT, mounted_code
+from tests.integration.web.test_durable_clients import FIRST, SECOND, SOURCE
 from tests.integration.web.test_matrix import state_of
 
 pytestmark = pytest.mark.slow
@@ -46,18 +47,6 @@ PATIENT = {"gunicorn", "uvicorn", "gunicorn-asgi", "gunicorn-gevent"}
 KEEPING = {"waitress", "daphne"}  # take a body whole before anybody is asked; so does Django under ASGI
 STREAMS = "/casts/v1/stream"
 TEXT = {"Content-Type": "text/plain"}
-FIRST = bytes(range(256)) * 600
-SECOND = FIRST[::-1] + b"last words"
-# Told to go on by a file; what it writes is no text.
-SOURCE = """
-import os, sys, time
-write = sys.stdout.buffer.write
-write(bytes(range(256)) * 600)
-sys.stdout.buffer.flush()
-while not os.path.exists("go"):
-    time.sleep(0.01)
-write((bytes(range(256)) * 600)[::-1] + b"last words")
-"""
 
 
 def serving(serves: list[tuple[str, str]]) -> pytest.MarkDecorator:

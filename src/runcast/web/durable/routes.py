@@ -6,6 +6,7 @@ store, to read; everything else are streams, which others make and append to.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -167,6 +168,7 @@ class Durable:
     def again(self, request: Request) -> Again:
         """Return what takes appends that differ from one that was taken in body and number only."""
         name, asked = request.path[len(PREFIX) :], parse_appending(request.header)
+        request = replace(request, body=b"")  # it is kept as long as the connection
 
         def take(number: str | None, body: bytes) -> Reply | None:
             ask = numbered(asked, number)

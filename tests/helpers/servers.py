@@ -62,6 +62,9 @@ class Server:
         self.port = free_port()
         self.folder = folder
         (folder / "served_app.py").write_text(textwrap.dedent(code))
+        # CherryPy answers before it has started, and if told to end by then, it drops what it owes.
+        started = server == "itself" and "cherrypy.engine.start()" in code
+        self._says = b"Bus STARTED" if started else b""
         command = COMMANDS[server].format(port=self.port, app="served_app", workers=workers)
         self._command = [sys.executable, "-m", *command.split()]
         self._log = folder / "server.log"
@@ -75,11 +78,12 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers."""
         environment = os.environ | {"PYTHONPATH": str(self.folder)}
-        with self._log.open("ab") as log:
+        with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 self._command, env=environment, stdout=log, stderr=log, start_new_session=True
             )
         wait_until(self._answers, timeout=LONG, what=f"an answer of {self._command}")
+        wait_until(lambda: self._says in self._log.read_bytes(), timeout=LONG, what=f"{self._says!r}")
 
     def _answers(self) -> bool:
         assert self.process is not None

@@ -15,6 +15,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+TESTS := PYTHON=$(VENV)/bin/python scripts/run-tests
 LOCK := requirements-dev.lock
 # Named after the checkout: a copied or moved .venv still points to the old place and is made anew.
 STAMP := $(VENV)/installed$(subst /,-,$(CURDIR))
@@ -49,8 +50,8 @@ test-programs:
 
 .PHONY: test
 test: $(STAMP) test-programs $(SUITE) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
-	@$(RUN) pytest -q -n $(PARALLEL) --dist loadfile -m "not ($(APART))" $(PYTEST_ARGS) || test $$? -eq 5 # 5: none selected
-	@$(RUN) pytest -q -n 2 --dist loadfile -m "$(APART)" $(PYTEST_ARGS) || test $$? -eq 5
+	@$(TESTS) -n $(PARALLEL) --dist loadfile -m "not ($(APART))" $(PYTEST_ARGS)
+	@$(TESTS) -n 2 --dist loadfile -m "$(APART)" $(PYTEST_ARGS)
 
 .PHONY: conformance
 conformance: $(STAMP) $(SUITE) ## Run the conformance suite of Durable Streams (PYTEST_ARGS="-k memory")

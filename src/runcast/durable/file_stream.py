@@ -22,6 +22,7 @@ from runcast.durable.stream_log import StreamLog, cut_back
 from runcast.errors import StreamFull, StreamNotFound
 from runcast.forked import note_forks
 from runcast.log import FileLogWriter, RunDirectory
+from runcast.log.file import sync_segment
 from runcast.wire.durable import Appending
 
 __all__ = ["FULL", "FileStream"]
@@ -49,6 +50,7 @@ class FileStream(Stream):
         self._pending: PendingFile | None = None
         self._journal = Journal(f"{path}/append/journal")
         self._writer: FileLogWriter | None = None
+        self._unsynced: set[int] = set()  # segments of writers before it
         self._kept = State()
         self._known = False  # the state and the writer are those of the last append
         note_forks(self)
@@ -131,8 +133,7 @@ class FileStream(Stream):
             return
         self.settle()
         self._known = False
-        if self._writer is not None:
-            self._writer.park()
+        self._park()
         whole = cut_back(self.directory, last)
         self._writer = FileLogWriter(self.directory, cap_bytes=None, go_on=whole)
         tail = self._writer.tail
@@ -178,11 +179,19 @@ class FileStream(Stream):
                 raise
         self._known = True
 
+    def begun(self, start: int) -> None:
+        """Note that it was made with bytes in the segment that begins at `start`."""
+        self._unsynced.add(start)
+        self._appended(self)
+
     def sync(self) -> None:
         """Have what was appended survive a power loss."""
         writer = self._writer
         if writer is not None:
             writer.sync()
+        while self._unsynced:
+            with contextlib.suppress(KeyError):  # another thread, which ends, took it
+                sync_segment(self.directory, self._unsynced.pop())
         with contextlib.suppress(OSError):  # deleted meanwhile, or a stream without a journal
             fd = os.open(f"{self.path}/append/journal", os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -194,17 +203,23 @@ class FileStream(Stream):
         """Close the files; the next append opens them again. The caller sees that nobody appends."""
         self._known = False
         self._journal.close()
-        if self._writer is not None:
-            self._writer.park()
-            self._writer = None
+        self._park()
         if self._pending is not None:
             self._pending.close()
             self._pending = None
+
+    def _park(self) -> None:
+        if self._writer is not None:
+            self._writer.park()
+            # Before the writer is gone: a thread that syncs meanwhile sees one or the other.
+            self._unsynced |= self._writer.unsynced
+            self._writer = None
 
     def in_child(self) -> None:
         """Let go of what a forked process shares with its parent: the lock, the place in the log."""
         self._mutex = threading.Lock()  # whoever held it is not in this process
         self.forget()
+        self._unsynced = set()  # is the parent's to sync
         self._token = secrets.randbits(63) | 1
 
     def __del__(self) -> None:

@@ -32,6 +32,7 @@ from runcast.forked import note_forks
 from runcast.ids import is_run_id
 from runcast.log import FileLogWriter, RunDirectory
 from runcast.log.sync import Syncer
+from runcast.model import Channel
 
 __all__ = ["FileStreams"]
 
@@ -168,25 +169,24 @@ class FileStreams(Streams):
                 os.makedirs(f"{parent.path}/append/forks", 0o700, exist_ok=True)
                 _touch(f"{parent.path}/append/forks/{settings.id}")
                 link_segments(parent.directory, directory, offset)
-            writer = FileLogWriter(directory, cap_bytes=None)
-            if data:
-                writer.append_whole(channel_of(settings), data)
-            tail = PendingFile(f"{draft}/append/tail", create=True)
-            tail.write(Pending(0, writer.tail, writer.tail))
-            tail.close()
-            writer.close(ended()) if closed else writer.park()
+            _write_first(directory, channel_of(settings), data, closed=closed)
             os.rename(draft, path)
             try:
                 os.symlink(settings.id, self._link(settings.name))
-            except FileExistsError:
+            except OSError as error:
                 self._purge(path, settings, cascade=False)  # the parent is locked just now
-                return None
+                if isinstance(error, FileExistsError):
+                    return None
+                raise
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)
             if error.errno in FULL:
                 raise StreamFull(offset) from None
             raise
-        return self._of_id(settings.id)
+        made = self._of_id(settings.id)
+        if made is not None and data:
+            made.begun(offset)
+        return made
 
     def _remove(self, stream: Stream) -> None:
         assert isinstance(stream, FileStream)
@@ -282,6 +282,23 @@ def _digest(name: str) -> str:
 def _request(settings: Settings) -> dict[str, object]:
     """Return what `run.json` holds: the stream's settings, and what every run has."""
     return {"format": FORMAT, "source": "stream", "command": [], **settings.to_json()}
+
+
+def _write_first(directory: RunDirectory, channel: Channel, data: bytes, *, closed: bool) -> None:
+    """Write what a new stream begins with, and where the first append begins."""
+    writer = FileLogWriter(directory, cap_bytes=None)
+    try:
+        if data:
+            writer.append_whole(channel, data)
+        tail = PendingFile(f"{directory.path}/append/tail", create=True)
+        try:
+            tail.write(Pending(0, writer.tail, writer.tail))
+        finally:
+            tail.close()
+        if closed:
+            writer.close(ended())
+    finally:
+        writer.park()
 
 
 def _touch(path: str) -> None:

@@ -150,9 +150,9 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        if self._fd is not None:
-            os.close(self._fd)
-        self._fd, self.size, self._records = None, 0, 0
+        fd, self._fd, self.size, self._records = self._fd, None, 0, 0
+        if fd is not None:  # forgotten before: a process that is forked meanwhile closes nothing twice
+            os.close(fd)
 
 
 def _read_all(fd: int) -> bytes:

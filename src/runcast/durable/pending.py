@@ -44,16 +44,19 @@ class PendingFile:
         self.path = path
         flags = (os.O_RDWR if write else os.O_RDONLY) | os.O_CLOEXEC
         self.fd = os.open(path, flags | (os.O_CREAT | os.O_EXCL if create else 0), 0o600)
-        if create:
-            head = _HEAD.pack(_MAGIC, FORMAT, 0, 0)[:12]
-            os.pwrite(self.fd, head + struct.pack("<I", crc32(head)), 0)
-            return
-        head = os.pread(self.fd, _HEAD.size, 0)
-        if head.startswith(_MAGIC) and _HEAD.unpack(head)[1] > FORMAT:
-            os.close(self.fd)
-            raise FormatTooNew(
-                f"{path} has a newer format than {FORMAT}: upgrade runcast, or use another store"
-            )
+        try:
+            if create:
+                head = _HEAD.pack(_MAGIC, FORMAT, 0, 0)[:12]
+                os.pwrite(self.fd, head + struct.pack("<I", crc32(head)), 0)
+                return
+            head = os.pread(self.fd, _HEAD.size, 0)
+            if len(head) == _HEAD.size and head.startswith(_MAGIC) and _HEAD.unpack(head)[1] > FORMAT:
+                raise FormatTooNew(
+                    f"{path} has a newer format than {FORMAT}: upgrade runcast, or use another store"
+                )
+        except BaseException:
+            self.close()
+            raise
 
     def lock(self, *, wait: bool) -> bool:
         """Take the append lock; return whether it was to be had."""
@@ -95,6 +98,6 @@ class PendingFile:
 
     def close(self) -> None:
         """Close the file, which frees the lock."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)

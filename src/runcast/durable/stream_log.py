@@ -38,17 +38,18 @@ class StreamLog(FileLog):
             raise StreamNotFound(os.path.basename(self.directory.path)) from None
 
     def _whole(self, tail: PendingFile) -> Sequence[Span]:
+        kept = 0  # so many bytes were there, all of them, before the tail was read
         while True:
             spans = super()._extents()
             if not spans:
                 os.stat(tail.path)  # it is new, or it was deleted, and what we hold open says nothing of that
             end = spans[-1].end if spans else 0
             _, start, stop = tail.read()
-            if stop <= end or start == end:
+            if stop <= end or start == end or end < kept:  # the last: some were lost, with the power maybe
                 return spans
             if start < end:
                 return [span._replace(end=min(span.end, start)) for span in spans if span.start <= start]
-            # Looked at before an append that has ended since, and another one has begun: look again.
+            kept = start  # looked at before an append that has ended since, and another has begun: look again
 
     def close(self) -> None:
         """Close the files. A later read opens them again."""

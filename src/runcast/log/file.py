@@ -20,9 +20,10 @@ from runcast.log.records import RECORD_BYTES, check_header, count_lines, header
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
 from runcast.model import OFFSET_DIGITS, Outcome
 
-__all__ = ["FileLog", "FileLogWriter", "segment_name", "segment_starts"]
+__all__ = ["FileLog", "FileLogWriter", "segment_name", "segment_starts", "sync_segment"]
 
 _OPEN_SEGMENTS = 4  # of one log at a time: descriptors are scarcer than open() is dear
+_ANY = 2**64  # more than any offset
 _RACY_NS = 50_000_000  # a folder listed so soon after it changed may have changed again unseen
 _fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has none
 _O_READ = os.O_RDONLY | os.O_CLOEXEC
@@ -254,7 +255,7 @@ class FileLogWriter(LogWriter):
         self._index: int | None = None
         self._newest = -1  # the segment that is being written
         self._unsynced: set[int] = set()  # this one, and those before it that no sync has seen finished
-        if go_on and self._old and spans[-1].end > spans[-1].start and not spans[-1].extent.torn():
+        if go_on and self._old and spans[-1].end > spans[-1].start and _is_whole(spans[-1]):
             self._go_on(self._old.pop())
         before.close()
 
@@ -328,6 +329,11 @@ class FileLogWriter(LogWriter):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
 
+    @property
+    def unsynced(self) -> frozenset[int]:
+        """Where the segments begin of which something may have to be synced."""
+        return frozenset(self._unsynced)
+
     def sync(self) -> None:
         """Have what was appended so far survive a power loss.
 
@@ -335,13 +341,7 @@ class FileLogWriter(LogWriter):
         """
         for start in list(self._unsynced):
             finished = start != self._newest
-            for name in (self._path(start), self._path(start) + ".index"):
-                with contextlib.suppress(OSError):  # dropped meanwhile, or the disk is failing
-                    fd = os.open(name, _O_READ)
-                    try:
-                        _fdatasync(fd)
-                    finally:
-                        os.close(fd)
+            sync_segment(self._directory, start)
             if finished:
                 self._unsynced.discard(start)
 
@@ -354,10 +354,29 @@ class FileLogWriter(LogWriter):
         self._directory.release()
 
     def _close_files(self) -> None:
-        for fd in (self._data, self._index):
+        fds = self._data, self._index
+        self._data = self._index = None  # before: a process that is forked meanwhile closes nothing twice
+        for fd in fds:
             if fd is not None:
                 os.close(fd)
-        self._data = self._index = None
+
+
+def sync_segment(directory: RunDirectory, start: int) -> None:
+    """Have the segment that begins at `start` survive a power loss, its index as well."""
+    path = f"{directory.log_path}/{segment_name(start)}"
+    for name in (path, path + ".index"):
+        with contextlib.suppress(OSError):  # dropped meanwhile, or the disk is failing
+            fd = os.open(name, _O_READ)
+            try:
+                _fdatasync(fd)
+            finally:
+                os.close(fd)
+
+
+def _is_whole(span: Span) -> bool:
+    """Return whether an index says nothing of bytes that are not there: those may be lost with the power."""
+    _, last = span.extent.last_before(0, _ANY)
+    return not span.extent.torn() and (last is None or last.offset <= span.end)
 
 
 def _write_whole(fd: int, data: bytes) -> None:

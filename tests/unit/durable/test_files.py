@@ -113,6 +113,67 @@ def test_no_room(tmp_path: Path):
     assert content(folder(tmp_path)) == b"kept it"
 
 
+def test_no_room_for_another_stream(tmp_path: Path):
+    """A stream for which there is no room leaves neither files nor descriptors."""
+    streams = FileStreams(str(tmp_path))
+    streams.create("s", TEXT)
+    before, there = len(os.listdir("/proc/self/fd")), sorted(os.listdir(streams.path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(StreamFull):
+            streams.create("t", TEXT, b"x" * 8192)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert sorted(os.listdir(streams.path)) == there
+
+
+@pytest.mark.parametrize("index_too", [True, False])
+def test_bytes_that_were_lost_with_the_power(tmp_path: Path, index_too: bool):
+    """Where the disk kept the place of an append but not its bytes, what is there is read, and goes on."""
+    streams = FileStreams(str(tmp_path))
+    stream, _ = streams.create("s", TEXT, b"one\ntwo\n")
+    stream.append(PLAIN, b"lost\n" * 20_000)  # so much that the index tells of it
+    stream.append(PLAIN, b"lost\n")
+    streams.close()
+    path = folder(tmp_path)
+    os.truncate(path / "log" / ZEROS, 6)
+    if index_too:
+        os.truncate(path / "log" / f"{ZEROS}.index", 64)
+
+    log = StreamLog(str(path))
+    assert (log.tail_offset, content(path)) == (6, b"one\ntw")
+    assert FileStreams(str(tmp_path)).get("s").append(PLAIN, b"ice as much\n").tail == 18
+    assert content(path) == b"one\ntwice as much\n"
+    assert [log.lines_before(at) for at in (18, 12, 4)] == [2, 1, 1]
+    assert {chunk.channel for at in (0, 6) for chunk in log.read(at).chunks} == {Channel.STDOUT}
+    log.close()
+
+
+def test_synced_though_not_held_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What many streams begin with or were given is synced in each, though only some of them stay open."""
+    synced: list[str] = []
+    sync = os.fdatasync
+
+    def note(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        sync(fd)
+
+    monkeypatch.setattr("runcast.log.file._fdatasync", note)
+    streams = FileStreams(str(tmp_path))
+    paths = []
+    for number in range(100):
+        stream, _ = streams.create(f"s{number}", TEXT, b"x" * (number % 2))
+        if not number % 2:
+            stream.append(PLAIN, b"x")
+        paths.append(stream.path)
+    streams.close()
+
+    assert all(f"{path}/log/{ZEROS}" in synced for path in paths)
+
+
 def test_fork_shares_bytes(tmp_path: Path):
     """A fork copies nothing: its segments are its parent's, and stay when the parent goes."""
     streams = FileStreams(str(tmp_path))

@@ -49,6 +49,13 @@ _NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     help="This server is called so, too. Several times.",
 )
 @click.option(
+    "--allow-origin",
+    "allow_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Pages of this other origin may read, if they have the token. Several times.",
+)
+@click.option(
     "--allow-any-command", is_flag=True, help="Let whoever has the token run anything, as this user."
 )
 @click.option(
@@ -78,6 +85,7 @@ def command(
     token: str | None,
     no_auth: bool,
     allow_hosts: tuple[str, ...],
+    allow_origins: tuple[str, ...],
     allow_any_command: bool,
     stream_cap: int | None,
     streams_cap: int | None,
@@ -119,6 +127,7 @@ def command(
         token=token,
         auth=not no_auth,
         allow_hosts=allow_hosts,
+        allow_origins=allow_origins,
         allow_any_command=allow_any_command,
         log_requests=log_requests,
         stream_cap=stream_cap,

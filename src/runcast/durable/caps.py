@@ -15,10 +15,14 @@ from runcast.errors import CapReached, StreamFull
 from runcast.forked import note_forks
 from runcast.log import CAP_BYTES
 
-__all__ = ["Caps"]
+__all__ = ["Busy", "Caps"]
 
 _FRESH_SECONDS = 60.0  # a measurement looks at every stream
 _AGAIN_SECONDS = 1.0  # … and what is deleted to make room must count soon
+
+
+class Busy(Exception):
+    """Somebody else is at it just now, or it takes long: try again where waiting blocks nobody."""
 
 
 class Caps:
@@ -43,13 +47,14 @@ class Caps:
         self._deleted = self._measuring = False
         note_forks(self)
 
-    def take(self, size: int, tail: int, begins_at: int = 0) -> None:
+    def take(self, size: int, tail: int, begins_at: int = 0, *, wait: bool = True) -> None:
         """Allow so many bytes more behind a tail.
 
         Args:
             size: of an append.
             tail: where the stream ends.
             begins_at: where its own bytes begin.
+            wait: block while all streams are measured; otherwise raise `Busy`.
 
         Raises:
             CapReached: the stream would have too many.
@@ -58,28 +63,36 @@ class Caps:
         if self.stream is not None and tail - begins_at + size > self.stream:
             raise CapReached(tail, self.stream)
         if self.total is not None:
-            self._take_of_total(size, tail, self.total)
+            lock = self._lock
+            if not lock.acquire(blocking=wait):
+                raise Busy
+            try:
+                self._take_of_total(size, tail, self.total, wait)
+            finally:
+                lock.release()
 
-    def _take_of_total(self, size: int, tail: int, total: int) -> None:
-        with self._lock:
-            now = time.monotonic()
-            if self._measured is None or (
-                self._used + size > total and (self._deleted or now - self._measured >= _AGAIN_SECONDS)
-            ):
-                self._deleted = False
-                self._used, self._measured = self._measure(), now
-            elif now - self._measured >= _FRESH_SECONDS and not self._measuring:
-                self._measuring, self._since = True, 0
-                threading.Thread(target=self._measure_aside, name="runcast-streams-size", daemon=True).start()
-            if self._used + size > total:
-                raise StreamFull(
-                    tail,
-                    f"expected streams of at most {total} bytes together, with this append they would have "
-                    f"more: nothing of it was kept, the stream ends at {tail}; remove some (runcast rm), or "
-                    "have the server keep more (runcast serve --streams-cap), and send it again",
-                )
-            self._used += size
-            self._since += size
+    def _take_of_total(self, size: int, tail: int, total: int, wait: bool) -> None:
+        now = time.monotonic()
+        if self._measured is None or (
+            self._used + size > total and (self._deleted or now - self._measured >= _AGAIN_SECONDS)
+        ):
+            if not wait:
+                raise Busy
+            self._deleted = False
+            self._used, self._measured = self._measure(), now
+        elif now - self._measured >= _FRESH_SECONDS and not self._measuring:
+            self._measuring, self._since = True, 0
+            threading.Thread(target=self._measure_aside, name="runcast-streams-size", daemon=True).start()
+        if self._used + size > total:
+            raise StreamFull(
+                tail,
+                f"expected streams of at most {total} bytes together, with this append they would have "
+                f"more: nothing of it was kept, the stream ends at {tail}; remove some (runcast rm), or "
+                "have the server keep more (runcast serve --streams-cap; streams_cap= in an application), "
+                "and send it again",
+            )
+        self._used += size
+        self._since += size
 
     def _measure_aside(self) -> None:
         """Measure without letting anybody wait."""

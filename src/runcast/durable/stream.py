@@ -15,17 +15,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
-from runcast.durable.caps import Caps
+from runcast.durable.caps import Busy, Caps
 from runcast.errors import ProducerFenced, ProducerGap, StreamConflict, UsageError
 from runcast.log import Log
 from runcast.model import Channel, Outcome, Reason
 from runcast.wire.durable import JSON, OCTETS, Appending, Producer, media_type, parse_seconds
 
 __all__ = ["Appended", "Busy", "Settings", "State", "Stream", "channel_of", "ended"]
-
-
-class Busy(Exception):
-    """Somebody else appends just now: try again where waiting blocks nobody."""
 
 
 class Appended(NamedTuple):
@@ -209,7 +205,7 @@ class Stream(ABC):
         Args:
             ask: what its headers ask for.
             data: the bytes, in JSON mode as `messages` returns them; empty to close only.
-            wait: block while others append; otherwise raise `Busy`.
+            wait: block while others append, or all streams are measured; otherwise raise `Busy`.
 
         Raises:
             StreamConflict: the stream is closed, of another type, or further.
@@ -238,7 +234,7 @@ class Stream(ABC):
                     f"expected Stream-Seq to be more than {state.seq[:80]!r}, got {ask.seq[:80]!r}"
                 )
             if data:
-                self.caps.take(len(data), self._tail, self.settings.begins_at)
+                self.caps.take(len(data), self._tail, self.settings.begins_at, wait=wait)
             self._append(ask, data)
             return Appended(self._tail, self._state.closed, ask.producer)
         finally:

@@ -49,6 +49,7 @@ class ServerApp:
     ) -> None:
         self._runs = RunsASGI(store, commands=commands, allow_any_command=allow_any_command)
         self._runs.durable.public = not guard.asks
+        self._runs.origins = guard.origins
         metrics = Metrics(lambda: self._runs.responder.started, lambda: self._runs.feeds.viewers)
         description = files("runcast.server").joinpath("openapi.json").read_bytes()
 

@@ -1,4 +1,6 @@
-"""The configuration file: TOML in, named commands and caps out.
+"""The configuration file: TOML in, named commands, caps and origins out.
+
+    allow_origins = ["https://app.example"]
 
     [commands.deploy]
     command = ["./deploy.sh", "--all"]
@@ -29,10 +31,12 @@ from runcast.log import CAP_BYTES
 from runcast.quantities import duration, size
 from runcast.sources.command import to_argv
 from runcast.web.commands import NamedCommand
+from runcast.web.origins import parse_origin
 
 __all__ = ["Config", "ConfigError", "load_config"]
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_KEYS = ("commands", "streams", "allow_origins")
 _WORDS = {
     "str": "a string",
     "array": "a list",
@@ -72,11 +76,13 @@ class Config(NamedTuple):
         commands: by name, in the order of the file.
         stream_cap: bytes that a stream may have; None for no bound.
         streams_cap: bytes that all of them may have together; None for no bound.
+        allow_origins: other origins, whose pages may read.
     """
 
     commands: dict[str, NamedCommand]
     stream_cap: int | None = CAP_BYTES
     streams_cap: int | None = None
+    allow_origins: tuple[str, ...] = ()
 
 
 def load_config(path: str) -> Config:
@@ -124,13 +130,22 @@ class _File:
     def config(self) -> Config:
         """Return what all tables say."""
         for key in self._value:
-            if key not in ("commands", "streams"):
-                self._unknown(("commands", "streams"), (key,))
+            if key not in _KEYS:
+                self._unknown(_KEYS, (key,))
         tables = self._value.get("commands", {})
         if not isinstance(tables, dict):
             self._fail(("commands",), f"expected tables [commands.NAME], got {_kind(tables)}")
         commands = {name: self._command(name, table) for name, table in tables.items()}
-        return Config(commands, *self._stream_caps(self._value.get("streams", {})))
+        caps = self._stream_caps(self._value.get("streams", {}))
+        return Config(commands, *caps, self._origins(self._value.get("allow_origins", [])))
+
+    def _origins(self, listed: object) -> tuple[str, ...]:
+        if not isinstance(listed, list):
+            self._fail(("allow_origins",), f"expected a list of origins, got {_kind(listed)}")
+        try:
+            return tuple(map(parse_origin, listed))
+        except ValueError as error:
+            self._fail(("allow_origins",), str(error))
 
     def _stream_caps(self, table: object) -> tuple[int | None, int | None]:
         if not isinstance(table, dict):

@@ -24,6 +24,7 @@ from runcast.server.asked import Asked, host_name, local_url, same_origin, witho
 from runcast.server.replies import page, problem, redirect
 from runcast.web.durable.routes import PREFIX
 from runcast.web.http import Reply
+from runcast.web.origins import Origins
 
 __all__ = ["Guard", "Verdict"]
 
@@ -40,10 +41,12 @@ class Verdict(NamedTuple):
     Attributes:
         reply: what to answer instead; None where the request may pass.
         note: what to log, if anything.
+        reads_only: it is of a page of another origin, which may read and nothing else.
     """
 
     reply: Reply | None = None
     note: str = ""
+    reads_only: bool = False
 
 
 PASSED = Verdict()
@@ -55,9 +58,11 @@ class Guard:
     Args:
         hosts: the names and addresses that this server is called by, without ports.
         token: what whoever asks must know; None lets everybody in who passes the other checks.
+        origins: other origins, whose pages may read if they know the token.
     """
 
-    def __init__(self, hosts: Collection[str], token: str | None) -> None:
+    def __init__(self, hosts: Collection[str], token: str | None, origins: Origins | None = None) -> None:
+        self.origins = origins or Origins()
         self.hosts = frozenset(filter(None, (host_name(host) for host in hosts)))
         self._token = token.encode() if token is not None else None
         self._failures = float(FAILURES)  # that may still come
@@ -101,11 +106,19 @@ class Guard:
         reply = self._wrong_host(asked)
         if reply is not None:
             return Verdict(reply)
+        reads_only = self._reads_only(asked)
+        if reads_only and method == "OPTIONS":
+            return PASSED  # a preflight, which never has the token
         by_query = False
         if self._token is not None:
-            valid, tried, by_query = self._authenticate(asked)
+            valid, tried, by_query = self._authenticate(asked, reads_only)
             if not valid:
-                return self._unknown(asked, tried, now)
+                unknown = self._unknown(asked, tried, now)
+                if reads_only and unknown.reply is not None:
+                    return unknown._replace(reply=self.origins.refused(asked.one, unknown.reply))
+                return unknown
+        if reads_only:
+            return Verdict(reads_only=True)
         if method == "OPTIONS" and path.startswith(PREFIX):
             return PASSED  # a preflight: what may be asked for is no secret, and no page is let in by it
         reply = self._foreign(asked) or self._unsafe(asked)
@@ -127,7 +140,13 @@ class Guard:
             return page(421, "This server is not called that", [detail])
         return problem(421, "WrongHost", detail)
 
-    def _authenticate(self, asked: Asked) -> tuple[bool, bool, bool]:
+    def _reads_only(self, asked: Asked) -> bool:
+        """Return whether a page of a listed origin, another than ours, asks to read or whether it may."""
+        return self.origins.may_read(asked.method, asked.path, asked.one) and not same_origin(
+            asked.one("origin") or "", asked
+        )
+
+    def _authenticate(self, asked: Asked, reads_only: bool) -> tuple[bool, bool, bool]:
         """Return whether some token is right, whether one was given, and whether it is the URL's."""
         assert self._token is not None
         bearers = [
@@ -141,9 +160,10 @@ class Guard:
             for name, _, value in (part.strip().partition("=") for part in header.split(";"))
             if name == self.cookie_name
         ]
-        urls = (
-            [value for name, value in parse_qsl(asked.query) if name == "token"] if asked.navigation else []
-        )
+        if reads_only:  # the person's cookie is for our pages, and an EventSource cannot send a header
+            cookies = []
+        in_url = asked.navigation or reads_only
+        urls = [value for name, value in parse_qsl(asked.query) if name == "token"] if in_url else []
         # Every one is compared, in constant time: neither how long it takes nor which was right is told.
         by_query = _any_equal(urls, self._token)
         by_header = _any_equal(bearers, self._token) | _any_equal(cookies, self._cookie.encode())

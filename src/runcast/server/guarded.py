@@ -17,6 +17,7 @@ from runcast.server.metrics import Metrics
 from runcast.server.replies import problem
 from runcast.web.again import Again, wrap
 from runcast.web.http import Reply
+from runcast.web.origins import READS_ONLY
 
 __all__ = ["SECURITY_HEADERS", "Guarded"]
 
@@ -131,6 +132,8 @@ class Guarded:
         )
         if verdict.note:
             log.warning("%s from %r", verdict.note, _client(scope))
+        if verdict.reads_only:
+            scope[READS_ONLY] = True
         return verdict.reply
 
 

@@ -32,6 +32,7 @@ from runcast.server.guard import Guard
 from runcast.server.registry import registered
 from runcast.server.token import SHORT, checked, kept_token
 from runcast.store import Store
+from runcast.web.origins import Origins, parse_origin
 from runcast.web.peer import keep_alive, vanished
 
 __all__ = ["UNSAID", "Options", "serve"]
@@ -60,6 +61,7 @@ class Options:
     token: str | None = None
     auth: bool = True
     allow_hosts: Sequence[str] = ()
+    allow_origins: Sequence[str] = ()
     allow_any_command: bool = False
     log_requests: bool = False
     stream_cap: int | None = UNSAID
@@ -86,6 +88,7 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
         _chosen_cap("--streams-cap", options.streams_cap, config.streams_cap),
     ]
     allowed = [_allowed_host(host) for host in options.allow_hosts]
+    origins = Origins([*map(_allowed_origin, options.allow_origins), *config.allow_origins])
     chosen = _chosen_token(options)
     sockets = addresses.listen(options.host, options.port)
     try:
@@ -103,7 +106,7 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
         urls = [addresses.url(name, port) for name in (names[:1] if loopback else names)]
         app = ServerApp(
             store,
-            Guard([*names, *allowed], token),
+            Guard([*names, *allowed], token, origins),
             commands=config.commands,
             allow_any_command=options.allow_any_command,
             log_requests=options.log_requests,
@@ -111,6 +114,8 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
         app.caps.stream, app.caps.total = caps
         _log_to_stderr()
         _advise(options, token, bool(config.commands))
+        if origins:
+            log.info("pages of these origins may read: %s", ", ".join(origins))
         with contextlib.ExitStack() as stack:
 
             def ready() -> None:
@@ -131,6 +136,13 @@ def _allowed_host(text: str) -> str:
             f"expected --allow-host as a name or an address without scheme and port, got {text!r}"
         )
     return name.strip("[]")
+
+
+def _allowed_origin(text: str) -> str:
+    try:
+        return parse_origin(text)
+    except ValueError as error:
+        raise UsageError(f"--allow-origin: {error}") from None
 
 
 def _chosen_cap(option: str, given: int | None, default: int | None) -> int | None:

@@ -17,6 +17,8 @@ from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from runcast.errors import RuncastError, UsageError
+from runcast.log import CAP_BYTES
+from runcast.quantities import size
 from runcast.run import Run
 from runcast.store import Store
 from runcast.web.commands import Commands, NamedCommand, find_command, named_commands
@@ -24,12 +26,17 @@ from runcast.web.durable.routes import APPEND_BYTES, PREFIX, Durable, is_stream
 from runcast.web.durable.waits import answer
 from runcast.web.http import BODY_BYTES, Reply, Request
 from runcast.web.logs import problem_reply
+from runcast.web.origins import Origins
 from runcast.web.responder import Authorize, NotAllowed, Responder, by_id_alone
 from runcast.web.views import STOP_UNWATCHED, stream_reply
 
-__all__ = ["STREAMS", "Cast", "body_limit", "command_line", "decorated", "is_foreign"]
+__all__ = ["OPTIONS", "STREAMS", "Cast", "body_limit", "command_line", "decorated", "is_foreign"]
 
 STREAMS: Final = PREFIX.rstrip("/")
+OPTIONS: Final = (  # of a `Cast`
+    *("store", "authorize", "commands", "allow_any_command"),
+    *("allow_origins", "stream_cap", "streams_cap"),
+)
 
 
 class Cast:
@@ -43,10 +50,16 @@ class Cast:
         commands: what may be started from the page of runs: a list of commands, or a table of
             named ones. Needs `authorize`.
         allow_any_command: whether any command may be started. That is the power to run code.
+        allow_origins: other origins, such as `https://app.example`, whose pages may read runs and
+            streams; without credentials, and nothing else.
+        stream_cap: what others may append to one stream: bytes, `64M`, `1G`; None for no bound.
+        streams_cap: and to all of them together.
 
     Raises:
-        UsageError: commands that nobody may start.
+        UsageError: commands that nobody may start, an origin that is none, a size that is none.
     """
+
+    screens: bool = True  # whether what other sites' pages may not do is refused here
 
     def __init__(
         self,
@@ -55,12 +68,17 @@ class Cast:
         authorize: Authorize | None = None,
         commands: Commands | None = None,
         allow_any_command: bool = False,
+        allow_origins: Iterable[str] = (),
+        stream_cap: int | str | None = CAP_BYTES,
+        streams_cap: int | str | None = None,
     ) -> None:
         if authorize is None and (commands or allow_any_command):
             raise UsageError(
                 "expected authorize= as well as commands=: a function that says who may start them, "
                 "such as `lambda verb, run, request: True` for everybody who gets here"
             )
+        self.origins = Origins(allow_origins)
+        caps = _cap("stream_cap", stream_cap), _cap("streams_cap", streams_cap)
         self.responder = Responder(
             store if isinstance(store, Store) else Store.open(store),
             commands=named_commands(commands or ()),
@@ -68,6 +86,7 @@ class Cast:
             authorize=authorize or _by_default,
         )
         self.durable = Durable(self.responder)
+        self.durable.streams.caps.stream, self.durable.streams.caps.total = caps
         self.mounted: str | None = None  # below which path `/runs` and others are; None where nowhere
 
     @property
@@ -92,9 +111,14 @@ class Cast:
         """
         return find_command(self.responder.commands, name).start(self.store)
 
-    def refused(self, request: Request) -> Reply | None:
-        """Return the refusal of a request that a page of another site made a browser send, if it is one."""
-        if request.method not in ("GET", "HEAD", "OPTIONS") and is_foreign(request):
+    def screened(self, request: Request) -> Reply | None:
+        """Return the answer to what a page of another site makes a browser ask, where that is all of it.
+
+        That is the refusal of what would change something, and whether a page may read.
+        """
+        if (reply := self.origins.preflight(request)) is not None:
+            return reply
+        if self.screens and request.method not in ("GET", "HEAD", "OPTIONS") and is_foreign(request):
             return problem_reply(
                 NotAllowed("expected a page of this server: another one may change nothing here")
             )
@@ -107,11 +131,12 @@ class Cast:
             request: what came.
             gone: says whether the client has left; asked while there is nothing to say.
         """
-        if (refused := self.refused(request)) is not None:
-            return refused
-        if is_stream(request.path):
-            return answer(self.durable, request, gone)
-        return self.responder.respond(request)
+        reply = self.screened(request)
+        if reply is None and is_stream(request.path):
+            reply = answer(self.durable, request, gone)
+        elif reply is None:
+            reply = self.responder.respond(request)
+        return self.origins.told(request, reply)
 
     def view(
         self,
@@ -137,9 +162,10 @@ class Cast:
         """
         runs = None if self.mounted is None else f"{request.root}{self.mounted}/runs"
         options["stop_unwatched"] = stop_unwatched
-        return stream_reply(
+        reply = stream_reply(
             self.store, source, request, args=args, view=view, runs=runs, interval=interval, options=options
         )
+        return self.origins.told(request, reply, view=True)
 
     def below(self, request: Request) -> Request:
         """Return a request as the mounted API sees it."""
@@ -151,6 +177,15 @@ class Cast:
     def rules(self) -> Iterable[str]:
         """The paths to mount: runs, streams, and what is behind each."""
         return ("/runs", STREAMS, *(["/commands"] if self.responder.commands else []))
+
+
+def _cap(name: str, value: int | str | None) -> int | None:
+    try:
+        return None if value is None else size(value, zero=False)
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"expected {name}= as a size such as 4096, 64M or 1G, or None, got {value!r:.80}"
+        ) from None
 
 
 def body_limit(path: str) -> int:
@@ -220,7 +255,10 @@ def is_foreign(request: Request) -> bool:
     if site := request.header("sec-fetch-site"):  # from a browser, and no proxy rewrites it
         return site not in ("same-origin", "none")
     origin = request.header("origin")
-    return origin is not None and urlsplit(origin).netloc not in (
-        request.header("host"),
-        request.header("x-forwarded-host"),
-    )
+    if origin is None:
+        return False
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:  # no browser's, so nobody knows whose
+        return True
+    return host not in (request.header("host"), request.header("x-forwarded-host"))

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from runcast.store import Store
-from runcast.web.adapter import Cast
+from runcast.web.adapter import Cast, is_foreign
 from runcast.web.again import offer
 from runcast.web.commands import Commands
 from runcast.web.durable.routes import APPEND_BYTES, is_stream
@@ -20,13 +20,14 @@ from runcast.web.durable.waits import answer_async, may_be_at_once
 from runcast.web.feeds import Feeds
 from runcast.web.http import BODY_BYTES, BodyTooLarge, Reply, Request
 from runcast.web.logs import problem_reply
+from runcast.web.origins import READS_ONLY
 from runcast.web.responder import Authorize, allow_all
 from runcast.web.sending import respond_async
 from runcast.web.servers import advise_asgi
-from runcast.web.websocket import serve_websocket
+from runcast.web.websocket import POLICY, serve_websocket
 from runcast.wire.formats import TRAILERS
 
-__all__ = ["Receive", "RunsASGI", "Scope", "Send", "gone", "read_body", "send_reply"]
+__all__ = ["Receive", "RunsASGI", "Scope", "Send", "read_body", "send_reply", "serve_async", "serve_socket"]
 
 _TRAILERS = "http.response.trailers"  # an extension of ASGI, and its message
 
@@ -45,17 +46,22 @@ class RunsASGI(Cast):
         commands: Commands | None = None,
         allow_any_command: bool = False,
         authorize: Authorize = allow_all,
+        **options: Any,
     ) -> None:
         super().__init__(
-            store=store, commands=commands, allow_any_command=allow_any_command, authorize=authorize
+            store=store,
+            commands=commands,
+            allow_any_command=allow_any_command,
+            authorize=authorize,
+            **options,
         )
+        self.screens = bool(self.origins)  # else it is left to whoever mounts this
         self.feeds = Feeds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
         if scope["type"] == "websocket":
-            request = to_request(scope, b"")
-            await serve_websocket(self.responder, self.feeds, request, scope, receive, send)
+            await serve_socket(self, self.feeds, to_request(scope, b""), scope, receive, send)
         elif scope["type"] == "http":
             durable = is_stream(relative_path(scope))
             try:
@@ -65,12 +71,9 @@ class RunsASGI(Cast):
                 reply = problem_reply(error)
                 reply = Reply(reply.status, [*reply.headers, ("Connection", "close")], reply.body)
             else:
-                if durable:
-                    reply = await answer_async(self.durable, request, self.feeds, lambda: gone(receive))
-                    if may_be_at_once(request) and reply.status in (200, 204):
-                        offer(scope, self.durable.again(request))
-                else:
-                    reply = await respond_async(self.responder, request, self.feeds)
+                reply = await serve_async(self, self.feeds, request, receive)
+                if durable and may_be_at_once(request) and reply.status in (200, 204):
+                    offer(scope, self.durable.again(request))
             await send_reply(reply, self.feeds, scope, receive, send)
         else:
             await _lifespan(receive, send)
@@ -87,6 +90,28 @@ class RunsASGI(Cast):
     def shutdown(self) -> None:
         """Have every live reply end itself, now and from now on; call it in the event loop."""
         self.feeds.shutdown()
+
+
+async def serve_async(cast: Cast, feeds: Feeds, request: Request, receive: Receive) -> Reply:
+    """Answer a request to the API without blocking the event loop."""
+    reply = cast.screened(request)
+    if reply is None and is_stream(request.path):
+        reply = await answer_async(cast.durable, request, feeds, lambda: gone(receive))
+    elif reply is None:
+        reply = await respond_async(cast.responder, request, feeds)
+    return cast.origins.told(request, reply)
+
+
+async def serve_socket(
+    cast: Cast, feeds: Feeds, request: Request, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Serve a WebSocket, which the page of another site could read: only a listed one, and it only reads."""
+    foreign = scope.get(READS_ONLY, False) or (cast.screens and is_foreign(request))
+    if foreign and not cast.origins.may_read("GET", request.path, request.header):
+        await receive()
+        await send({"type": "websocket.close", "code": POLICY})
+        return
+    await serve_websocket(cast.responder, feeds, request, scope, receive, send, reads_only=foreign)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -30,7 +30,7 @@ class Runcast(Cast):
 
     Args:
         prefix: below which path to mount `/runs` and `/v1/stream`.
-        options: `store`, `authorize`, `commands`, `allow_any_command`; see `Cast`.
+        options: `store`, `authorize`, `commands`, and others; see `Cast`.
     """
 
     name = "runcast"

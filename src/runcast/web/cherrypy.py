@@ -39,7 +39,7 @@ class Runcast(Cast):
     switches it on, too: `tools.runcast.on`, `tools.runcast.interval`, ….
 
     Args:
-        options: `store`, `authorize`, `commands`, `allow_any_command`; see `Cast`.
+        options: `store`, `authorize`, `commands`, and others; see `Cast`.
     """
 
     def __init__(self, **options: Any) -> None:

@@ -21,7 +21,7 @@ from werkzeug.routing import BaseConverter
 
 from runcast.run import Run
 from runcast.store import Store
-from runcast.web.adapter import STREAMS, Cast, command_line, decorated
+from runcast.web.adapter import OPTIONS, STREAMS, Cast, command_line, decorated
 from runcast.web.commands import NamedCommand
 from runcast.web.http import Reply
 from runcast.web.wsgi import live_body, serve, to_request
@@ -45,8 +45,8 @@ class Runcast:
     Args:
         app: the application; or call `init_app` later.
         url_prefix: below which path to mount `/runs` and `/v1/stream`.
-        options: `store`, `authorize`, `commands`, `allow_any_command`; see `Cast`. The
-            configuration may have them instead: `RUNCAST_STORE`, `RUNCAST_URL_PREFIX`, ….
+        options: `store`, `authorize`, `commands`, and others; see `Cast`. The configuration may
+            have them instead: `RUNCAST_STORE`, `RUNCAST_URL_PREFIX`, ….
     """
 
     def __init__(self, app: Flask | None = None, *, url_prefix: str = "", **options: Any) -> None:
@@ -61,7 +61,7 @@ class Runcast:
     def init_app(self, app: Flask) -> None:
         """Mount the API in an application, and give it the command `flask runcast`."""
         options = dict(self._options)
-        for name in ("store", "authorize", "commands", "allow_any_command", "url_prefix"):
+        for name in (*OPTIONS, "url_prefix"):
             if f"RUNCAST_{name.upper()}" in app.config and not options.get(name):
                 options[name] = app.config[f"RUNCAST_{name.upper()}"]
         prefix = options.pop("url_prefix").rstrip("/")

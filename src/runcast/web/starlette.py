@@ -21,15 +21,11 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from runcast.web.adapter import Cast, body_limit, decorated, is_foreign
-from runcast.web.asgi import gone, read_body, send_reply, to_request
-from runcast.web.durable.routes import is_stream
-from runcast.web.durable.waits import answer_async
+from runcast.web.adapter import Cast, body_limit, decorated
+from runcast.web.asgi import read_body, send_reply, serve_async, serve_socket, to_request
 from runcast.web.feeds import Feeds
 from runcast.web.http import BodyTooLarge, Reply, Request
 from runcast.web.logs import problem_reply
-from runcast.web.sending import respond_async
-from runcast.web.websocket import serve_websocket
 
 __all__ = ["RunStream", "Runcast"]
 
@@ -42,7 +38,7 @@ class Runcast(Cast):
     Args:
         app: the application in which to mount the API, Starlette's or FastAPI's.
         prefix: below which path to mount `/runs` and `/v1/stream`.
-        options: `store`, `authorize`, `commands`, `allow_any_command`; see `Cast`.
+        options: `store`, `authorize`, `commands`, and others; see `Cast`.
     """
 
     def __init__(self, app: Starlette | None = None, *, prefix: str = "", **options: Any) -> None:
@@ -113,13 +109,10 @@ class _Below:
         here = f"{cast.mounted}{self._rule}"
         root, rest = request.root.removesuffix(here), request.path.removeprefix(here)
         request = replace(request, root=f"{root}{cast.mounted}", path=self._rule + rest)
-        if scope["type"] != "websocket":
-            await send_reply(await self._answer(request, scope, receive), cast.feeds, scope, receive, send)
-        elif is_foreign(request):  # a WebSocket of another site's page would be readable for it
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] == "websocket":
+            await serve_socket(cast, cast.feeds, request, scope, receive, send)
         else:
-            await serve_websocket(cast.responder, cast.feeds, request, scope, receive, send)
+            await send_reply(await self._answer(request, scope, receive), cast.feeds, scope, receive, send)
 
     async def _answer(self, request: Request, scope: Scope, receive: Receive) -> Reply:
         cast = self._cast
@@ -128,9 +121,4 @@ class _Below:
         except BodyTooLarge as error:
             reply = problem_reply(error)
             return replace(reply, headers=[*reply.headers, ("Connection", "close")])
-        request = replace(request, body=body)
-        if (refused := cast.refused(request)) is not None:
-            return refused
-        if is_stream(request.path):
-            return await answer_async(cast.durable, request, cast.feeds, lambda: gone(receive))
-        return await respond_async(cast.responder, request, cast.feeds)
+        return await serve_async(cast, cast.feeds, replace(request, body=body), receive)

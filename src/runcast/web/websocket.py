@@ -6,6 +6,7 @@ before (Origin first of all: a WebSocket of a foreign page is readable for it).
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,24 +16,33 @@ from runcast.own_thread import in_own_thread
 from runcast.run import Run
 from runcast.web.feeds import Feeds
 from runcast.web.logs import log_stream, problem_reply
+from runcast.web.responder import NotAllowed, Responder
 from runcast.web.streams import LogViewing
-from runcast.wire import Format, Query, Signal, Stdin, Stop, messages, parse_ask
+from runcast.wire import Ask, Format, Query, Signal, Stdin, Stop, messages, parse_ask
 
 if TYPE_CHECKING:
     from runcast.web.asgi import Receive, Scope, Send
     from runcast.web.http import Request
-    from runcast.web.responder import Responder
 
-__all__ = ["serve_websocket"]
+__all__ = ["POLICY", "serve_websocket"]
 
 _PATH = re.compile(r"/runs/(?P<id>[0-9A-Za-z]+)/log/?\Z")
-_NORMAL, _GOING_AWAY, _POLICY = 1000, 1001, 1008  # RFC 6455, section 7.4.1
+_ASKS = 16  # of one connection that are being done; with more, it is not listened to
+_PATIENCE = 0.5  # seconds that a signal waits for the stdin before it: the program may never take that
+_NORMAL, _GOING_AWAY, POLICY = 1000, 1001, 1008  # RFC 6455, section 7.4.1
 
 
 async def serve_websocket(
-    responder: Responder, feeds: Feeds, request: Request, scope: Scope, receive: Receive, send: Send
+    responder: Responder,
+    feeds: Feeds,
+    request: Request,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    reads_only: bool = False,
 ) -> None:
-    """Serve one connection to its end."""
+    """Serve one connection to its end; with `reads_only` nothing that it asks for is done."""
     await receive()  # websocket.connect
     try:
         run, viewing = _open(responder, request)
@@ -45,11 +55,36 @@ async def serve_websocket(
         for message in messages(data):
             await send({"type": "websocket.send", "text": message})
 
+    async def obey(ask: Ask | RuncastError, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before], timeout=None if isinstance(ask, Stdin) else _PATIENCE)
+        answer = await in_own_thread(_obey, responder, request, run, ask)
+        if answer is not None:
+            await send({"type": "websocket.send", "text": json.dumps(answer)})
+
     async def listen() -> None:
-        while (message := await receive())["type"] == "websocket.receive":
-            answer = await in_own_thread(_obey, responder, request, run, message.get("text"))
-            if answer is not None:
-                await send({"type": "websocket.send", "text": json.dumps(answer)})
+        """Take what comes, and see when the client leaves, while a program does not take its stdin."""
+        tasks: set[asyncio.Task[None]] = set()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            if not task.cancelled():
+                task.exception()  # the client may be gone: then there is nobody to tell
+
+        stdin: asyncio.Task[None] | None = None  # the last: what is written keeps its order
+        try:
+            while (message := await receive())["type"] == "websocket.receive":
+                ask = _parse(message.get("text"), reads_only)
+                task = asyncio.create_task(obey(ask, stdin))
+                tasks.add(task)
+                task.add_done_callback(ended)
+                if isinstance(ask, Stdin):
+                    stdin = task
+                if len(tasks) >= _ASKS:
+                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     if await feeds.serve(viewing, push, listen()):
         code = _GOING_AWAY if feeds.stopping else _NORMAL
@@ -65,10 +100,20 @@ def _open(responder: Responder, request: Request) -> tuple[Run, LogViewing]:
     return run, LogViewing(log_stream(run, query, Format.WS, None, request))
 
 
-def _obey(responder: Responder, request: Request, run: Run, text: str | None) -> dict[str, Any] | None:
+def _parse(text: str | None, reads_only: bool) -> Ask | RuncastError:
+    if reads_only:
+        return NotAllowed("expected a page of this server: one of another origin may only read")
+    try:
+        return parse_ask(text if text is not None else b"")
+    except RuncastError as error:
+        return error
+
+
+def _obey(responder: Responder, request: Request, run: Run, ask: Ask | RuncastError) -> dict[str, Any] | None:
     """Do what a message asks; return what to say if it cannot be done."""
     try:
-        ask = parse_ask(text if text is not None else b"")
+        if isinstance(ask, RuncastError):
+            raise ask
         if isinstance(ask, Stdin):
             responder.check("send", request, run)
             responder.senders.send(run, ask.data, eof=ask.eof)
@@ -89,7 +134,7 @@ def _obey(responder: Responder, request: Request, run: Run, text: str | None) ->
 async def _refuse(error: RuncastError, scope: Scope, send: Send) -> None:
     """Refuse a handshake: with a whole HTTP reply where the server can send one."""
     if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": _POLICY, "reason": str(error)[:120]})
+        await send({"type": "websocket.close", "code": POLICY, "reason": str(error)[:120]})
         return
     reply = problem_reply(error)
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers]

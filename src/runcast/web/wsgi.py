@@ -20,8 +20,6 @@ from runcast.errors import RuncastError
 from runcast.store import Store
 from runcast.web.adapter import Cast, body_limit
 from runcast.web.commands import Commands
-from runcast.web.durable.routes import is_stream
-from runcast.web.durable.waits import answer
 from runcast.web.http import BodyTooLarge, Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.peer import keep_alive, vanished
@@ -51,19 +49,21 @@ class RunsWSGI(Cast):
         commands: Commands | None = None,
         allow_any_command: bool = False,
         authorize: Authorize = allow_all,
+        **options: Any,
     ) -> None:
         super().__init__(
-            store=store, commands=commands, allow_any_command=allow_any_command, authorize=authorize
+            store=store,
+            commands=commands,
+            allow_any_command=allow_any_command,
+            authorize=authorize,
+            **options,
         )
+        self.screens = bool(self.origins)  # else it is left to whoever mounts this
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         try:
-            request = to_request(environ)
-            if is_stream(request.path):
-                reply = answer(self.durable, request, client_gone(environ))
-            else:
-                reply = self.responder.respond(request)
+            reply = self.serve(to_request(environ), lambda: client_gone(environ)())
         except RuncastError as error:
             reply = problem_reply(error)
         return send_reply(reply, environ, start_response)

@@ -95,7 +95,7 @@ _FRAME = """
 OPTIONS = {options}
 {app}
 from runcast.web.durable.routes import Durable
-cast.durable = Durable(cast.responder, poll_seconds={seconds})
+cast.durable = Durable(cast.responder, cast.durable.streams, poll_seconds={seconds})
 {main}
 """
 _BOTTLE_MAIN = """

@@ -11,6 +11,7 @@ import pytest
 from websockets.sync.client import connect
 
 from runcast import Run, Store
+from runcast.model import Reason
 from runcast.web.http import Reply, Request
 from runcast.web.responder import Responder
 from tests.helpers.servers import ASGI, LONG, Server
@@ -37,6 +38,7 @@ def send(
     return connection
 
 
+@pytest.mark.slow
 def test_senders_hold_up_nobody(store: Store, tmp_path: Path, sleepers: list[Run]) -> None:
     """While many wait for programs that do not read, runs are started and stopped, and others are heard."""
     reads = store.start(["cat"], stdin="pipe")
@@ -58,6 +60,7 @@ def test_senders_hold_up_nobody(store: Store, tmp_path: Path, sleepers: list[Run
         assert {answer.status for answer in answers} == {409}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["asgi", "starlette", "django-asgi"])
 def test_server_ends(store: Store, tmp_path: Path, sleepers: list[Run], framework: str) -> None:
     """A server that is told to end does not wait for a program to read; who sent to it is told."""
@@ -103,6 +106,7 @@ def test_only_so_many_wait(store: Store, sleepers: list[Run]) -> None:
     assert (responder.senders.waiting(full), responder.senders.waiting(other)) == (0, 0)
 
 
+@pytest.mark.slow
 def test_senders_by_websocket(store: Store, tmp_path: Path, sleepers: list[Run]) -> None:
     """Those who send by WebSocket hold up nobody either."""
     with Server(tmp_path, "uvicorn", ASGI) as server, contextlib.ExitStack() as stack:
@@ -116,3 +120,43 @@ def test_senders_by_websocket(store: Store, tmp_path: Path, sleepers: list[Run])
         for run in sleepers:
             status, _, said = server.ask("POST", f"/runs/{run.id}/stop", b'{"grace": 0}')
             assert status == 202, said
+
+
+@pytest.mark.slow
+def test_stop_passes_what_is_not_taken(store: Store, tmp_path: Path) -> None:
+    """A WebSocket's stop is obeyed though the program does not take the stdin that came before it."""
+    run = store.start(["sleep", "600"], stdin="pipe")
+    with Server(tmp_path, "uvicorn", ASGI) as server:
+        url = f"{server.root.replace('http', 'ws')}/runs/{run.id}/log"
+        with connect(url, close_timeout=0) as socket:
+            for message in ({"stdin": BODY.decode()}, {"stdin": "more"}, {"stop": {"grace": 0}}):
+                socket.send(json.dumps(message))
+
+            outcome = run.wait(timeout=LONG)
+            assert outcome.reason is Reason.STOPPED, outcome
+
+
+@pytest.mark.slow
+def test_who_leaves_is_seen_while_nothing_is_taken(store: Store, tmp_path: Path) -> None:
+    """A client of a WebSocket whose stdin nobody takes is no viewer any more when it has left."""
+    with Server(tmp_path, "uvicorn", ASGI) as server:
+        run = store.start(["sleep", "600"], stdin="pipe", stop_unwatched=5)
+        url = f"{server.root.replace('http', 'ws')}/runs/{run.id}/log"
+        with connect(url, close_timeout=0) as socket:
+            socket.send(json.dumps({"stdin": BODY.decode()}))
+            wait_until(lambda: queued(run) >= 65536 - 4096, LONG, "the pipe to fill")
+
+        outcome = run.wait(timeout=LONG)
+        assert outcome.reason is Reason.STOPPED, outcome
+
+
+def test_stdin_keeps_its_order(store: Store, tmp_path: Path) -> None:
+    """What a WebSocket brings for stdin arrives in its order, and ends where it was told to."""
+    run = store.start(["cat"], stdin="pipe")
+    with Server(tmp_path, "uvicorn", ASGI) as server:
+        with connect(f"{server.root.replace('http', 'ws')}/runs/{run.id}/log", close_timeout=0) as socket:
+            for number in range(100):
+                socket.send(json.dumps({"stdin": f"{number}\n"}))
+            socket.send(json.dumps({"eof": True}))
+
+            assert run.output(timeout=LONG).split() == [str(number) for number in range(100)]

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from runcast.durable import caps as module
-from runcast.durable.caps import Caps
+from runcast.durable.caps import Busy, Caps
 from runcast.errors import CapReached, StreamFull
 from runcast.log import CAP_BYTES
 
@@ -95,6 +95,52 @@ def test_room_that_is_made(caps: Caps, disk: Disk):
 
     caps.take(50, 0)
     assert disk.looks == 2
+
+
+def test_nobody_waits_for_a_measurement(caps: Caps, disk: Disk):
+    """Who must not wait is told to come again where a measurement is due; between two it is not."""
+    caps.total = 100
+    with pytest.raises(Busy):
+        caps.take(1, 0, wait=False)
+    assert disk.looks == 0
+    caps.take(1, 0)
+    caps.take(99, 1, wait=False)
+    with pytest.raises(StreamFull):
+        caps.take(1, 100, wait=False)
+    caps.deleted()
+    with pytest.raises(Busy):
+        caps.take(1, 100, wait=False)
+
+    assert disk.looks == 1
+    disk.used = 50
+    caps.take(1, 100)
+    caps.take(49, 101, wait=False)
+    assert disk.looks == 2
+
+
+def test_nobody_waits_for_who_measures(disk: Disk):
+    """While somebody measures, who must not wait is told to come again."""
+    measuring, go_on = threading.Event(), threading.Event()
+
+    def measure() -> int:
+        measuring.set()
+        go_on.wait()
+        return disk()
+
+    caps = Caps(measure)
+    caps.total = 100
+    thread = threading.Thread(target=caps.take, args=(1, 0))
+    thread.start()
+    measuring.wait()
+    try:
+        with pytest.raises(Busy):
+            caps.take(1, 0, wait=False)
+    finally:
+        go_on.set()
+        thread.join()
+
+    caps.take(99, 1, wait=False)
+    assert disk.looks == 1
 
 
 def test_what_others_add(caps: Caps, disk: Disk, monkeypatch: pytest.MonkeyPatch):

@@ -321,6 +321,20 @@ def test_wait_only_if_asked(streams: Streams):
     assert stream.append(PLAIN, b"x", wait=False).tail == 1
 
 
+def test_nothing_is_kept_of_what_comes_again(streams: Streams):
+    """An append that must not wait for a measurement keeps nothing, so that it can be made again."""
+    from runcast.durable import Busy
+
+    streams.caps.total = 1000
+    stream, _ = streams.create("s", TEXT)
+    ask = Appending("text/plain", producer=Producer("p", 0, 0))
+    with pytest.raises(Busy):
+        stream.append(ask, b"x", wait=False)
+    assert stream.append(ask, b"x").tail == 1
+    again = ask._replace(producer=Producer("p", 0, 1))
+    assert stream.append(again, b"y", wait=False).tail == 2
+
+
 def test_cap(streams: Streams):
     """An append beyond the cap is refused whole: what is there stays, the number of its producer is free."""
     streams.caps.stream = 10

@@ -135,6 +135,16 @@ def test_caps_of_streams(tmp_path: Path, text: str, stream: int | None, together
     assert config.commands == {}
 
 
+def test_origins(tmp_path: Path):
+    """The origins whose pages may read stand before the tables; by default there are none."""
+    config = load_config(
+        write(tmp_path, "allow_origins = ['https://A.example:443', 'http://b:81']\n[streams]")
+    )
+
+    assert config.allow_origins == ("https://a.example", "http://b:81")
+    assert load_config(write(tmp_path, "")).allow_origins == ()
+
+
 def test_example():
     """The example that comes with the project is right, and shows a list, a string and a shell."""
     commands = load_config(str(EXAMPLE)).commands
@@ -158,10 +168,11 @@ def test_example():
         ('x = "é\n', "s.toml, line 1, column 7: expected TOML, got something else: illegal character"),
         (b"[commands.a]\ntitle = '\xff'", "s.toml, line 2: expected UTF-8, got the byte 0xff"),
         # keys that are not known
-        ("\nport = 80", "s.toml, line 2, port: expected commands or streams, got 'port'"),
+        ("\nport = 80", "s.toml, line 2, port: expected commands, streams or allow_origins, got 'port'"),
         (
             "commandz = 1",
-            "s.toml, line 1, commandz: expected commands or streams, got 'commandz': did you mean commands?",
+            "s.toml, line 1, commandz: expected commands, streams or allow_origins, got 'commandz': did you "
+            "mean commands?",
         ),
         (
             "[commands.a]\ncommand = 'ls'\ntimeou = 1",
@@ -290,6 +301,17 @@ def test_example():
             "s.toml, line 2, streams.total_cap: expected a size such as 4096, 64M or 1G, or none, got '0'",
         ),
         ("[streams]\ncap = true", "s.toml, line 2, streams.cap: expected an integer or a string, got true"),
+        # other origins
+        (
+            "allow_origins = 'https://a.example'",
+            "s.toml, line 1, allow_origins: expected a list of origins, got a string",
+        ),
+        (
+            "\nallow_origins = ['https://a.example', '*']",
+            "s.toml, line 2, allow_origins: expected an origin such as https://app.example or "
+            "http://localhost:5173, got '*': any page at all",
+        ),
+        ("allow_origins = [3]", "s.toml, line 1, allow_origins: expected an origin such as https://app"),
     ],
 )
 def test_mistakes(told: Callable[[str | bytes], str], text: str | bytes, said: str):

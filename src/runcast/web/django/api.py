@@ -35,8 +35,9 @@ _feeds = Feeds()  # of who sends to a program: told when the server ends
 @csrf_exempt  # Cast.serve asks the browser which page sent what changes something
 def serve(request: HttpRequest, path: str) -> HttpResponseBase:
     """Answer a request to the mounted API."""
+    below = _below(request, path)
     try:
-        below = _below(request, path)
+        below = replace(below, body=_read_body(request, body_limit(below.path)))
     except RuncastError as error:
         return to_response(problem_reply(error), request)
     # Nobody waits here under ASGI, where there is no environment.
@@ -47,26 +48,29 @@ def serve(request: HttpRequest, path: str) -> HttpResponseBase:
 async def aserve(request: HttpRequest, path: str) -> HttpResponseBase:
     """Answer a request that may have to wait; the event loop goes on meanwhile."""
 
+    below = _below(request, path)
+
     def begin() -> Reply | Later | Request:  # in a thread: `authorize` may ask the database
         try:
-            below = _below(request, path)
+            whole = replace(below, body=_read_body(request, body_limit(below.path)))
         except RuncastError as error:
             return problem_reply(error)
-        if (refused := cast().refused(below)) is not None:
-            return refused
-        return cast().durable.respond(below) if is_stream(below.path) else below
+        if (screened := cast().screened(whole)) is not None:
+            return screened
+        return cast().durable.respond(whole) if is_stream(whole.path) else whole
 
     reply = await sync_to_async(begin)()
     if isinstance(reply, Request):
         reply = await sent(closing_connections(cast().responder.respond), reply, _feeds)
-    return to_response(reply if isinstance(reply, Reply) else await _settle(reply), request)
+    elif isinstance(reply, Later):
+        reply = await _settle(reply)
+    return to_response(cast().origins.told(below, reply), request)
 
 
 def _below(request: HttpRequest, path: str) -> Request:
     asked = to_request(request)
     root = asked.root + asked.path.removesuffix(f"/{path}")
-    body = _read_body(request, body_limit(f"/{path}"))
-    return replace(asked, path=f"/{path}", root=root, body=body)
+    return replace(asked, path=f"/{path}", root=root)
 
 
 def _read_body(request: HttpRequest, limit: int) -> bytes:

@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from runcast.errors import UsageError
 from runcast.run import Run
-from runcast.web.adapter import Cast, decorated
+from runcast.web.adapter import OPTIONS, Cast, decorated
 from runcast.web.django.database import closing
 from runcast.web.http import Reply, Request
 from runcast.web.servers import advise_asgi
@@ -27,7 +27,7 @@ from runcast.web.wsgi import live_body
 
 __all__ = ["astream", "cast", "make_cast", "start", "stream", "to_request", "to_response"]
 
-_SETTINGS = ("STORE", "AUTHORIZE", "COMMANDS", "ALLOW_ANY_COMMAND")
+_SETTINGS = tuple(name.upper() for name in OPTIONS)
 
 
 def make_cast() -> Cast:

@@ -7,6 +7,7 @@ of ours.
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from typing import Protocol
 
@@ -30,7 +31,10 @@ def note_forks(one: Forked) -> None:
 
 def _in_child() -> None:
     for one in list(_noted):
-        one.in_child()
+        try:
+            one.in_child()
+        except Exception:  # the others must have theirs
+            sys.excepthook(*sys.exc_info())
 
 
 os.register_at_fork(after_in_child=_in_child)

@@ -37,6 +37,7 @@ class EagerProtocol(HttpToolsProtocol):
     _again: Again | None = None  # … what takes another of the kind
     _body: bytearray | None = None  # of one that is being taken
     _number: str | None = None
+    _stepping = False
 
     def on_headers_complete(self) -> None:
         """Have the request begun, or wait for the body of one more of a kind."""
@@ -94,7 +95,9 @@ class EagerProtocol(HttpToolsProtocol):
         self.on_message_complete()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        if not self._is_small_append(cycle.scope):
+        # One that waited in line, and is begun as the one before it ends, is in the midst of that one's
+        # step: a line of a hundred would be as many calls deep.
+        if self._stepping or not self._is_small_append(cycle.scope):
             super()._start_asgi_task(cycle, app)
             return
         cycle.scope.setdefault("extensions", {})[EXTENSION] = self._note(self._split()[0])
@@ -117,10 +120,13 @@ class EagerProtocol(HttpToolsProtocol):
 
     def _step(self, cycle: Any, app: Any) -> None:
         coroutine = cycle.run_asgi(app)
+        self._stepping = True
         try:
             future = coroutine.send(None)
         except StopIteration:
             return
+        finally:
+            self._stepping = False
         task: asyncio.Task[None] = self.loop.create_task(_go_on(Resumed(coroutine, future)))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)

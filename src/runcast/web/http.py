@@ -80,6 +80,8 @@ class Request:
         except json.JSONDecodeError as error:
             place = f"line {error.lineno}, column {error.colno}"
             raise UsageError(f"expected a JSON object, got something else at {place}: {error.msg}") from None
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"expected a JSON object of a usual size: {error}") from None
         if not isinstance(value, dict):
             raise UsageError(f"expected a JSON object, got {json.dumps(value)[:80]}")
         return value

@@ -7,6 +7,7 @@ told before the first byte, as problem+json.
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
 from runcast.errors import OffsetBeyondTail, RuncastError, UsageError
 from runcast.log import Log
@@ -29,6 +30,7 @@ from runcast.wire import (
     parse_event_id,
     problem,
 )
+from runcast.wire.query import PLACES
 
 __all__ = ["log_reply", "log_stream", "problem_reply"]
 
@@ -40,7 +42,8 @@ _KINDS = {
     Format.WS: "websocket",
     Format.ASCIICAST: "asciicast",
 }
-_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})", re.I)
+_OF_ONE_POLL = {"format", *PLACES}  # what the next poll has otherwise
 
 
 def problem_reply(error: RuncastError) -> Reply:
@@ -69,14 +72,20 @@ def log_reply(run: Run, request: Request, *, interval: float | None = None) -> R
     told = headers(form, live=live)
     if form is Format.POLL:
         place = _place(run, query, last, form)
-        url = f"{request.root}/runs/{run.id}/log"
-        return Reply(200, told, stream=PollViewing(run, query, place.start, url))
-    if form is Format.TEXT and (part := request.header("range")) and not query.channels:
+        return Reply(200, told, stream=PollViewing(run, query, place.start, _next_poll(run, request)))
+    part = request.header("range") or ""
+    if form is Format.TEXT and part.lower().startswith("bytes=") and not query.channels:  # RFC 9110, 14.2
         return _part(run, part, told)
     stream = log_stream(run, query, form, last, request, interval)
     if form is Format.TEXT and (size := _size(run, query, stream)) is not None:
         told = [*told, ("Content-Length", str(size))]
     return Reply(200, told, stream=LogViewing(stream))
+
+
+def _next_poll(run: Run, request: Request) -> str:
+    """Return the URL of the next poll but for its offset: with all else that was asked for."""
+    kept = [(name, value) for name, value in request.parameters if name not in _OF_ONE_POLL]
+    return f"{request.root}/runs/{run.id}/log?{urlencode([('format', 'json'), *kept])}"
 
 
 def _size(run: Run, query: Query, stream: Stream) -> int | None:

@@ -29,7 +29,7 @@ class PollViewing(Viewing):
         run: the run.
         query: what was asked for.
         offset: where to begin.
-        url: of the next poll; its offset goes behind it, unless `keyed`.
+        url: of the next poll, with its parameters but the offset, which goes behind it unless `keyed`.
         keyed: whether the same URL goes on by itself.
         delivered: called with the next offset, and whether that is the end, when the reply was taken.
     """
@@ -110,4 +110,4 @@ class PollViewing(Viewing):
         return settle(reading, max=self._query.max, final=closed and reading.next == log.tail_offset)
 
     def _next_url(self, offset: int) -> str:
-        return self._url if self._keyed else f"{self._url}?format=json&offset={format_offset(offset)}"
+        return self._url if self._keyed else f"{self._url}&offset={format_offset(offset)}"

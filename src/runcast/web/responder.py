@@ -33,6 +33,7 @@ Authorize = Callable[[str, Run | None, Request], bool]
 """Whether a verb (list, start, read, stop, rerun, send, delete) may be done, to a run if there is one."""
 
 _LIST_DEFAULT, _LIST_MOST = 50, 1000
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _FILTERS: Mapping[str, Callable[[Run], object]] = {
     "name": lambda run: run.name,
     "state": lambda run: run.state,
@@ -196,11 +197,11 @@ class Responder:
         try:
             if all(str(_FILTERS[name](run)) == value for name, value in wanted.items()):
                 return self.to_json(run, request)
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+            pass  # a power loss may take a part of it or all: the other runs are there to be seen
         except (OSError, StreamNotFound):
             if os.path.isdir(run.directory.path):
                 raise
-        except ValueError:
-            pass  # a power loss may leave it empty: the other runs are there to be seen
         return None
 
     def _list(self, request: Request) -> Reply:
@@ -214,7 +215,7 @@ class Responder:
             return Reply(200, _HTML, list_page(request.root))
         asked = dict(request.parameters)
         text = asked.get("limit", str(_LIST_DEFAULT))
-        if not text.isdigit() or not 0 < int(text) <= _LIST_MOST:
+        if not _NUMBER.fullmatch(text) or not 0 < int(text) <= _LIST_MOST:
             raise UsageError(f"expected limit as a number from 1 to {_LIST_MOST}, got {text[:40]!r}")
         wanted = {name: asked[name] for name in _FILTERS if name in asked}
         before = asked.get("before")

@@ -7,6 +7,7 @@ rest, and what it suspended on, to a task.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
+from functools import partial
 from typing import Any
 
 __all__ = ["Resumed"]
@@ -23,9 +24,10 @@ class Resumed:
             try:
                 value = yield self._future
             except BaseException as error:
-                self._future = self._coroutine.throw(error)
+                step = partial(self._coroutine.throw, error)
             else:
-                try:
-                    self._future = self._coroutine.send(value)
-                except StopIteration:
-                    return
+                step = partial(self._coroutine.send, value)
+            try:
+                self._future = step()
+            except StopIteration:
+                return

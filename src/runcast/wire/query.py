@@ -17,9 +17,9 @@ from runcast.errors import UsageError
 from runcast.model import OFFSET_DIGITS, Channel, parse_offset
 from runcast.quantities import duration
 
-__all__ = ["Query", "parse_since"]
+__all__ = ["PLACES", "Query", "parse_since"]
 
-_PLACES: Final = ("offset", "tail", "line", "since")
+PLACES: Final = ("offset", "tail", "line", "since")
 _FLAGS: Final = {"": True, "1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _CHANNELS: Final = (Channel.STDOUT, Channel.STDERR, Channel.DATA)
 _SECONDS: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}")
@@ -81,7 +81,7 @@ class Query:
                 raise UsageError(f"expected {name} once, got it with {given[name][:40]!r} and {value[:40]!r}")
             else:
                 given[name] = value
-        places = [name for name in _PLACES if name in given]
+        places = [name for name in PLACES if name in given]
         if len(places) > 1:
             raise UsageError(f"expected one place to begin, got {' and '.join(places)}: choose one of them")
         if (offset := given.get("offset")) is not None:

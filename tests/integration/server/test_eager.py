@@ -10,7 +10,7 @@ import pytest
 
 from runcast import Store
 from runcast.durable import FileStreams
-from runcast.wire.durable import Creation
+from runcast.wire.durable import Appending, Creation
 from tests.helpers.cli import LONG, cli_begun
 from tests.helpers.wait import wait_until
 
@@ -79,6 +79,17 @@ def test_pipelined(connection: socket.socket, store: Store) -> None:
 
     assert statuses(connection, len(bodies)) == [204] * len(bodies)
     assert FileStreams(store.path).get("s").open_log().tail_offset == sum(map(len, bodies))
+
+
+def test_many_pipelined_behind_one_that_waits(connection: socket.socket, store: Store) -> None:
+    """However many requests wait in line behind a slow one, each is answered."""
+    poll = f"GET /v1/stream/s?offset={'0' * 20}&live=long-poll HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    connection.sendall(poll.encode() + b"".join(post(b"x") for _ in range(300)))
+    FileStreams(store.path).get("s").append(Appending("text/plain"), b"y")
+
+    answered = replies(connection, 301)
+    assert [status for status, _ in answered] == [200] + [204] * 300
+    assert content(store) == b"y" + b"x" * 300
 
 
 def test_asked_before_the_body(connection: socket.socket, store: Store) -> None:

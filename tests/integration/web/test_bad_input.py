@@ -1,6 +1,7 @@
 """Bad input gets a clear error as problem+json, and nothing happens."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -51,6 +52,27 @@ def test_wrong_parameters(server: Server, done: str, query: str, status: int, sa
     assert said in detail
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "1001", "²", "9" * 20])
+def test_wrong_limit_of_a_list(server: Server, limit: str) -> None:
+    """A list is as long as a number says, and no other text."""
+    status, detail = problem(server.ask("GET", f"/runs?limit={quote(limit)}"))
+    assert (status, detail.partition(",")[0]) == (400, "expected limit as a number from 1 to 1000")
+
+
+@pytest.mark.parametrize("part", ["bytes=x", "bytes=1-2,4-5", f"bytes=0-{'9' * 5000}"])
+def test_wrong_part(server: Server, done: str, part: str) -> None:
+    """A Range in bytes that is none is named."""
+    status, detail = problem(server.ask("GET", f"/runs/{done}/log", Range=part))
+    assert status == 400
+    assert "bytes=FIRST-LAST" in detail
+
+
+def test_part_in_another_unit(server: Server, done: str) -> None:
+    """A Range in a unit that is not ours is passed over (RFC 9110, section 14.2)."""
+    status, _headers, body = server.ask("GET", f"/runs/{done}/log", Range="lines=1-2")
+    assert (status, body) == (200, b"hello\n")
+
+
 def test_nobody_can_serve_this(server: Server, done: str) -> None:
     """An Accept that nobody can serve is 406, with the list of what there is."""
     status, _headers, body = server.ask("GET", f"/runs/{done}/log", Accept="image/png")
@@ -76,6 +98,15 @@ def test_malformed_json_says_where(server: Server, store: Store) -> None:
     assert not list(store.list())
 
 
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a": ' + b"9" * 5000 + b"}"], ids=["deep", "huge"])
+def test_json_that_python_refuses(server: Server, store: Store, body: bytes) -> None:
+    """A body whose nesting or whose numbers no parser takes is 400; nothing is started."""
+    status, detail = problem(server.ask("POST", "/runs", body))
+    assert status == 400
+    assert detail.startswith("expected a JSON object")
+    assert not list(store.list())
+
+
 def test_body_over_its_limit(server: Server, store: Store) -> None:
     """A body over the limit is 413, told by its length, before any of it was sent."""
     with server.connect() as connection:
@@ -98,6 +129,7 @@ def test_body_over_its_limit(server: Server, store: Store) -> None:
         ({}, 400, "name"),
         ({"command": ["ls"], "name": "x"}, 400, "either"),
         ({"command": ["ls"], "shell": True}, 400, "shell"),
+        ({"command": ["ls"], "timeout": 10**400}, 400, "timeout"),
     ],
 )
 def test_wrong_starts(server: Server, store: Store, body: object, status: int, said: str) -> None:

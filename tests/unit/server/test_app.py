@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from runcast import Channel, Outcome, Reason, State, Store
 from runcast.model import Chunk
@@ -66,10 +65,12 @@ def references(value: Any) -> Iterator[str]:
 
 
 @pytest.fixture(name="client")
-def client_fixture(own_store: Path) -> TestClient:
-    """A client of a server in this process, which starts nothing."""
+def client_fixture(own_store: Path) -> Iterator[TestClient]:
+    """A client of a server in this process, which starts nothing; one event loop for all requests."""
     app = ServerApp(Store(str(own_store)), Guard(["127.0.0.1"], TOKEN), commands={})
-    return TestClient(app, "http://127.0.0.1:8765", raise_server_exceptions=False, follow_redirects=False)
+    url = "http://127.0.0.1:8765"
+    with TestClient(app, url, raise_server_exceptions=False, follow_redirects=False) as client:
+        yield client
 
 
 def test_every_route_wants_the_token(client: TestClient, own_store: Path):
@@ -96,12 +97,20 @@ def test_only_health_is_open(client: TestClient):
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer wrong"}, {**BEARER, "Origin": "http://evil"}]
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({**BEARER, "Origin": "http://evil"}, 403),
+        (BEARER, 404),
+    ],
 )
-def test_websocket_is_guarded(client: TestClient, headers: dict[str, str]):
-    """A WebSocket without the token, or of a foreign page, is refused before it is accepted."""
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect(f"/runs/{ID}/log", headers=headers):
+def test_websocket_is_guarded(client: TestClient, headers: dict[str, str], status: int):
+    """A WebSocket without the token, or of a foreign page, is refused; with it, it is looked for."""
+    url = f"ws://127.0.0.1:8765/runs/{ID}/log"
+    with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect(url, headers=headers):
         pass
+    assert denied.value.status_code == status
 
 
 def test_every_reply_has_the_headers(client: TestClient):

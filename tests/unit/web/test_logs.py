@@ -1,6 +1,8 @@
 """Where a reply begins, and what stands there."""
 
-import sys
+import json
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -8,19 +10,14 @@ from runcast import Run, Store
 from runcast.web.http import Request
 from runcast.web.logs import log_reply
 from runcast.web.streams import pull
+from tests.unit.runs import ERR, OUT, make_run
 
 
 @pytest.fixture
-def half(store: Store) -> Run:
+def half(own_store: Path) -> Run:
     """A finished run whose output is a line, then half a line of stdout."""
-
-    def job() -> None:
-        print("line", file=sys.stderr)
-        print("half", end="")
-
-    run = store.start(job)
-    run.wait()
-    return run
+    run_id = make_run(own_store, appends=((ERR, b"line\n"), (OUT, b"half")))
+    return Store(str(own_store)).get(run_id)
 
 
 def said(run: Run, query: str) -> bytes:
@@ -48,3 +45,16 @@ def test_resumed_text(half: Run, query: str, text: bytes):
     text = text.replace(b"[end]", b"[runcast: exit code 0]")
 
     assert said(half, f"end=1&{query}") == text
+
+
+def test_next_poll_asks_for_the_same(half: Run):
+    """The URL of the next poll has all that was asked for, but for the place, which is the next one."""
+    query = "channel=stdout&channel=stderr&max=1&tail=5&wait=3&mine=%C3%A4"
+    reply = log_reply(half, Request("GET", "", "/at", query, {"accept": "application/json"}))
+    assert reply.stream is not None
+
+    url = urlsplit(json.loads(b"".join(pull(reply.stream)))["next_url"])
+
+    assert url.path == f"/at/runs/{half.id}/log"
+    kept = [("channel", "stdout"), ("channel", "stderr"), ("max", "1"), ("wait", "3"), ("mine", "ä")]
+    assert parse_qsl(url.query) == [("format", "json"), *kept, ("offset", "00000000000000000005")]

@@ -63,6 +63,7 @@ def test_asks(message: str, ask: Ask):
         ('{"stop": {"grace": -1}}', "expected grace to be a number of seconds"),
         ('{"stop": {"grace": NaN}}', "expected grace to be a number of seconds"),
         ('{"stop": {"grace": Infinity}}', "expected grace to be a number of seconds"),
+        ('{"stop": {"grace": 1%s}}' % ("0" * 400), "expected grace to be a number of seconds"),
         ('{"stop": {"grace": "5"}}', "expected grace to be a number of seconds"),
         ('{"stop": {"grace": true}}', "expected grace to be a number of seconds"),
     ],

@@ -8,7 +8,8 @@ raises from `send` after that, so `receive` is always listened to. Feeding live 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from runcast.store import Store
@@ -27,8 +28,12 @@ from runcast.web.servers import advise_asgi
 from runcast.web.websocket import POLICY, serve_websocket
 from runcast.wire.formats import TRAILERS
 
-__all__ = ["Receive", "RunsASGI", "Scope", "Send", "read_body", "send_reply", "serve_async", "serve_socket"]
+__all__ = [
+    *("Receive", "RunsASGI", "Scope", "Send", "read_body", "refuse_body"),
+    *("send_reply", "serve_async", "serve_socket"),
+]
 
+_LINGER_SECONDS = 2.0
 _TRAILERS = "http.response.trailers"  # an extension of ASGI, and its message
 
 Scope = MutableMapping[str, Any]
@@ -68,12 +73,11 @@ class RunsASGI(Cast):
                 limit = APPEND_BYTES if durable else BODY_BYTES
                 request = to_request(scope, await read_body(scope, receive, limit))
             except BodyTooLarge as error:
-                reply = problem_reply(error)
-                reply = Reply(reply.status, [*reply.headers, ("Connection", "close")], reply.body)
-            else:
-                reply = await serve_async(self, self.feeds, request, receive)
-                if durable and may_be_at_once(request) and reply.status in (200, 204):
-                    offer(scope, self.durable.again(request))
+                await refuse_body(error, receive, send)
+                return
+            reply = await serve_async(self, self.feeds, request, receive)
+            if durable and may_be_at_once(request) and reply.status in (200, 204):
+                offer(scope, self.durable.again(request))
             await send_reply(reply, self.feeds, scope, receive, send)
         else:
             await _lifespan(receive, send)
@@ -165,7 +169,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int = BODY_BYTES) -> 
 
 async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive, send: Send) -> None:
     """Send a reply, whole or live; a HEAD gets the headers alone."""
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    headers = _encoded(reply.headers)
     head = scope.get("method") == "HEAD"
     if reply.stream is None or head:
         if reply.status not in (204, 304) and reply.stream is None and (reply.body or not head):
@@ -189,6 +193,27 @@ async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive,
         if trailing:
             fields = (reply.stream.trailers or {}).items()
             await send({"type": _TRAILERS, "headers": [(k.lower().encode(), v.encode()) for k, v in fields]})
+
+
+async def refuse_body(error: BodyTooLarge, receive: Receive, send: Send) -> None:
+    """Answer a request whose body is too long, and let go by for a while what still comes of it.
+
+    A connection that is closed while bytes of it are unread is reset, and then its client, which
+    may read only when it has sent, never sees the answer (RFC 9112, section 9.6).
+    """
+    reply = problem_reply(error)
+    told = [*reply.headers, ("Connection", "close"), ("Content-Length", str(len(reply.body)))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": _encoded(told)})
+    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 async def gone(receive: Receive) -> None:

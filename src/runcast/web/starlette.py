@@ -22,10 +22,9 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from runcast.web.adapter import Cast, body_limit, decorated
-from runcast.web.asgi import read_body, send_reply, serve_async, serve_socket, to_request
+from runcast.web.asgi import read_body, refuse_body, send_reply, serve_async, serve_socket, to_request
 from runcast.web.feeds import Feeds
-from runcast.web.http import BodyTooLarge, Reply, Request
-from runcast.web.logs import problem_reply
+from runcast.web.http import BodyTooLarge
 
 __all__ = ["RunStream", "Runcast"]
 
@@ -111,14 +110,11 @@ class _Below:
         request = replace(request, root=f"{root}{cast.mounted}", path=self._rule + rest)
         if scope["type"] == "websocket":
             await serve_socket(cast, cast.feeds, request, scope, receive, send)
-        else:
-            await send_reply(await self._answer(request, scope, receive), cast.feeds, scope, receive, send)
-
-    async def _answer(self, request: Request, scope: Scope, receive: Receive) -> Reply:
-        cast = self._cast
+            return
         try:
             body = await read_body(scope, receive, body_limit(request.path))
         except BodyTooLarge as error:
-            reply = problem_reply(error)
-            return replace(reply, headers=[*reply.headers, ("Connection", "close")])
-        return await serve_async(cast, cast.feeds, replace(request, body=body), receive)
+            await refuse_body(error, receive, send)
+            return
+        reply = await serve_async(cast, cast.feeds, replace(request, body=body), receive)
+        await send_reply(reply, cast.feeds, scope, receive, send)

@@ -1,12 +1,14 @@
 """Bad input gets a clear error as problem+json, and nothing happens."""
 
 import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from runcast import Store
 from tests.helpers.servers import Server
+from tests.integration.web.mounted import mounted_code, prefix_of
 
 
 def problem(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, str]:
@@ -119,6 +121,17 @@ def test_body_over_its_limit(server: Server, store: Store) -> None:
     assert status == 413
     assert "1048576" in detail
     assert not list(store.list())
+
+
+@pytest.mark.parametrize(
+    ("name", "framework"),
+    [("uvicorn", "asgi"), ("hypercorn", "asgi"), ("gunicorn-asgi", "asgi"), ("uvicorn", "starlette")],
+)
+def test_told_though_it_goes_on_sending(name: str, framework: str, store: Store, tmp_path: Path) -> None:
+    """A client that reads only when it has sent all of a body that is too long gets its 413."""
+    with Server(tmp_path, name, mounted_code(framework)) as server:
+        answer = server.ask("POST", f"{prefix_of(framework)}/runs", b"x" * 20_000_000)
+    assert problem(answer)[0] == 413
 
 
 @pytest.mark.parametrize(

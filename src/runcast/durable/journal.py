@@ -145,6 +145,8 @@ class Journal:
         with contextlib.closing(os.fdopen(fd, "wb", closefd=True)) as file:
             head = _HEAD.pack(_MAGIC, FORMAT, 0, 0)[:12]
             file.write(head + _CRC.pack(crc32(head)) + b"".join(records))
+            file.flush()
+            os.fsync(fd)  # or the name may survive a power loss, and what is in it not
         os.rename(draft, self._path)
         self.load(tail)
 

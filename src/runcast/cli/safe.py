@@ -77,8 +77,8 @@ class Stripper:
         if 0x80 <= second <= 0x9F:
             self._state = _OPENS.get(second - 0x40, _State.TEXT)
             return at + 2
-        if self._state is _State.TEXT:
-            shown.append(data[at : at + 1])
+        if self._state is _State.TEXT and 0xA0 <= second <= 0xBF:
+            shown.append(data[at : at + 1])  # no other: what is stripped may stand between it and an 80
         return at + 1
 
     def _string(self, data: bytes, at: int, shown: list[bytes]) -> int:

@@ -46,6 +46,7 @@ def stripped(*pieces: bytes) -> bytes:
         (b"unfinished\x1b]0;swallows\nnot the next line", b"unfinished\nnot the next line"),
         (b"a\x1b", b"a"),
         (b"a\xc2", b"a"),
+        (b"a\xc2\x07\x9b31mb\xc2\x1b[m\x80c\xc2\xc2\x9bmd", b"a\x9b31mb\x80cd"),
     ],
 )
 def test_what_is_shown(output: bytes, shown: bytes):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import io
+import itertools
 import os
 import threading
 import time
@@ -65,6 +66,8 @@ class Printer:
         self._lock = threading.Lock()
         self._holder = 0  # the thread that has it
         self._queue: deque[tuple[Channel | None, int, bytes]] = deque()
+        self._tickets = itertools.count(1)  # of those who flush, in the place of a thread
+        self._passed = 0
         # The rest belongs to whoever has the lock. One unfinished line a thread: lines of others
         # do not fall into it, and what the thread prints to its other channel comes behind it.
         self._held: dict[int, tuple[Channel, bytes, int]] = {}
@@ -109,10 +112,13 @@ class Printer:
         return True
 
     def flush(self) -> None:
-        """Append what is held now."""
+        """Append what is held now, before what will be written to a descriptor."""
         if self._direct and (self._queue or self._held or self._pipes):
-            self._queue.append((None, 0, b""))
+            ticket = next(self._tickets)
+            self._queue.append((None, ticket, b""))
             self._drain()
+            if self._pipes:
+                self._pass(ticket)
 
     def fileno(self, channel: Channel) -> int:
         """Return a descriptor for what writes to descriptors: the writing end of a pipe into the log.
@@ -121,7 +127,6 @@ class Printer:
             UnsupportedOperation: the printer is closed, or belongs to the parent of a forked
                 child and had no pipe then.
         """
-        self.flush()
         pipe = self._pipes.get(channel)
         if pipe is None and self._direct:
             made = Pipe()
@@ -132,6 +137,7 @@ class Printer:
                 made.close()
         if pipe is None or self._closed:
             raise io.UnsupportedOperation("expected a run that goes on, this one's output is closed: fileno")
+        self.flush()
         return pipe.writer
 
     def between(self, do: Callable[[], object]) -> None:
@@ -163,6 +169,14 @@ class Printer:
             with self._lock:
                 self._empty()
 
+    def _pass(self, ticket: int) -> None:
+        """Wait until whoever appends has passed a place in the queue: it may be reading a pipe by now."""
+        for _ in range(_PATIENCE):
+            if self._passed >= ticket or self._holder == get_ident():
+                return
+            time.sleep(0.001)
+            self._drain()
+
     def _wait(self) -> None:
         if self._holder == get_ident():
             return
@@ -180,6 +194,7 @@ class Printer:
             while queue:
                 channel, thread, data = queue.popleft()
                 if channel is None:
+                    self._passed = max(self._passed, thread)
                     self._let_go()
                     self._read_pipes()
                     continue

@@ -10,7 +10,6 @@ decided here.
 from __future__ import annotations
 
 import json
-import sys
 from base64 import b64decode
 from dataclasses import dataclass
 from signal import Signals
@@ -19,6 +18,7 @@ from runcast.errors import UsageError
 
 __all__ = ["Ask", "Resize", "Signal", "Stdin", "Stop", "parse_ask", "parse_signal", "parse_stop"]
 
+_MOST_SECONDS = 1e9  # 30 years; JSON knows numbers that no clock takes
 _MOST_CELLS = 65535  # the kernel keeps each of them in 16 bits, see ioctl_tty(2)
 
 
@@ -93,7 +93,7 @@ def parse_stop(value: object) -> Stop:
     if not isinstance(value, dict) or set(value) - {"signal", "grace"}:
         raise UsageError(f"expected stop to be an object with signal and grace, got {_shown(value)}")
     grace = value.get("grace")
-    if grace is not None and not (_is_number(grace) and 0 <= grace <= sys.float_info.max):
+    if grace is not None and not (_is_number(grace) and 0 <= grace <= _MOST_SECONDS):
         raise UsageError(f"expected grace to be a number of seconds, 0 or more, got {_shown(grace)}")
     number = value.get("signal")
     return Stop(None if number is None else _signal(number), None if grace is None else float(grace))

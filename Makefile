@@ -23,6 +23,8 @@ UV := .venv-lock/bin/uv
 SUITE := tests/conformance/node_modules/.installed
 APART := slow or fault or browser
 PARALLEL := 4  # tests wait more than they work
+# Examples of each property beside the slow tests; among the fast ones it has ten.
+RUNCAST_TEST_EXAMPLES ?= 100
 
 .PHONY: help
 help: ## Show this list
@@ -51,7 +53,8 @@ test-programs:
 .PHONY: test
 test: $(STAMP) test-programs $(SUITE) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
 	@$(TESTS) -n $(PARALLEL) --dist loadfile -m "not ($(APART))" $(PYTEST_ARGS)
-	@$(TESTS) -n 2 --dist loadfile -m "$(APART)" $(PYTEST_ARGS)
+	@RUNCAST_TEST_EXAMPLES=$(RUNCAST_TEST_EXAMPLES) \
+		$(TESTS) -n 2 --dist loadfile -m "$(APART) or hypothesis" $(PYTEST_ARGS)
 
 .PHONY: conformance
 conformance: $(STAMP) $(SUITE) ## Run the conformance suite of Durable Streams (PYTEST_ARGS="-k memory")

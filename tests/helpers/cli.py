@@ -29,6 +29,10 @@ class Done(NamedTuple):
     err: str
 
 
+Call = Callable[..., Done]
+"""Does what the arguments of a command line say; tells how it ended."""
+
+
 def cli(*arguments: object, **options: Any) -> Done:
     """Run `runcast` with these arguments to its end; `options` are those of `subprocess.run`."""
     __tracebackhide__ = True

@@ -282,6 +282,7 @@ def test_tqdm(tmp_path: Path):
     assert all(f"{number}/5" in ran.err for number in range(6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["gevent", "runcast"])
 def test_gevent(tmp_path: Path, first: str):
     """Greenlets print to the run that spawned them, and what is unfinished is seen, patched or not."""
@@ -323,6 +324,7 @@ def test_gevent(tmp_path: Path, first: str):
     assert ran.out == "joined\nfrom a program\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capture", ["fd", "sys", "tee-sys", "no"])
 def test_inside_pytest(tmp_path: Path, capture: str):
     """pytest's own capture sees what is printed outside the run, and nothing of the run."""

@@ -476,6 +476,7 @@ def test_kill_of_a_busy_loop(store: Store, signals: Signals):
     assert [type(error) for error in signals.caught] == [RunStopped]
 
 
+@pytest.mark.slow
 def test_traced_after_a_kill():
     """A program that is traced, by a debugger or profiler, goes on after a run was killed in a busy loop."""
     told = run_python(
@@ -520,6 +521,7 @@ def test_stop_insists(store: Store, signals: Signals):
     assert len(signals.caught) == 2
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_stopped(store: Store, signals: Signals, capsys: pytest.CaptureFixture[str]):
     """What hangs in a call of C code is said to be over; what it does later reaches no run."""
     lock = threading.Lock()
@@ -619,6 +621,7 @@ def test_limits(store: Store, limit: dict[str, float], reason: Reason):
     assert store.start(job, **limit).wait(timeout=DEADLINE).reason is reason
 
 
+@pytest.mark.slow
 def test_not_idle(store: Store, signals: Signals):
     """Output is a sign of life."""
 

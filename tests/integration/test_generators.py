@@ -207,6 +207,7 @@ def test_exception(store: Store, kind: str):
 # Laziness
 
 
+@pytest.mark.slow
 @both
 def test_nobody_reads(store: Store, kind: str):
     """A generator that nobody reads is not advanced at all."""
@@ -218,6 +219,7 @@ def test_nobody_reads(store: Store, kind: str):
     assert run.state is State.RUNNING
 
 
+@pytest.mark.slow
 @both
 def test_ahead(store: Store, kind: str):
     """It is advanced so far beyond the foremost reader as allowed, and no further."""
@@ -234,6 +236,7 @@ def test_ahead(store: Store, kind: str):
     assert counted.closed.wait(DEADLINE)
 
 
+@pytest.mark.slow
 def test_readers_of_two_processes(store: Store):
     """The foremost reader counts in whichever process it is, and both read the same."""
     counted = Counted()
@@ -261,6 +264,7 @@ def test_readers_of_two_processes(store: Store):
         assert next(lines) == "21"
 
 
+@pytest.mark.slow
 def test_reader_leaves(store: Store):
     """When the only reader leaves the generator rests: no thread, no descriptor. A later one wakes it."""
     counted = Counted()
@@ -444,6 +448,7 @@ def test_busy_generator_is_killed(store: Store):
     wait_until(lambda: not threads_of(run), what="the end of its thread")
 
 
+@pytest.mark.slow
 @both
 def test_idle_timeout(store: Store, kind: str):
     """A generator that nobody asks any more is closed after the idle time."""

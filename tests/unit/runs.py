@@ -19,6 +19,7 @@ def make_run(
     outcome: Outcome = EXITED,
     appends: tuple[tuple[Channel, bytes], ...] = APPENDS,
     name: str = "ls",
+    begun: float = 1_700_000_000.0,
 ) -> str:
     """Make the folder of a run that has ended; return its id."""
     run_id = run_id or new_run_id()
@@ -26,12 +27,13 @@ def make_run(
     request = {
         **{"format": 1, "id": run_id, "name": name, "source": "command", "command": [name, "-l"]},
         **{"cwd": "/", "env": {}, "timeout": None, "idle_timeout": None, "cap": None},
-        **{"created_at": 1_700_000_000.0, "host": "here"},
+        **{"created_at": begun, "host": "here"},
     }
     directory = RunDirectory.create(str(store / run_id), request)
     assert directory.acquire()
-    directory.write_state({"state": "running", "pid": 4711, "started_at": 1_700_000_000.25})
+    directory.write_state({"state": "running", "pid": 4711, "started_at": begun + 0.25})
     writer = ClockedFile(directory)
+    writer.now = int(begun * SECOND)
     for channel, data in appends:
         writer.append(channel, data)
         writer.now += SECOND

@@ -16,7 +16,6 @@ from runcast.ids import is_run_id
 from runcast.model import CHUNK_BYTES, Channel, Chunk
 from runcast.readers import begin
 from runcast.run import Run
-from runcast.server.registry import servers
 from runcast.store import Store
 
 if TYPE_CHECKING:
@@ -64,6 +63,8 @@ class Local:
         _ = run.pid  # waits out the start
 
     def link(self, run: AnyRun) -> str | None:
+        from runcast.server.registry import servers  # only `runcast run` asks, once its command runs
+
         return next((f"{url.rstrip('/')}/runs/{run.id}" for url in servers(self._store.path)), None)
 
     def get(self, run_id: str) -> Run:

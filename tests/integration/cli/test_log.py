@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -48,44 +47,6 @@ def test_last(store: Store):
     assert cli("log", "last").out == b"newer\n"
     assert cli("log", older.id[-6:]).out == b"older\n"
     assert cli("log", older.id.upper()).out == b"older\n"
-
-
-@pytest.mark.parametrize(
-    ("options", "out", "err"),
-    [
-        (["--tail", "2"], b"five", "four\n"),
-        (["-n", "0"], b"", ""),
-        (["-n", "99"], LINES, ERRORS),
-        (["--tail", "1", "--channel", "stderr"], b"", "four\n"),
-        (["--bytes", "7"], b"five", "ur\n"),
-        (["--bytes", "999"], LINES, ERRORS),
-        (["--line", "3"], b"three\nfive", "four\n"),
-        (["--line", "1"], LINES, ERRORS),
-        (["--line", "99"], b"", ""),
-        (["--offset", "4"], b"three\nfive", ERRORS),
-        (["--offset", "00000000000000000008"], b"three\nfive", "four\n"),
-        (["--offset", "-1"], LINES, ERRORS),
-        (["--offset", "now"], b"", ""),
-        (["--offset=23"], b"", ""),
-        (["--channel", "stdout"], LINES, ""),
-        (["--channel", "stderr", "--channel", "stdout"], LINES, ERRORS),
-        (["--channel", "data"], b"", ""),
-        (["--since", "1h"], LINES, ERRORS),
-        (["--since", "2000-01-01"], LINES, ERRORS),
-        (["--since", "2999-01-01T00:00:00Z"], b"", ""),
-    ],
-)
-def test_places_and_channels(run: Run, options: list[str], out: bytes, err: str):
-    """Each option begins where it says and leaves out what it says."""
-    assert log(run, run.id, *options) == (0, out, err)
-
-
-def test_since_a_chunk(run: Run):
-    """`--since` begins with the first byte of that time."""
-    third = next(chunk for chunk in run.follow() if chunk and chunk.data == b"three\n")
-    moment = datetime.fromtimestamp(third.time - 0.001, UTC).isoformat()
-
-    assert log(run, run.id, "--since", moment) == (0, b"three\nfive", "four\n")
 
 
 def test_does_not_wait(store: Store):
@@ -139,64 +100,6 @@ def test_safe(store: Store):
     assert cli("log", "last", "--safe").out == b"abcd\n"
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (
-            ["--offset", "abc"],
-            "expected an offset (decimal digits, -1 for the start or `now` for the tail), got 'abc'",
-        ),
-        (
-            ["--offset", ""],
-            "expected an offset (decimal digits, -1 for the start or `now` for the tail), got ''",
-        ),
-        (
-            ["--offset", "-2"],
-            "expected an offset (decimal digits, -1 for the start or `now` for the tail), got '-2'",
-        ),
-        (["--offset", "24"], "expected an offset up to the tail, which is 23 now, got 24: use 23 (or `now`)"),
-        (["--tail", "-1"], "invalid value for '-n' / '--tail': -1 is not in the range x>=0"),
-        (["--line", "0"], "invalid value for '--line': 0 is not in the range x>=1"),
-        (["--since", "then"], "--since: expected a time such as 2026-01-31T12:00:00Z, or a duration ago"),
-        (
-            ["--channel", "stdin"],
-            "invalid value for '--channel': 'stdin' is not one of 'stdout', 'stderr', 'data'",
-        ),
-        (
-            ["--tail", "1", "--bytes", "1"],
-            "expected one place to begin, got --tail and --bytes: choose one of them",
-        ),
-    ],
-)
-def test_bad_places(run: Run, options: list[str], said: str):
-    """A place that is none is told in one line."""
-    done = log(run, run.id, *options)
-
-    assert (done.code, done.out) == (2, b"")
-    assert done.err.startswith(f"runcast: {said}")
-    assert done.err.count("\n") == 1
-
-
-def test_unknown_id(run: Run):
-    """An id that is none is told, with those that look alike."""
-    mistyped = run.id[:10] + ("0" if run.id[10] != "0" else "1") + run.id[11:]
-
-    done = log(run, mistyped)
-
-    assert (done.code, done.out) == (2, b"")
-    store = os.path.dirname(run.directory.path)
-    assert done.err == f"runcast: no run '{mistyped}' in the store {store}; did you mean {run.id}?\n"
-
-
-def test_id_of_control_codes(run: Run):
-    """An id cannot draw on the terminal when it is told."""
-    done = log(run, "\x1b[31m\nred")
-
-    assert (done.code, done.out) == (2, b"")
-    assert done.err.startswith(r"runcast: no run '\x1b[31m\nred' in the store")
-    assert done.err.count("\n") == 1
-
-
 def test_ambiguous_id(store: Store):
     """A part that several ids have is told, with them."""
     older, newer = store.start(["true"]), store.start(["true"])
@@ -205,14 +108,6 @@ def test_ambiguous_id(store: Store):
 
     assert done.code == 2
     assert f"did you mean {older.id} or {newer.id}?" in done.err
-
-
-def test_last_of_none(store: Store):
-    """`last` of an empty store is told."""
-    done = cli("log", "last")
-
-    assert (done.code, done.out) == (2, b"")
-    assert done.err.startswith(f"runcast: no run 'last' in the store {store.path}, which is empty")
 
 
 def test_reader_left(store: Store):

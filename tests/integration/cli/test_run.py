@@ -101,53 +101,9 @@ def test_options_behind_the_command_are_its_own(store: Store):
     assert [run.name for run in store.list()] == ["mine", "echo"]
 
 
-def test_mistyped_option_is_no_command(store: Store):
-    """An option that we do not have is told, with one that is like it; nothing is started."""
-    done = cli("run", "--tiemout", "5", "true")
-
-    assert done.code == 2
-    assert "--tiemout" in done.err
-    assert "'--timeout'" in done.err
-    assert done.err.count("\n") == 1
-    assert list(store.list()) == []
-
-
-def test_no_command(store: Store):
-    """Nothing to run is a usage error."""
-    for arguments in ([], ["--"]):
-        done = cli("run", *arguments)
-        assert done.code == 2
-        assert done.err == "runcast: missing argument '[--] CMD [ARGS]...' (see `runcast run --help`)\n"
-
-
 def test_shell(store: Store):
     """`--shell` has one string executed by a shell."""
     assert cli("run", "--shell", "echo a && echo b | tr b c").out == b"a\nc\n"
-
-    done = cli("run", "--shell", "echo", "a b")
-    assert done.code == 2
-    assert done.err == "runcast: expected one string with --shell, got 2: quote \"echo 'a b'\"\n"
-
-
-@pytest.mark.parametrize("text", ["make && make install", "ls | wc", "echo $HOME", "a > b", "$(date)"])
-def test_shell_syntax_is_refused(store: Store, text: str):
-    """A single string with shell syntax is refused with what to do instead; nothing is touched."""
-    done = cli("run", "--", text)
-
-    assert (done.code, done.out) == (2, b"")
-    assert done.err.startswith("runcast: expected a program and its arguments, got shell syntax ")
-    assert f"runcast run --shell '{text}'" in done.err
-    assert done.err.count("\n") == 1
-    assert not os.path.exists(store.path)
-
-
-def test_command_line_in_one_word_is_refused(store: Store):
-    """A whole command line in one word is told how to write it; nothing is touched."""
-    done = cli("run", "ls -l")
-
-    assert (done.code, done.out) == (2, b"")
-    assert "write `runcast run -- ls -l`" in done.err
-    assert not os.path.exists(store.path)
 
 
 def test_program_with_a_blank_in_its_name(store: Store, tmp_path: Path):
@@ -244,25 +200,6 @@ def test_idle_timeout(store: Store):
 
     assert (done.code, done.out) == (143, b"a\n")
     assert only(store).outcome.reason is Reason.IDLE_TIMED_OUT
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--timeout", "soon"], "--timeout: expected a duration such as 90, 90s, 5m or 1h30m, got 'soon'"),
-        (["--timeout", "0"], "expected timeout to be more than 0, got 0.0: leave it out for none"),
-        (["--cap", "much"], "--cap: expected a size such as 4096, 64M or 1G, or none, got 'much'"),
-        (["--env", "A"], "--env: expected NAME=VALUE, got 'A'"),
-    ],
-)
-def test_bad_values(store: Store, options: list[str], said: str):
-    """A value that is none is told in one line, and nothing is started."""
-    done = cli("run", *options, "true")
-
-    assert (done.code, done.out) == (2, b"")
-    assert done.err.startswith(f"runcast: {said}")
-    assert done.err.count("\n") == 1
-    assert not os.path.exists(store.path)
 
 
 @pytest.mark.slow
@@ -531,6 +468,7 @@ def test_no_asyncio(store: Store):
     assert not loaded & {"asyncio", "platformdirs", "tempfile", "runcast.cli.ls", "runcast.cli.follow"}
 
 
+@pytest.mark.slow
 def test_link_of_a_server_that_watches(store: Store):
     """Where a server watches the same store, the link to the run is told, and it is the run's page."""
     with serving("--allow-any-command") as server:

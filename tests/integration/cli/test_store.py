@@ -1,6 +1,5 @@
 """`--store`: where the runs are, and what is said of a place that cannot be a store."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,40 +10,6 @@ import pytest
 from runcast import Store
 from tests.helpers.cli import LONG, RUNCAST, cli
 from tests.helpers.stores import temporary_store
-
-NOBODY = 65534
-VERBS = (["run", "true"], ["ls"])
-ALL_VERBS = (
-    *VERBS,
-    ["log", "last"],
-    ["follow", "x"],
-    ["wait", "x"],
-    ["stop", "x"],
-    ["kill", "x"],
-    ["rm", "x"],
-)
-
-
-def snapshot(path: Path) -> dict[str, tuple[int, int]]:
-    """Return every path below a folder with its size and time of change."""
-    found = {str(path): (0, path.stat().st_mtime_ns)} if path.exists() else {}
-    for folder, folders, files in os.walk(path):
-        for name in folders + files:
-            status = os.lstat(f"{folder}/{name}")
-            found[f"{folder}/{name}"] = (status.st_size, status.st_mtime_ns)
-    return found
-
-
-def refused(where: object, said: str, folder: Path, verbs: tuple[list[str], ...] = VERBS) -> None:
-    """Expect one sentence and exit code 2 of each verb, and nothing touched in a folder."""
-    __tracebackhide__ = True
-    before = snapshot(folder)
-    for verb in verbs:
-        done = cli("--store", where, *verb)
-        assert (done.code, done.out) == (2, b"")
-        assert done.err.startswith(f"runcast: {said}"), done.err
-        assert done.err.count("\n") == 1
-    assert snapshot(folder) == before
 
 
 def test_option_wins(store: Store, tmp_path: Path):
@@ -74,29 +39,6 @@ def test_memory(tmp_path: Path):
     assert not {name for name in set(os.listdir("/dev/shm")) - left if name.startswith("runcast-")}
 
 
-@pytest.mark.slow
-def test_file(tmp_path: Path):
-    """A file is no store, whatever the verb."""
-    (tmp_path / "file").write_text("precious")
-
-    refused(tmp_path / "file", "expected a folder as the store", tmp_path, ALL_VERBS)
-    assert (tmp_path / "file").read_text() == "precious"
-
-
-def test_below_a_file(tmp_path: Path):
-    """A path below a file can be no store."""
-    (tmp_path / "file").write_text("precious")
-
-    refused(tmp_path / "file" / "store", "cannot look into the store", tmp_path)
-
-
-def test_not_writable(tmp_path: Path):
-    """A place where nothing can be made is told, with what to do."""
-    said = "cannot write to the store /proc/runcast-store: no such file or directory: make it writable, or"
-
-    refused("/proc/runcast-store", said, tmp_path, verbs=(["run", "true"],))
-
-
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write anywhere")
 def test_read_only_folder(tmp_path: Path):
     """A folder of ours that may not be written to is told, with what to do."""
@@ -113,57 +55,3 @@ def test_read_only_folder(tmp_path: Path):
         "make it writable, or use another (--store, RUNCAST_STORE)\n"
     )
     assert os.listdir(place) == []
-
-
-def test_other_files(tmp_path: Path):
-    """A folder of other things is not made a store by mistake."""
-    (tmp_path / "thesis.tex").write_text("precious")
-
-    refused(tmp_path, "expected a store or an empty folder", tmp_path)
-
-
-def test_newer_format(tmp_path: Path):
-    """A store that a newer runcast wrote is left alone."""
-    (tmp_path / "store.json").write_text(json.dumps({"format": 99}))
-
-    refused(tmp_path, f"the store {tmp_path} has format 99, this runcast knows up to 1", tmp_path)
-
-
-def test_damaged_mark(tmp_path: Path):
-    """A store whose mark cannot be read is left alone."""
-    (tmp_path / "store.json").write_text("{")
-
-    refused(tmp_path, f"cannot read {tmp_path}/store.json", tmp_path)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_somebody_elses(tmp_path: Path):
-    """A store of another user is left alone."""
-    theirs = tmp_path / "theirs"
-    theirs.mkdir()
-    (theirs / "store.json").write_text(json.dumps({"format": 1}))
-    os.chown(theirs, NOBODY, NOBODY)
-
-    refused(theirs, f"the store {theirs} belongs to user {NOBODY}, this is ", tmp_path)
-
-
-@pytest.mark.parametrize("where", ["redis://localhost", "http://example.org/runs"])
-def test_unknown_scheme(where: str, tmp_path: Path):
-    """A store of a kind that is not known is told."""
-    refused(where, f"expected a folder, file:FOLDER or memory: as the store, got '{where}'", tmp_path)
-
-
-@pytest.mark.parametrize("where", ["", "file:"])
-def test_empty_name(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """An empty name, as of a variable that is not set, is not the folder we happen to be in."""
-    monkeypatch.chdir(tmp_path)
-
-    refused(where, "expected the name of a folder as the store, got an empty one", tmp_path)
-
-
-def test_control_codes(tmp_path: Path):
-    """The name of a store cannot draw on the terminal when it is told."""
-    path = tmp_path / "a\x1b[31m\nb"
-    path.write_text("precious")
-
-    refused(path, "expected a folder as the store, " + f"{tmp_path}/a\\x1b[31m\\nb is a file", tmp_path)

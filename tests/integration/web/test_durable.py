@@ -147,6 +147,7 @@ def test_page_in_a_stream_runs_nothing(server: Server) -> None:
     assert told["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.slow
 def test_deleted_while_it_is_read(server: Server) -> None:
     """Whoever waits for more of a stream that is deleted is told that it is gone, or its reply ends."""
     server.ask("PUT", "/v1/stream/s", **TEXT)

@@ -11,6 +11,8 @@ from tests.helpers.servers import Server
 from tests.helpers.wait import wait_until
 from tests.unit.wire.eventsource import EventSource
 
+pytestmark = pytest.mark.slow  # each test has a server of its own, with two workers
+
 APP = """
     from flask import Flask
     from runcast.web.flask import Runcast

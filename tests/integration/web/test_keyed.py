@@ -14,6 +14,8 @@ from runcast import Store
 from tests.helpers.servers import Server
 from tests.helpers.wait import wait_until
 
+pytestmark = pytest.mark.slow  # each test has a server of its own, with two workers
+
 APP = """
     from flask import Flask
     from runcast.web.flask import Runcast

@@ -95,6 +95,7 @@ def of_chunks(said: bytes) -> bytes:
     return "".join(chunk["text"] for chunk in chunks).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "of"),
     [
@@ -136,6 +137,7 @@ def test_one_reads_for_all(store: Store, talking: Run):
     assert joined(viewers) == [b"up\nto all\n"] * 40
 
 
+@pytest.mark.slow
 def test_slow_viewer(store: Store, talking: Run):
     """Who is further behind than the chain goes on by itself, gets all, and has the others keep little."""
     slow, quick = (Viewer(store, talking, "format=sse") for _ in range(2))
@@ -157,6 +159,7 @@ def test_slow_viewer(store: Store, talking: Run):
     assert slow.said.count(b"event: exit") == 1
 
 
+@pytest.mark.slow
 def test_progress_while_behind(store: Store):
     """Who was behind when progress was told is told the latest once it is no longer."""
     go, end = threading.Event(), threading.Event()
@@ -185,6 +188,7 @@ def test_progress_while_behind(store: Store):
     assert slow.said.count(b"event: progress") == quick.said.count(b"event: progress") == 1
 
 
+@pytest.mark.slow
 def test_one_leaves(store: Store, talking: Run):
     """When those who leave have driven the others, these go on."""
     viewers = [Viewer(store, talking) for _ in range(6)]
@@ -198,6 +202,7 @@ def test_one_leaves(store: Store, talking: Run):
     assert joined(viewers) == [b"up\n"] * 3 + [b"up\nto who stayed\n"] * 3
 
 
+@pytest.mark.slow
 def test_server_ends(store: Store, talking: Run):
     """When the server ends, all shared replies end: events say to come back, plain text is cut off."""
     viewers = [Viewer(store, talking, f"format={form}") for form in ("sse", "text") for _ in range(5)]

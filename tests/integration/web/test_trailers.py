@@ -3,10 +3,13 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from runcast import Store
 from tests.helpers.servers import ASGI, Server
 
 
+@pytest.mark.slow
 def test_outcome_in_trailers(store: Store, tmp_path: Path) -> None:
     """Over HTTP/2, who asks for the end and takes trailers gets the outcome in them; others get none."""
     run = store.start(["sh", "-c", "echo hi; exit 3"])

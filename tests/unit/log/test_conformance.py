@@ -17,6 +17,7 @@ def test_memory():
     check_log(MemoryPlace)
 
 
+@pytest.mark.slow
 def test_file(tmp_path: Path):
     """The log in files keeps every promise."""
     names = count()

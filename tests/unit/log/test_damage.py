@@ -111,6 +111,7 @@ def test_not_damaged(damaged: Damaged):
     assert (wrong(chunks, damaged.plain), known(chunks)) == ([], damaged.plain.tail)
 
 
+@pytest.mark.slow
 def test_index_cut(damaged: Damaged):
     """An index cut at any byte: labels are right or unknown; between two records, see above."""
     for name in damaged.indexes:
@@ -156,6 +157,7 @@ def test_index_zeroed(damaged: Damaged):
         damaged.heal(name)
 
 
+@pytest.mark.slow
 def test_index_flipped(damaged: Damaged):
     """Any byte of an index with a bit flipped: labels are right or unknown, and nothing else changes."""
     for name in damaged.indexes:

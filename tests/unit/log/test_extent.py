@@ -201,7 +201,7 @@ def test_good_records_between_damaged_ones():
 
 def test_work_of_searching_back():
     """Records that are not wanted are fetched once, many at a time, and no part is made of them."""
-    count = 100_000
+    count = 20_000
     records: list[Record | None] = [Record(START + n, n, n, CHANNELS[n % 2]) for n in range(count)]
     records[100] = Record(START + 100, 100, 100, Channel.DATA)
     extent = ListExtent(records, count)

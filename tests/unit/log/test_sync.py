@@ -1,8 +1,6 @@
 """The syncer: everything that was noted is synced, and its thread does not stay for ever."""
 
-import os
 import threading
-import traceback
 from collections.abc import Callable
 
 import pytest
@@ -121,39 +119,3 @@ def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch):
     syncer.note(one)
 
     assert one.synced == 2
-
-
-def test_fork():
-    """A forked child syncs what it notes itself, by a thread of its own, and nothing of its parent's."""
-    calls: list[Callable[[], object]] = []
-    waiting, begun, one = Syncer(calls.append), Syncer(), Counted()
-    release, entered = threading.Event(), threading.Event()
-
-    class Holding(Counted):
-        def sync(self) -> None:
-            entered.set()
-            release.wait()
-
-    waiting.note(one)
-    begun.note(Holding())
-    assert entered.wait(5)  # its thread is alive here, and will not be in the child
-    with begun._lock:  # as any other thread might hold it at the moment
-        child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            mine = Counted()
-            begun.note(mine)
-            wait_until(lambda: mine.synced)
-            waiting.sync()
-            code = 0 if one.synced == 0 else 2
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    release.set()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-    waiting.sync()
-    assert one.synced == 1
-    wait_until(lambda: not threads())

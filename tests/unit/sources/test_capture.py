@@ -6,7 +6,6 @@ import contextvars
 import io
 import logging
 import os
-import subprocess
 import sys
 import threading
 import traceback
@@ -18,7 +17,6 @@ import pytest
 
 from runcast.sources import capture
 from runcast.sources.capture import capturing
-from runcast.sources.printer import Printer
 from tests.unit.sources.printed import ERR, OUT, printing
 
 
@@ -100,19 +98,6 @@ def test_a_run_has_no_terminal(capsys: pytest.CaptureFixture[str]):
     print("outside")
     assert printed.text() == "still there\n"
     assert capsys.readouterr().out == "outside\n"
-
-
-def test_descriptor():
-    """`fileno` inside a run is for subprocesses and `os.write`; their output keeps its place."""
-    with printing() as (printer, printed), capturing(printer):
-        print("one")
-        subprocess.run(["echo", "two"], stdout=sys.stdout, check=True)
-        os.write(sys.stdout.fileno(), b"three\n")
-        subprocess.run(["sh", "-c", "echo four >&2"], stderr=sys.stderr, check=True)
-        print("five")
-
-    assert printed.text(OUT) == "one\ntwo\nthree\nfive\n"
-    assert printed.text(ERR) == "four\n"
 
 
 def test_flush_inside_leaves_what_was_printed_outside(tmp_path: os.PathLike[str]):
@@ -469,76 +454,7 @@ def test_traceback():
     assert printed.text(OUT) == ""
 
 
-class Unusual:
-    """A sink of somebody's own."""
-
-    def __init__(self) -> None:
-        self.heard: list[str | bytes] = []
-
-    def write(self, channel: object, text: str | bytes) -> bool:
-        """Hear it."""
-        self.heard.append(text)
-        return True
-
-    def flush(self) -> None:
-        """Do nothing."""
-
-    def fileno(self, channel: object) -> int:
-        """Have none."""
-        raise io.UnsupportedOperation("none")
-
-
-def test_any_sink():
-    """Whatever can be written to can be printed to."""
-    sink = Unusual()
-    with capturing(sink):
-        print("hello")
-        pid = os.fork()
-        if not pid:
-            os._exit(0)
-        os.waitpid(pid, 0)
-
-    assert sink.heard == ["hello", "\n"]
-
-
-def test_forked_child():
-    """A child forked inside a run prints into its log, what was pending is there once."""
-    with printing() as (printer, printed), capturing(printer):
-        print("pending", end=" ")
-        pid = os.fork()
-        if not pid:
-            print("child", end=" ")
-            print("error", file=sys.stderr, end="")
-            os._exit(0)
-        os.waitpid(pid, 0)
-        print("parent")
-
-    assert sorted(printed.text(OUT).split()) == ["child", "parent", "pending"]
-    assert printed.text(ERR) == "error"
-
-
-def test_child_keeps_what_a_closed_run_gave_back():
-    """A child closes nothing of others where a run before had its pipe, and was not forgotten yet."""
-    printer = Printer(lambda channel, data: None)
-    printer.fileno(OUT)
-    printer.close()
-    ends = [end for _ in range(4) for end in os.pipe()]  # the same numbers again
-
-    pid = os.fork()
-    if not pid:
-        for end in ends:
-            try:
-                os.fstat(end)
-            except OSError:
-                os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    for end in ends:
-        os.close(end)
-
-    assert (os.waitstatus_to_exitcode(status), printer.closed) == (0, True)
-
-
+@pytest.mark.slow
 def test_apart():
     """R19: 50 threads and 50 tasks print in 20 runs at once, and no line is in the wrong run."""
     runs, lines = 20, 1000

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from runcast.model import CHUNK_BYTES, Channel, Chunk, Reading
 from runcast.wire.encoder import Encoder
 
-PROPERTY = settings(max_examples=int(os.environ.get("RUNCAST_TEST_EXAMPLES", "30")), deadline=None)
+PROPERTY = settings(max_examples=int(os.environ.get("RUNCAST_TEST_EXAMPLES", "10")), deadline=None)
 """What every property here is tried with: few examples, for the suite is fast; a soak asks for more."""
 
 RUN = "01kahz5m3q8w7e6r5t4y3v2b1n"

@@ -11,6 +11,7 @@ from runcast.ids import new_run_id
 from runcast.model import State
 from runcast.web.durable.pages import StreamRuns, newest_first, stream_runs, streams_in
 from runcast.wire.durable import Appending, Creation
+from tests.unit.runs import make_run
 
 TEXT = Creation("text/plain")
 CLOSE = Appending(close=True)
@@ -106,14 +107,14 @@ def test_where_there_are_none(tmp_path: Path):
     assert [run.name for run in found.list()] == ["s"]
 
 
-def test_newest_first(store: Store, streams: FileStreams, runs: StreamRuns):
+def test_newest_first(own_store: Path, streams: FileStreams, runs: StreamRuns):
     """Runs and streams are one list, in order of time."""
     made: list[str] = []
     for number in range(3):
-        made.append(store.start(["true"]).id)
+        made.append(make_run(own_store))
         made.append(streams.create(f"s{number}", TEXT)[0].id)
 
-    assert [run.id for run in newest_first(store.list(), runs.list())] == made[::-1]
+    assert [run.id for run in newest_first(Store(str(own_store)).list(), runs.list())] == made[::-1]
 
 
 def test_only_what_is_asked_for_is_read(streams: FileStreams, runs: StreamRuns):

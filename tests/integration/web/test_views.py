@@ -38,6 +38,17 @@ def test_browser_stays_at_the_view(store: Store, root: str, path: str, query: st
     assert location(store, path, query, root) == led
 
 
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), "5"])
+def test_interval_that_is_none(store: Store, interval: object):
+    """A view whose interval is no time is told so, and nothing is started."""
+    request = Request("GET", "/build", "", "", {"accept": "text/plain"})
+    reply = stream_reply(store, ["true"], request, view="v", runs=None, interval=interval, options={})
+
+    assert reply.status == 400
+    assert b"expected interval as seconds, more than 0" in reply.body
+    assert list(store.list()) == []
+
+
 def test_only_its_own(store: Store):
     """Behind a view are the page's files and its own runs, to be read: no list, no start, no other's run."""
     ask(store, "/build")

@@ -1,0 +1,58 @@
+"""Help, and what is said of arguments that are wrong."""
+
+import pytest
+
+from runcast.cli.app import VERBS
+from tests.helpers.cli import Call
+
+NO_VERB = f"expected a verb ({', '.join(VERBS)}), got "
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help(call: Call, option: str):
+    """The help names every verb and shows examples."""
+    done = call(option)
+
+    assert (done.code, done.err) == (0, "")
+    text = done.out.decode()
+    assert "Examples:\n    runcast run -- make -j4" in text
+    assert [line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()] == list(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb(call: Call, verb: str):
+    """Each verb explains itself with an example, and has the short help of the list."""
+    done = call(verb, "-h")
+
+    assert (done.code, done.err) == (0, "")
+    text = done.out.decode()
+    assert f"\n    runcast {verb}" in text.partition("Example")[2]
+    assert call(verb, "--help").out == done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["frobnicate"],
+            f"{NO_VERB}'frobnicate' (see `runcast --help`)",
+        ),
+        (
+            ["ls\x1b[31m"],
+            NO_VERB + r"'ls\x1b[31m' (see `runcast --help`)",
+        ),
+        (["--frobnicate"], "no such option '--frobnicate' (see `runcast --help`)"),
+        (["log"], "missing argument 'ID' (see `runcast log --help`)"),
+        (["log", "a", "b"], "got unexpected extra argument"),
+        (["ls", "-n", "x"], "invalid value for '-n' / '--limit': 'x' is not a valid integer"),
+        (["--store"], "option '--store' requires an argument"),
+    ],
+)
+def test_usage_errors(call: Call, arguments: list[str], said: str):
+    """What is wrong with the arguments is said in one line that names the help."""
+    done = call(*arguments)
+
+    assert (done.code, done.out) == (2, b"")
+    assert done.err.startswith(f"runcast: {said}")
+    assert done.err.endswith(" --help`)\n")
+    assert done.err.count("\n") == 1

@@ -57,7 +57,7 @@ command's own as well as ours; stderr tells.
 | {exit_codes.OK} | all is well |
 | {exit_codes.ERROR} | what was asked for is wrong, or cannot be done: one line on stderr says why |
 | {exit_codes.TIMED_OUT} | the timeout of `wait` passed; or that of a run, which then ended with 0 |
-| 126, 127 | the command of the run cannot be executed; was not found |
+| 126, 127 | the command of the run, or of `push`, cannot be executed; was not found |
 | {exit_codes.SIGNALED} + N | signal N ended the run, or us |
 | {exit_codes.INTERRUPTED} | Ctrl-C |
 | {exit_codes.BROKEN_PIPE} | whoever read our output left, as `head` does |

@@ -192,6 +192,8 @@ class RunBase:
         self, timeout: float | None, channel: Channels, **place: Unpack[Place]
     ) -> Steps[Chunk | None]:
         """Find the place now, so that a wrong one is told at once, and return the steps from there."""
+        if unknown := sorted(place.keys() - Place.__annotations__.keys()):
+            raise TypeError(f"got an unexpected keyword argument {unknown[0]!r}")
         log, channels = self.open_log(), _channels(channel)
         cursor = Cursor(log, begin(log, channels=channels, **place), channels)
         return self._chunks(Followed(self, cursor, self.settle, self.want), timeout)

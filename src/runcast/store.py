@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import fcntl
 import heapq
 import json
@@ -128,9 +129,11 @@ class Store:
             raise self._unwritable(error) from None
 
     def _unwritable(self, error: OSError) -> StoreUnusable:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return StoreUnusable(
             f"cannot write to the store {self.path}: {(error.strerror or str(error)).lower()}: "
-            "make it writable, or use another (--store, RUNCAST_STORE)"
+            f"{'remove old runs (`runcast rm`)' if full else 'make it writable'}, "
+            "or use another (--store, RUNCAST_STORE)"
         )
 
     def start(

@@ -131,7 +131,7 @@ def test_start_on_a_full_disk(disk: Path):
         store.start(["true"]).wait(timeout=DEADLINE)
         fill(disk)
 
-        with pytest.raises(RuncastError, match="no space left on device"):
+        with pytest.raises(RuncastError, match=r"no space left on device: remove old runs"):
             store.start(["true"])
 
         assert len(list(store.list())) == 1

@@ -62,8 +62,8 @@ def progresses():
         runcast.progress(n, 200, f"step {n}")
 
 def waits():
-    print("up", flush=True)
     try:
+        print("up", flush=True)
         while not runcast.should_stop():
             time.sleep(0.01)
     finally:
@@ -154,6 +154,7 @@ def test_descriptors(store: Store, jobs):
     assert run.output(channel="stderr") == "child\n"
 
 
+@pytest.mark.slow
 def test_arguments(store: Store, jobs):
     """Arguments are pickled; what is none of JSON's comes back as its repr."""
     assert store.start(jobs.thing, jobs.Thing("x"), process=True).wait(timeout=DEADLINE).value == "x"
@@ -255,6 +256,7 @@ def test_kill(store: Store, jobs):
     assert (outcome.reason, outcome.signal) == (Reason.STOPPED, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_timeout(store: Store, jobs):
     """A limit stops it as it stops a command."""
     run = store.start(jobs.waits, process=True, timeout=0.5)
@@ -405,6 +407,30 @@ def test_script_without_a_guard(store: Store, tmp_path: Path):
     assert len(list(store.list())) == 1
 
 
+def test_script_that_exits(store: Store, tmp_path: Path):
+    """Where the script, imported, ends the process as servers do, the run says what is missing."""
+    told = script(
+        tmp_path,
+        """
+        import os, runcast, sys
+
+        def train():
+            print("training")
+
+        if "RUNCAST_RUN_ID" in os.environ:
+            sys.exit("the port is in use")
+        run = runcast.start(train, process=True)
+        print(run.output(), run.wait())
+        """,
+    )
+
+    assert told.startswith(
+        "expected a program that can be imported, it ended the process: put what it does under "
+        '`if __name__ == "__main__":`\nthe port is in use\n'
+    )
+    assert "exit code 1" in told
+
+
 def test_package(store: Store, tmp_path: Path):
     """A module of a package that is executed with -m keeps its relative imports."""
     package = tmp_path / "pack"
@@ -449,6 +475,7 @@ def test_leftovers(store: Store, jobs):
     assert modes == {"call": 0, "result.json": 0}
 
 
+@pytest.mark.slow
 def test_many(store: Store, jobs):
     """Several at once do not disturb each other."""
     runs = [store.start(jobs.says, str(n), process=True) for n in range(5)]

@@ -81,6 +81,8 @@ def test_wrong_places_are_told_at_once(run: Run):
         run.lines(channel="both")
     with pytest.raises(UsageError, match="expected one place to begin, got line and tail"):
         run.lines(tail=1, line=1)
+    with pytest.raises(TypeError, match="got an unexpected keyword argument 'channels'"):
+        run.lines(channels="stderr")
 
 
 def test_wait(run: Run):

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from runcast.model import Outcome, Reason
 
-__all__ = ["BROKEN_PIPE", "ERROR", "INTERRUPTED", "OK", "SIGNALED", "TIMED_OUT", "of_outcome"]
+__all__ = [
+    "BROKEN_PIPE",
+    "ERROR",
+    "INTERRUPTED",
+    "NOT_EXECUTABLE",
+    "NOT_FOUND",
+    "OK",
+    "SIGNALED",
+    "TIMED_OUT",
+    "of_outcome",
+]
 
 OK = 0
 ERROR = 2  # what was asked for is wrong, or cannot be done; what shells and click use, too
 TIMED_OUT = 124  # as timeout(1)
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
 SIGNALED = 128  # + the number of the signal, as shells say it
 INTERRUPTED = SIGNALED + 2  # Ctrl-C
 BROKEN_PIPE = SIGNALED + 13  # whoever read our output left: what SIGPIPE would have made of us

@@ -58,9 +58,11 @@ def command(where: Where, limit: int, everything: bool, as_json: bool) -> None:
             with runs.reading(run):
                 say(json.dumps(run.to_json()))
         return
-    rows = [row for run in chosen for row in _row(runs, run)]
+    listed = list(chosen)
+    rows = [row for run in listed for row in _row(runs, run)]
     if not rows:
-        tell(f"no runs in {runs.said}")
+        if not listed:  # otherwise there are some, of which it was told that they cannot be read
+            tell(f"no runs in {runs.said}")
         return
     for line in _table(rows):
         say(line)

@@ -118,9 +118,10 @@ def _source(words: tuple[str, ...]) -> Iterator[tuple[int, subprocess.Popen[byte
     try:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0)
     except OSError as error:
-        raise RuncastError(
-            f"cannot start {shlex.join(words)[:200]}: {(error.strerror or '').lower()}"
-        ) from None
+        failed = RuncastError(f"cannot start {shlex.join(words)[:200]}: {(error.strerror or '').lower()}")
+        missing = isinstance(error, FileNotFoundError)
+        failed.exit_code = exit_codes.NOT_FOUND if missing else exit_codes.NOT_EXECUTABLE
+        raise failed from None
     with process:
         assert process.stdout is not None
         yield process.stdout.fileno(), process

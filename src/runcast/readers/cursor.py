@@ -58,7 +58,7 @@ def begin(
         channels: the channels that will be read.
 
     Raises:
-        UsageError: more than one of them, or a negative one.
+        UsageError: more than one of them, a negative one, or no number.
         OffsetBeyondTail: `offset` lies past the tail.
         OffsetGone: the bytes at `offset` were dropped.
     """
@@ -69,7 +69,10 @@ def begin(
             f"expected one place to begin, got {' and '.join(sorted(asked))}: choose one of them"
         )
     for name, value in asked.items():
-        if value is not None and value < 0:
+        if not isinstance(value, int | float if name == "since" else int):  # text from a query, say
+            kind = "a number" if name == "since" else "a whole number"
+            raise UsageError(f"expected {name} as {kind}, got {value!r:.100}")
+        if value < 0:
             raise UsageError(f"expected {name} to be 0 or more, got {value}")
     if offset is not None:
         log.check_offset(offset)

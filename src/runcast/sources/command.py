@@ -52,8 +52,10 @@ def to_argv(command: Command, *, shell: bool = False) -> list[str]:
             f"expected a command (a list of strings, or a string), got {command!r:.100}: "
             "numbers and the like need str()"
         ) from None
-    if not argv or not all(isinstance(item, str) for item in argv):
+    if not argv:
         raise UsageError(f"expected a list of at least one string, got {command!r:.100}")
+    if not all(isinstance(item, str) for item in argv):
+        raise UsageError(f"expected a list of strings, got {command!r:.100}: bytes need os.fsdecode()")
     if any("\0" in item for item in argv):
         raise UsageError("expected arguments without a NUL byte: no operating system can pass one")
     if not argv[0]:

@@ -131,6 +131,13 @@ def _prepare(spawn: Any, surroundings: dict[str, Any]) -> None:
     _inside = True
     try:
         spawn.prepare(surroundings)
+    except SystemExit:  # a server that found its port taken by the one that started us, say
+        print(
+            "expected a program that can be imported, it ended the process: put what it does under "
+            '`if __name__ == "__main__":`',
+            file=sys.stderr,
+        )
+        raise
     finally:
         _inside = False
 

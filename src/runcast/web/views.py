@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from runcast.errors import RuncastError, RunNotFound
+from runcast.errors import RuncastError, RunNotFound, UsageError
 from runcast.run import Run
 from runcast.store import Store
 from runcast.web.http import Reply, Request
@@ -65,6 +65,8 @@ def stream_reply(
         options: for `Store.start`.
     """
     try:
+        if interval is not None and not (isinstance(interval, int | float) and interval > 0):
+            raise UsageError(f"expected interval as seconds, more than 0, got {interval!r:.100}")
         if below := _BELOW.fullmatch(request.query):
             return _below(store, request, below, view, source)
         if request.method == "HEAD":

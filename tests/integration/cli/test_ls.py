@@ -144,6 +144,11 @@ def test_damaged_run(store: Store):
         assert f"runcast: run {bad.id} cannot be read: " in done.err
         assert done.err.count("\n") == 1
 
+    only = cli("ls", "-n", "1")
+    assert only.out == b""
+    assert only.err.startswith(f"runcast: run {bad.id} cannot be read: ")
+    assert only.err.count("\n") == 1
+
 
 def test_no_runs(store: Store):
     """A store without runs, or that is not there yet, is told, and nothing is made."""

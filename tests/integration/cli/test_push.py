@@ -65,11 +65,14 @@ def test_command(server: Server) -> None:
 
 
 def test_command_that_cannot_be_started(server: Server) -> None:
-    """No stream is made for a command that is not there."""
+    """No stream is made for a command that is not there, and the exit code is a shell's."""
     done = cli("push", f"{server.root}/v1/stream/s", "--", "no-such-program")
+    folder = cli("push", f"{server.root}/v1/stream/s", "--", "/")
 
-    assert done.code == 2
+    assert done.code == 127
     assert "cannot start no-such-program" in done.err
+    assert folder.code == 126
+    assert "cannot start /: permission denied" in folder.err
     assert server.ask("HEAD", "/v1/stream/s")[0] == 404
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -163,13 +164,27 @@ def test_damaged_stream(server: Server, store: Store) -> None:
     assert [run["id"] for run in listed(server)] == [good.id]
 
 
-@pytest.mark.parametrize("damage", [b"", b'{"command": ["tr'])
-def test_damaged_run(server: Server, store: Store, damage: bytes) -> None:
+@pytest.mark.parametrize("damage", [None, b"", b'{"command": ["tr', b"{}"])
+def test_damaged_run(server: Server, store: Store, damage: bytes | None) -> None:
     """A run whose description a power loss took, or a part of it, does not take the list with it."""
     store.start(["true"], name="before").wait()
     damaged = store.start(["true"], name="damaged")
     damaged.wait()
     store.start(["true"], name="behind").wait()
-    Path(damaged.directory.path, "run.json").write_bytes(damage)
+    description = Path(damaged.directory.path, "run.json")
+    if damage is None:
+        description.unlink()
+    else:
+        description.write_bytes(damage)
 
     assert [run["name"] for run in listed(server)] == ["behind", "before"]
+
+
+def test_run_without_its_log(server: Server, store: Store) -> None:
+    """A run whose log is gone does not take the list with it."""
+    store.start(["true"], name="before").wait()
+    damaged = store.start(["true"], name="damaged")
+    damaged.wait()
+    shutil.rmtree(f"{damaged.directory.path}/log")
+
+    assert [run["name"] for run in listed(server)] == ["before"]

@@ -85,6 +85,15 @@ def test_negative_places(log: MemoryLog, name: str):
         begin(log, **{name: -1})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("offset", "3"), ("tail", "2"), ("tail", 1.5), ("line", "2"), ("since", "5m")]
+)
+def test_places_that_are_no_numbers(log: MemoryLog, name: str, value: object):
+    """What came from a query as text is refused by its name, before anything is compared with it."""
+    with pytest.raises(UsageError, match=f"expected {name} as a (whole )?number, got {value!r}"):
+        begin(log, **{name: value})
+
+
 def test_offset_that_cannot_be_read():
     """An offset past the tail, or in a gap, is refused at once, not at the first read."""
     log = MemoryLog()

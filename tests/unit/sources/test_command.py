@@ -109,7 +109,7 @@ def test_paths():
         ([], "expected a list of at least one string"),
         ([""], "expected the name of a program as the first item"),
         (["sleep", 1], r"expected a command .*, got \['sleep', 1\]: numbers and the like need str"),
-        ([b"ls"], "expected a list of at least one string"),
+        ([b"ls"], r"expected a list of strings, got \[b'ls'\]: bytes need os.fsdecode\(\)"),
         (["a\0b"], "expected arguments without a NUL byte"),
         (5, "expected a command .*, got 5"),
         (None, "expected a command .*, got None"),

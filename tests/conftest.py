@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from runcast import Store
 from tests.helpers.stores import temporary_store
 
 _numbers = itertools.count()
+
+# In the background, or under nohup, these are ignored, and so they would be by all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,7 +14,6 @@ import json
 import math
 import os
 import socket
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +23,7 @@ from runcast.ids import new_run_id
 from runcast.log import CAP_BYTES, RunDirectory
 from runcast.log.directory import is_locked
 from runcast.model import Outcome, Reason
-from runcast.sources.command import to_argv
+from runcast.sources.command import current_folder, environment, to_argv
 from runcast.sources.kinds import AHEAD, Kind, Source, check_arguments, kind_of, name_of, take
 from runcast.supervisor.launch import launch
 
@@ -37,6 +36,16 @@ FORMAT = 1  # of a store's folder, in its store.json
 _IDLE_GENERATOR = 3600.0  # seconds after which a generator that nobody asks is closed, unless told otherwise
 _KEY_SECONDS = 60.0  # a run that has the key but is not there yet is being started
 _LIMITS = ("timeout", "idle_timeout", "cap", "stop_unwatched")
+_TYPES: Mapping[str, tuple[Any, str]] = {
+    "timeout": ((int, float), "seconds"),
+    "idle_timeout": ((int, float), "seconds"),
+    "stop_unwatched": ((int, float), "seconds"),
+    "cap": (int, "bytes"),
+    "cwd": ((str, os.PathLike), "a path"),
+    "env": (Mapping, "a mapping of names to texts"),
+    "input": ((bytes, str), "bytes or text"),
+    "name": (str, "text"),
+}
 
 
 class Start(NamedTuple):
@@ -112,7 +121,7 @@ class Start(NamedTuple):
             "name": name,
             "source": "command" if kind is Kind.COMMAND else "function" if kind.is_function else "generator",
             "command": command or [],
-            "cwd": os.path.abspath(self.cwd) if self.cwd is not None else os.getcwd(),
+            "cwd": current_folder() if self.cwd is None else os.path.abspath(self.cwd),
             "env": dict(self.env or {}),
             **{limit: self._limit(limit, kind) for limit in _LIMITS},
             "lazy": kind.is_generator and self.ahead is not None,
@@ -126,6 +135,7 @@ class Start(NamedTuple):
         """Begin a run for what the caller goes on to do himself, and return what records it."""
         from runcast.sources.recording import Recording
 
+        self._check_types()
         run_id = new_run_id()
         path, new = f"{store}/{run_id}", f"{store}/.new-{run_id}"
         asked = self._asked(run_id, Kind.FUNCTION, None)
@@ -143,6 +153,7 @@ class Start(NamedTuple):
             UsageError, CommandRefused: it has none.
         """
         kind = kind_of(self.source)
+        self._check_types()
         if kind is Kind.COMMAND:
             to_argv(self.source, shell=self.shell)  # type: ignore[arg-type]
         for name in _LIMITS:
@@ -170,9 +181,14 @@ class Start(NamedTuple):
         if self.ahead is not None and not (isinstance(self.ahead, int) and self.ahead >= 1):
             raise UsageError(f"expected ahead to be 1 or more, or None to run free, got {self.ahead!r}")
 
+    def _check_types(self) -> None:
+        for name, (types, said) in _TYPES.items():
+            if (value := getattr(self, name)) is not None and not isinstance(value, types):
+                raise UsageError(f"expected {name} as {said}, got {value!r:.80}")
+
     def _limit(self, name: str, kind: Kind) -> float | None:
         value: float | None = getattr(self, name)
-        if value is not None and not (isinstance(value, (int, float)) and value > 0):
+        if value is not None and not value > 0:
             raise UsageError(f"expected {name} to be more than 0, got {value!r}: leave it out for none")
         if value is None and name == "idle_timeout" and kind.is_generator and self.ahead is not None:
             return _IDLE_GENERATOR
@@ -200,7 +216,7 @@ class Start(NamedTuple):
         call: bytes | None,
     ) -> None:
         request = {key: asked[key] for key in ("id", "cwd", *_LIMITS)}
-        env = _environment(self.env, asked["id"])
+        env = environment(self.env, asked["id"])
         request |= {"argv": command, "env": env, "new": new, "path": path}
         fds: dict[str, int] = {}
         opened: list[int] = []
@@ -352,19 +368,6 @@ def _unlink_same(link: str, run_id: str | None) -> None:
                 os.unlink(link)
         finally:
             os.close(lock)
-
-
-def _environment(env: Mapping[str, str] | None, run_id: str) -> dict[str, str]:
-    """Return a command's environment: a pipe makes Python programs buffer, so they are told not to."""
-    for name, value in (env or {}).items():
-        if not isinstance(name, str) or not isinstance(value, str) or "=" in name[1:] or "\0" in name + value:
-            raise UsageError(
-                f"expected variables as strings without `=` in the name or NUL, got {name!r}={value!r:.80}"
-            )
-    # `os.environ` would encode each name again to find its value.
-    coding = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
-    ours = {name.decode(*coding): value.decode(*coding) for name, value in os.environb.items()}
-    return {"PYTHONUNBUFFERED": "1", **ours, **(env or {}), "RUNCAST_RUN_ID": run_id}
 
 
 def _remove(new: str) -> None:

@@ -165,7 +165,7 @@ def test_attach_as_a_generators_block(store: Store):
         (None, {}, "expected a name for the run, got None"),
         ("x", {"shell": True}, "expected timeout, idle_timeout or cap, got 'shell': leave it out"),
         ("x", {"timeout": 0}, "expected timeout to be more than 0, got 0"),
-        ("x", {"cap": "1 GB"}, "expected cap to be more than 0, got '1 GB'"),
+        ("x", {"cap": "1 GB"}, "expected cap as bytes, got '1 GB'"),
     ],
 )
 def test_bad_options(store: Store, name: str, options: dict[str, object], message: str):

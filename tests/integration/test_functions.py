@@ -633,10 +633,18 @@ def test_not_idle(store: Store, signals: Signals):
     assert store.start(job, idle_timeout=0.25).wait(timeout=DEADLINE).ok
 
 
-@pytest.mark.parametrize("limit", [{"timeout": 0}, {"idle_timeout": -1}, {"cap": "1"}, {"timeout": "60"}])
-def test_bad_limits(store: Store, limit: dict[str, object]):
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ({"timeout": 0}, "expected timeout to be more than 0, got 0: leave it out for none"),
+        ({"idle_timeout": -1}, "expected idle_timeout to be more than 0, got -1: leave it out for none"),
+        ({"cap": "1"}, "expected cap as bytes, got '1'"),
+        ({"timeout": "60"}, "expected timeout as seconds, got '60'"),
+    ],
+)
+def test_bad_limits(store: Store, limit: dict[str, object], message: str):
     """A limit that is none is an error at the start."""
-    with pytest.raises(UsageError, match=f"expected {next(iter(limit))} to be more than 0"):
+    with pytest.raises(UsageError, match=message):
         store.start(print, **limit)
 
 

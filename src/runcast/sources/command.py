@@ -1,4 +1,4 @@
-"""Commands: what a caller writes, made into the list of arguments that is executed.
+"""Commands: what a caller writes, made into what is executed: arguments, a folder, an environment.
 
 Owns the refusal of strings that only a shell would understand: run without one they would do
 something else, silently. Starts nothing.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 
 from runcast.errors import CommandRefused, UsageError
 
-__all__ = ["Command", "shell_syntax", "to_argv"]
+__all__ = ["Command", "current_folder", "environment", "shell_syntax", "to_argv"]
 
 Command = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -102,3 +103,32 @@ def shell_syntax(command: str) -> str | None:
         elif not double or text.startswith(_IN_DOUBLE):
             return text.strip() or "a line break"
     return None
+
+
+def current_folder() -> str:
+    """Return where a command runs for which no folder was named.
+
+    Raises:
+        UsageError: it was removed.
+    """
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("expected a current folder, it was removed: go to another, or name one") from None
+
+
+def environment(env: Mapping[str, str] | None, run_id: str) -> dict[str, str]:
+    """Return a command's environment: a pipe makes Python programs buffer, so they are told not to.
+
+    Raises:
+        UsageError: a name or a value of `env` is none.
+    """
+    for name, value in (env or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str) or "=" in name[1:] or "\0" in name + value:
+            raise UsageError(
+                f"expected variables as strings without `=` in the name or NUL, got {name!r}={value!r:.80}"
+            )
+    # `os.environ` would encode each name again to find its value.
+    coding = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+    ours = {name.decode(*coding): value.decode(*coding) for name, value in os.environb.items()}
+    return {"PYTHONUNBUFFERED": "1", **ours, **(env or {}), "RUNCAST_RUN_ID": run_id}

@@ -1,14 +1,14 @@
 """Commands: what is split, and what is refused because only a shell would understand it."""
 
 import shlex
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runcast.errors import CommandRefused, UsageError
-from runcast.sources.command import to_argv
+from runcast.sources.command import current_folder, to_argv
 from tests.unit.texts import texts
 
 WORDS = st.lists(
@@ -127,3 +127,12 @@ def test_list_for_a_shell():
         UsageError, match=r"expected a string with shell=True, got a list: write .echo 'a b'."
     ):
         to_argv(["echo", "a b"], shell=True)
+
+
+def test_removed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where the current folder was removed, that is said, and what to do."""
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+
+    with pytest.raises(UsageError, match="expected a current folder, it was removed: go to another"):
+        current_folder()

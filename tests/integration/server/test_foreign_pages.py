@@ -101,12 +101,13 @@ async ([url, id, icon, patience]) => {
   form("application/x-www-form-urlencoded", "command", "touch /dev/null");
   form("multipart/form-data", "command", "touch /dev/null");
   await Promise.all(waits);
+  vector("stop with header", post(`/runs/${id}/stop`, {headers: {"X-Runcast": "1"}}));
+  await Promise.all(waits);  // what another vector has stopped cannot be stopped
   vector("stop by websocket", read((resolve) => {
     const socket = new WebSocket(log.replace("http", "ws"));
     socket.onopen = () => socket.send(JSON.stringify({stop: {grace: 0}}));
     socket.onclose = () => resolve("");
   }));
-  vector("stop with header", post(`/runs/${id}/stop`, {headers: {"X-Runcast": "1"}}));
   await Promise.all(waits);
   vector("frame", framed.contentDocument?.body?.innerText ?? "");
   const values = await Promise.all(waits);

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from runcast import Store
+from runcast import Run, Store
 from runcast.errors import RuncastError
 from tests.helpers.wait import MS, wait_until
 
@@ -24,6 +24,13 @@ def temporary_store(path: Path) -> Iterator[Store]:
         yield Store(str(path))
     finally:
         end_store(path)
+
+
+def keeper_of_a_secret(store: Store) -> Run:
+    """Return a run that has said `secret`, and goes on."""
+    run = store.start(["sh", "-c", "echo secret; exec sleep 600"])
+    assert next(iter(run.lines(timeout=15000 * MS))) == "secret"
+    return run
 
 
 def end_store(path: Path) -> None:

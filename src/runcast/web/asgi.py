@@ -33,7 +33,7 @@ __all__ = [
     *("send_reply", "serve_async", "serve_socket"),
 ]
 
-_LINGER_SECONDS = 2.0
+_LINGER_SECONDS = 2.0  # what a client sends meanwhile is passed over; a longer body loses its answer
 _TRAILERS = "http.response.trailers"  # an extension of ASGI, and its message
 
 Scope = MutableMapping[str, Any]

@@ -58,7 +58,10 @@ async def serve_websocket(
     async def obey(ask: Ask | RuncastError, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before], timeout=None if isinstance(ask, Stdin) else _PATIENCE)
-        answer = await in_own_thread(_obey, responder, request, run, ask)
+        if isinstance(ask, RuncastError):
+            answer: dict[str, Any] | None = _told(ask)
+        else:
+            answer = await in_own_thread(_obey, responder, request, run, ask)
         if answer is not None:
             await send({"type": "websocket.send", "text": json.dumps(answer)})
 
@@ -109,11 +112,13 @@ def _parse(text: str | None, reads_only: bool) -> Ask | RuncastError:
         return error
 
 
-def _obey(responder: Responder, request: Request, run: Run, ask: Ask | RuncastError) -> dict[str, Any] | None:
+def _told(error: RuncastError) -> dict[str, Any]:
+    return {"event": "error", "detail": str(error), "error": type(error).__name__}
+
+
+def _obey(responder: Responder, request: Request, run: Run, ask: Ask) -> dict[str, Any] | None:
     """Do what a message asks; return what to say if it cannot be done."""
     try:
-        if isinstance(ask, RuncastError):
-            raise ask
         if isinstance(ask, Stdin):
             responder.check("send", request, run)
             responder.senders.send(run, ask.data, eof=ask.eof)
@@ -127,7 +132,7 @@ def _obey(responder: Responder, request: Request, run: Run, ask: Ask | RuncastEr
         else:
             raise UsageError("expected a run with a terminal to resize, this one writes into pipes")
     except RuncastError as error:
-        return {"event": "error", "detail": str(error), "error": type(error).__name__}
+        return _told(error)
     return None
 
 

@@ -94,7 +94,7 @@ def parse_stop(value: object) -> Stop:
         raise UsageError(f"expected stop to be an object with signal and grace, got {_shown(value)}")
     grace = value.get("grace")
     if grace is not None and not (_is_number(grace) and 0 <= grace <= _MOST_SECONDS):
-        raise UsageError(f"expected grace to be a number of seconds, 0 or more, got {_shown(grace)}")
+        raise UsageError(f"expected grace to be a number of seconds from 0 to 10^9, got {_shown(grace)}")
     number = value.get("signal")
     return Stop(None if number is None else _signal(number), None if grace is None else float(grace))
 

@@ -11,6 +11,7 @@ from websockets.sync.client import connect
 from runcast import Run, Store
 from runcast.cli import main
 from tests.helpers.cli import LONG
+from tests.helpers.stores import keeper_of_a_secret
 from tests.integration.server.test_serve import Server, serving
 
 APP, FILED, OTHER = "https://app.example", "http://localhost:5173", "https://other.example"
@@ -32,10 +33,8 @@ def server_fixture(store: Store, tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture(name="run")
 def run_fixture(store: Store) -> Run:
-    """Give a run that has said something, and goes on."""
-    run = store.start(["sh", "-c", "echo secret; exec sleep 600"])
-    assert next(iter(run.lines(timeout=LONG))) == "secret"
-    return run
+    """Give a run that has a secret, and goes on."""
+    return keeper_of_a_secret(store)
 
 
 @pytest.mark.parametrize("origin", [APP, FILED], ids=["option", "file"])

@@ -16,7 +16,9 @@ from runcast.web.flask import Runcast
 from runcast.web.http import Request
 from tests.helpers.children import run_python
 from tests.helpers.servers import LONG, Server
+from tests.helpers.stores import keeper_of_a_secret
 from tests.integration.web.mounted import mounted_code
+from tests.integration.web.test_durable_frameworks import SERVES
 
 pytestmark = pytest.mark.slow
 
@@ -28,17 +30,7 @@ OPTIONS = (
     '{"authorize": lambda verb, run, request: True, "allow_any_command": True, '
     '"allow_origins": ["https://APP.example:443"], "stream_cap": "1K"}'
 )
-SERVES = [
-    ("gunicorn", "flask"),
-    ("gunicorn", "bottle"),
-    ("itself", "cherrypy"),
-    ("gunicorn", "django-wsgi"),
-    ("uvicorn", "django-asgi"),
-    ("uvicorn", "starlette"),
-    ("hypercorn", "fastapi"),
-    ("gunicorn", "wsgi"),
-    ("uvicorn", "asgi"),
-]
+ALL = [*SERVES, ("hypercorn", "fastapi"), ("gunicorn", "wsgi"), ("uvicorn", "asgi")]
 BARE = """
     from runcast.web.KIND import RunsKIND
     app = RunsKIND(allow_any_command=True, allow_origins=["https://app.example"], stream_cap="1K")
@@ -64,7 +56,7 @@ class Mounted(Server):
         return self.ask("GET", self.prefix + path, **headers)
 
 
-@pytest.fixture(params=SERVES, ids="-".join)
+@pytest.fixture(params=ALL, ids="-".join)
 def server(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> Iterator[Mounted]:
     """Serve the application of a framework."""
     with Mounted(tmp_path, *request.param) as running:
@@ -73,10 +65,8 @@ def server(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> Iter
 
 @pytest.fixture(name="run")
 def run_fixture(store: Store) -> Run:
-    """Give a run that has said something, and goes on."""
-    run = store.start(["sh", "-c", "echo secret; exec sleep 600"])
-    assert next(iter(run.lines(timeout=LONG))) == "secret"
-    return run
+    """Give a run that has a secret, and goes on."""
+    return keeper_of_a_secret(store)
 
 
 def test_listed_page_reads(server: Mounted, run: Run):
@@ -171,7 +161,12 @@ def opened(server: Mounted, run: Run, origin: str, site: str, **query: str) -> C
     return connect(url, origin=origin, additional_headers=headers, open_timeout=LONG)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("server", [SERVES[5], SERVES[6], SERVES[8]], ids="-".join, indirect=True)
+@pytest.mark.parametrize(
+    "server",
+    [("uvicorn", "starlette"), ("hypercorn", "fastapi"), ("uvicorn", "asgi")],
+    ids="-".join,
+    indirect=True,
+)
 @pytest.mark.parametrize("site", ["cross-site", "same-site", ""])
 def test_websocket(server: Mounted, run: Run, site: str):
     """Over a WebSocket a listed page gets what the run says, and none of its messages is obeyed."""
@@ -187,7 +182,9 @@ def test_websocket(server: Mounted, run: Run, site: str):
         opened(server, run, OTHER, site)
 
 
-@pytest.mark.parametrize("server", [SERVES[5], SERVES[8]], ids="-".join, indirect=True)
+@pytest.mark.parametrize(
+    "server", [("uvicorn", "starlette"), ("uvicorn", "asgi")], ids="-".join, indirect=True
+)
 def test_own_websocket(server: Mounted, run: Run):
     """The application's own page is obeyed as before, and so is a program."""
     with opened(server, run, server.root, "same-origin") as socket:

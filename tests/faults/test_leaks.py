@@ -10,6 +10,7 @@ import pytest
 from runcast import Store
 from runcast.readers import hub
 from tests.helpers.children import fds
+from tests.helpers.processes import peak_kib, watches, zombies
 from tests.helpers.stores import supervisors
 from tests.helpers.wait import MS, wait_until
 
@@ -18,38 +19,9 @@ DEADLINE = 20000 * MS
 pytestmark = pytest.mark.fault
 
 
-def watches() -> int:
-    """Return how many inotify watches this process has."""
-    count = 0
-    for path in Path("/proc/self/fdinfo").iterdir():
-        try:
-            count += path.read_text().count("inotify wd:")
-        except OSError:  # the descriptor of the listing itself
-            continue
-    return count
-
-
 def held() -> tuple[int, int, int, int]:
     """Return what viewers of this process may forget to give back."""
     return fds(), watches(), sum(map(len, hub()._by_number.values())), threading.active_count()
-
-
-def zombies(pid: int) -> list[int]:
-    """Return the children of a process that ended and were not waited for."""
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        try:
-            if Path(f"/proc/{child}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z":
-                found.append(int(child))
-        except FileNotFoundError:
-            continue
-    return found
-
-
-def peak_kib(pid: int) -> int:
-    """Return the most memory that a process ever had."""
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmHWM" in line]
-    return int(line.split()[1])
 
 
 def once(store: Store) -> None:

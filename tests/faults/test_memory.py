@@ -1,11 +1,10 @@
 """R11: output of any shape fills the memory of neither the supervisor nor a viewer."""
 
-from pathlib import Path
-
 import pytest
 
 from runcast import Store
 from tests.helpers.children import run_python, supervisor_of
+from tests.helpers.processes import peak_kib
 from tests.helpers.wait import MS
 
 DEADLINE = 60000 * MS
@@ -34,14 +33,6 @@ VIEWER = """
 """
 
 pytestmark = pytest.mark.fault
-
-
-def peak_kib(pid: int) -> int:
-    """Return the most memory that a process ever had."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1])
-    raise AssertionError(f"process {pid} has no VmHWM")
 
 
 @pytest.mark.parametrize("shape", SHAPES)

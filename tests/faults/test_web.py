@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from runcast import Run, Store
+from tests.helpers.cut_readers import WSGI_READERS, read_cut
+from tests.helpers.processes import Held
 from tests.helpers.servers import ASGI, LONG, WSGI, Server
 from tests.helpers.wait import wait_until
-from tests.unit.wire.eventsource import EventSource
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(120)]
 
 LINES = 3000
+KILLS = 5
 # Both channels, in numbered lines; waits for `go` half way, so that faults hit a run that goes on.
 CHILD = f"""
 import os, sys, time
@@ -39,79 +41,32 @@ def run(store: Store, tmp_path: Path) -> Run:
     return run
 
 
-def cut_text(server: Server, run: Run, rng: random.Random) -> bytes:
-    """Read the whole log as text over connections that are cut at random places."""
-    seen = b""
-    while True:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            with server.stream(f"/runs/{run.id}/log?offset={len(seen)}") as response:
-                assert response.status == 200
-                left = rng.randrange(1, 9000)
-                while left > 0:
-                    data = response.read1(left)
-                    if not data:
-                        return seen
-                    seen += data
-                    left -= len(data)
-
-
-def cut_events(server: Server, run: Run, rng: random.Random) -> list[str]:
-    """Read the whole log as events over connections that are cut at random bytes."""
-    browser, lines = EventSource(), []
-    while not browser.last_event_id.endswith(":end"):
-        raw = b""
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            headers = {"Accept": "text/event-stream", "Last-Event-ID": browser.last_event_id}
-            with server.stream(f"/runs/{run.id}/log", **headers) as response:
-                left = rng.randrange(1, 40000)
-                while left > 0 and (data := response.read1(left)):
-                    raw += data
-                    left -= len(data)
-        lines += [event.data for event in browser.read(raw) if event.type == "message"]
-    return lines
-
-
-@pytest.mark.parametrize(("kind", "code"), [("uvicorn", ASGI), ("gunicorn", WSGI)])
-def test_resume_is_exact(kind: str, code: str, run: Run, tmp_path: Path) -> None:
-    """R17: text and events, cut at random bytes again and again, have every byte and line once."""
-    with Server(tmp_path, kind, code) as server:
-        timer = threading.Timer(0.5, (tmp_path / "go").touch)
-        timer.start()
-        text = cut_text(server, run, random.Random(17))
-        lines = cut_events(server, run, random.Random(18))
-        timer.join()
-    whole = run.output(encoding=None)
-    assert text == whole
-    assert lines == whole.decode().split("\n")[:-1]
-
-
 def test_killed_workers_lose_nothing(run: Run, tmp_path: Path) -> None:
-    """R1: with workers killed at random in mid-output, clients that come back have it all."""
+    """R1: with workers killed at random in mid-output, eight clients, one a transport, have it all."""
     with Server(tmp_path, "gunicorn", WSGI, workers=2) as server:
-        done = threading.Event()
-
-        def murder() -> None:
-            rng = random.Random(1)
-            while not done.wait(0.4):
-                workers = children(server.process.pid)  # type: ignore[union-attr]
-                if workers:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(rng.choice(workers), signal.SIGKILL)
-
-        killer = threading.Thread(target=murder)
-        killer.start()
+        readers = [kind(server.port, run.id) for kind in WSGI_READERS]
+        wrong: list[str] = []
+        reading = threading.Thread(target=lambda: wrong.extend(read_cut(readers, 2)))
+        reading.start()
         try:
-            timer = threading.Timer(1.0, (tmp_path / "go").touch)
-            timer.start()
-            text = cut_text(server, run, random.Random(2))
-            lines = cut_events(server, run, random.Random(3))
-            timer.join()
+            kill_workers(server, KILLS, tmp_path / "go")
         finally:
-            done.set()
-            killer.join()
-    whole = run.output(encoding=None)
-    assert text == whole
-    assert lines == whole.decode().split("\n")[:-1]
+            reading.join()
+    assert wrong == []
+    for reader in readers:
+        reader.expect(run.output(encoding=None))
+
+
+def kill_workers(server: Server, times: int, go: Path) -> None:
+    """Kill a random worker again and again, each time when two are there; half way the run goes on."""
+    assert server.process is not None
+    rng, main = random.Random(1), server.process.pid
+    for number in range(times):
+        workers = wait_until(lambda: len(found := children(main)) == 2 and found, timeout=LONG)
+        os.kill(rng.choice(workers), signal.SIGKILL)
+        if number == times // 2:
+            go.touch()
+        wait_until(lambda workers=workers: set(children(main)) != set(workers), timeout=LONG)
 
 
 @pytest.mark.parametrize(("kind", "code"), [("uvicorn", ASGI), ("gunicorn", WSGI)])
@@ -139,29 +94,14 @@ def test_slow_readers_cost_no_memory(store: Store, tmp_path: Path) -> None:
     with Server(tmp_path, "uvicorn", ASGI) as server, contextlib.ExitStack() as clients:
         assert server.process is not None
         server.ask("GET", f"/runs/{run.id}")
-        before = resident(server.process.pid)
+        before = Held.of(server.process.pid).resident
         for _ in range(30):
             client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), LONG))
             client.sendall(f"GET /runs/{run.id}/log HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert client.recv(1, socket.MSG_PEEK)
         assert server.ask("GET", f"/runs/{run.id}/log?tail_bytes=1&follow=0")[0] == 200
-        grown = resident(server.process.pid) - before
+        grown = Held.of(server.process.pid).resident - before
     assert grown < 30 * 1024 * 1024, "at most 1 MiB for each"
-
-
-def test_clients_that_leave_are_forgotten(store: Store, tmp_path: Path) -> None:
-    """R8: 300 connects and disconnects leave no descriptor in the server."""
-    run = store.start(["sleep", "100"])
-    with Server(tmp_path, "uvicorn", ASGI) as server:
-        assert server.process is not None
-        fds = Path(f"/proc/{server.process.pid}/fd")
-        server.ask("GET", f"/runs/{run.id}")
-        before = len(list(fds.iterdir()))
-        for at in range(300):
-            accept = ["text/plain", "text/event-stream", "application/x-ndjson"][at % 3]
-            with server.stream(f"/runs/{run.id}/log", Accept=accept):
-                pass
-        wait_until(lambda: len(list(fds.iterdir())) <= before + 4, what="the end of the connections")
 
 
 def children(pid: int) -> list[int]:
@@ -173,9 +113,3 @@ def children(pid: int) -> list[int]:
                 if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
                     found.append(int(entry.name))
     return found
-
-
-def resident(pid: int) -> int:
-    """Return the resident memory of a process, in bytes."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024

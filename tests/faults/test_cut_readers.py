@@ -23,20 +23,23 @@ POOL = 40  # threads of our gunicorn, which begins them when they are needed, an
 SERVERS = [("uvicorn", ASGI, READERS), ("gunicorn", WSGI, WSGI_READERS)]
 
 
-def resume(store: Store, server: Server, kinds: list[type[CutReader]], seed: int, folder: Path) -> int:
-    """Read a run that goes on over each transport, cut again and again; return how often."""
+def resume(
+    store: Store, server: Server, kinds: list[type[CutReader]], seed: int, folder: Path, again: int = 0
+) -> int:
+    """Read a run over each transport while it goes on, and some times `again`; return the number of cuts."""
     printer = Printer(folder / f"copy{seed}", lines=500, block=5, pause=0.003)
     run = store.start(printer.argv)
-    readers = [kind(server.port, run.id) for kind in kinds]
-
-    assert read_cut(readers, seed) == []
-
-    whole = run.output(encoding=None)
+    cuts = 0
+    for turn in range(1 + again):
+        readers = [kind(server.port, run.id) for kind in kinds]
+        assert read_cut(readers, seed * 100 + turn, 600 if turn else 6000) == []
+        whole = run.output(encoding=None)
+        for reader in readers:
+            reader.expect(whole)
+        cuts += sum(reader.cuts for reader in readers)
     assert len(whole) == len(printer.copy("stdout")) + len(printer.copy("stderr"))
-    for reader in readers:
-        reader.expect(whole)
     store.remove(run)
-    return sum(reader.cuts for reader in readers)
+    return cuts
 
 
 @pytest.mark.parametrize(("kind", "code", "readers"), SERVERS, ids=["asgi", "wsgi"])

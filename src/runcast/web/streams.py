@@ -31,6 +31,8 @@ __all__ = ["KEEPALIVE_SECONDS", "LogViewing", "Stream", "Viewing", "pull", "pull
 
 KEEPALIVE_SECONDS = 15.0  # how long a viewer may hear nothing; proxies cut after 60 s
 _LOOK_SECONDS = 1.0  # how often is asked whether the supervisor still lives
+_STEP_BYTES = 1024 * 1024  # a viewer that stops reading keeps what its last step said: no more than this …
+_SURE_BYTES = 4096  # … which so little output never exceeds by much, with 200 bytes around each of its lines
 
 
 class Viewing(ABC):
@@ -134,6 +136,7 @@ class LogViewing(Viewing):
         self._state: object = None
         self._progress: dict[str, object] | None = None
         self._noted = 0.0
+        self._limit = CHUNK_BYTES  # of one reading
         self._note_every = float(stream.run.request.get("stop_unwatched") or 0) / 4
 
     def _note(self, now: float) -> None:
@@ -183,10 +186,34 @@ class LogViewing(Viewing):
 
     def _read(self) -> Reading:
         offset, until = self.encoder.next, self.stream.until
-        limit = CHUNK_BYTES if until is None else min(CHUNK_BYTES, until - offset)
+        limit = self._limit if until is None else min(self._limit, until - offset)
         if limit <= 0:
             return Reading([], offset)
         return self.log.read(offset, limit, self.stream.channels, labelled=self.encoder.labelled)
+
+    def _say(self, reading: Reading) -> bytes:
+        """Say a reading, or the beginning of it where the whole would be more than a step may say.
+
+        Lines of one byte are 60 times as long as events. What was said too much is said again from
+        the place before it, as to a viewer that comes back.
+        """
+        encoder, before = self.encoder, self.encoder.next
+        size = reading.next - before
+        if size < _SURE_BYTES or not encoder.tells:
+            return encoder.feed(reading)
+        place = encoder.place
+        said = encoder.feed(reading)
+        while len(said) > _STEP_BYTES and size > _SURE_BYTES:
+            size //= 4
+            self.encoder = encoder = self.stream.encoder(place)
+            said = b""
+            while encoder.next <= before:
+                limit = before + size - encoder.next
+                said += encoder.feed(self.log.read(encoder.next, limit, self.stream.channels))
+            self._limit = size
+        if self._limit < CHUNK_BYTES and len(said) < _STEP_BYTES // 8:
+            self._limit *= 2
+        return said
 
     def _news(self) -> bytes:
         """Say a change of state or progress since the last call."""
@@ -204,10 +231,10 @@ class LogViewing(Viewing):
 
     def steps(self, *, begin: bool = True) -> Steps[bytes]:
         """Give the bytes of the reply until it ends; without `begin`, those after its beginning."""
-        stream, encoder = self.stream, self.encoder
-        if begin and encoder.tells:
+        stream = self.stream
+        if begin and self.encoder.tells:
             self._news()
-            yield encoder.hello(stream.status())
+            yield self.encoder.hello(stream.status())
         watch = hub().watch(self.log) if stream.follow else None
         told = heard = time.monotonic()
         ending = woken = False
@@ -216,10 +243,10 @@ class LogViewing(Viewing):
             while not self.stopping and not self.finished:
                 self._note(time.monotonic())
                 seen = [(watch, watch.version)] if watch else []
-                before = encoder.next
+                before = self.encoder.next
                 reading = self._read()
                 if reading.next != before:
-                    data = encoder.feed(reading)
+                    data = self._say(reading)
                     woken = False
                     yield data  # empty where a filter left all of it out: so that others have their turn
                     if data:  # … and silence to who asked for the filter
@@ -237,25 +264,25 @@ class LogViewing(Viewing):
                     yield self._last(reading, ending)
                     return
                 now = time.monotonic()
-                if look and encoder.tells and (changed := self._news()):
+                if look and self.encoder.tells and (changed := self._news()):
                     yield changed
                     told = now
                 elif stream.interval is not None and now - heard >= stream.interval:
-                    yield encoder.remark(stream.interval_text)
+                    yield self.encoder.remark(stream.interval_text)
                     told = heard = now
                 elif stream.keepalive is not None and now - told >= stream.keepalive:
-                    yield encoder.beat()
+                    yield self.encoder.beat()
                     told = now
                 wait = min(_LOOK_SECONDS, self._note_every or _LOOK_SECONDS)
                 if stream.interval is not None:
                     wait = min(wait, max(stream.interval - (now - heard), 0.001))
-                stream.run.want(encoder.next)
+                stream.run.want(self.encoder.next)
                 yield Wait(seen, wait)
                 woken = True
                 look = watch is not None and seen == [(watch, watch.version)]  # silence: news may be lost
             if not self.finished:
                 self.finished = True
-                said = encoder.restart()
+                said = self.encoder.restart()
                 self.cut = not said  # plain text: who reads it must not take this for the end
                 yield said
         except (RunNotFound, StreamNotFound):  # removed meanwhile: whoever comes again is told

@@ -86,7 +86,7 @@ def test_threads_and_tasks(store: Store):
 
     async def main() -> list[list[str | None]]:
         tasks = [asyncio.create_task(follow()) for _ in range(5)]
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(wait_until, lambda: len(hub()._waiters) == 10)  # all of them wait
         await asyncio.to_thread(run.send, "to all\n")
         return await asyncio.wait_for(asyncio.gather(*tasks), DEADLINE)
 
@@ -117,7 +117,7 @@ def test_two_loops(store: Store):
 
 GEVENT = """
     from gevent import monkey; monkey.patch_all()
-    import sys, threading, time
+    import fcntl, os, sys, termios, threading, time
     import gevent
     from runcast import Store
 
@@ -149,7 +149,13 @@ GEVENT = """
     assert [run.wait().code for run in runs] == [0, 0, 0]
     blocked = store.start(["sleep", "60"], stdin="pipe")
     sender = gevent.spawn(blocked.send, b"x" * 1_000_000)
-    gevent.sleep(0.05)
+    stdin = os.open(f"/proc/{blocked.pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+    deadline = time.monotonic() + 20
+    while int.from_bytes(fcntl.ioctl(stdin, termios.FIONREAD, bytes(4)), sys.byteorder) < 65536:
+        assert time.monotonic() < deadline, "expected a full pipe"
+        gevent.sleep(0.001)
+    os.close(stdin)
+    assert not sender.ready(), "expected it to wait: the program reads nothing"
     blocked.kill()
     assert blocked.wait(timeout=10).signal == 9
     gevent.joinall([sender], timeout=10)

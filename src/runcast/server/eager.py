@@ -4,8 +4,9 @@ Owns two shortcuts in uvicorn's HTTP protocol. An append whose body is here take
 than a task takes to be made and come to its turn, so its application is stepped by hand as soon as
 the body is complete; one that suspends goes on as a task. And an application that has taken an
 append may offer to take more of the kind (the extension of `again.py`): a request on the same
-connection that differs in nothing but its body and its number is then handed to it as such. All else
-is as uvicorn does it, and where another uvicorn does it otherwise, so is this.
+connection that differs in nothing but its body and its number is then handed to it as such. And a
+client that has sent its request and closed its sending side still gets the reply. All else is as
+uvicorn does it, and where another uvicorn does it otherwise, so is this.
 """
 
 from __future__ import annotations
@@ -63,6 +64,20 @@ class EagerProtocol(HttpToolsProtocol):
         if self._held is not None:
             (cycle, app), self._held = self._held, None
             self._step(cycle, app)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Return whether the connection stays open for a reply; uvicorn closes it, and drops that.
+
+        A reply to a GET may be endless, and then the end of what a client sends is all that tells that
+        it has left. A body that was cut has nobody who waits for a reply.
+        """
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body or self.scheme == "https":
+            return False
+        if cycle.scope["method"] in ("GET", "HEAD"):
+            return False
+        cycle.keep_alive = False
+        return True
 
     def _is_again(self) -> bool:
         if not (self.cycle.response_complete and not self.flow.write_paused and self.cycle.keep_alive):

@@ -12,14 +12,16 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from runcast.errors import RuncastError
 from runcast.store import Store
 from runcast.web.adapter import Cast, is_foreign
 from runcast.web.again import offer
+from runcast.web.bodies import BodyIncomplete, BodyTooLarge, check_whole, parse_length
 from runcast.web.commands import Commands
 from runcast.web.durable.routes import APPEND_BYTES, is_stream
 from runcast.web.durable.waits import answer_async, may_be_at_once
 from runcast.web.feeds import Feeds
-from runcast.web.http import BODY_BYTES, BodyTooLarge, Reply, Request
+from runcast.web.http import BODY_BYTES, Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.origins import READS_ONLY
 from runcast.web.responder import Authorize, allow_all
@@ -29,7 +31,7 @@ from runcast.web.websocket import POLICY, serve_websocket
 from runcast.wire.formats import TRAILERS
 
 __all__ = [
-    *("Receive", "RunsASGI", "Scope", "Send", "read_body", "refuse_body"),
+    *("Receive", "RunsASGI", "Scope", "Send", "read_body", "receive_body"),
     *("send_reply", "serve_async", "serve_socket"),
 ]
 
@@ -69,12 +71,10 @@ class RunsASGI(Cast):
             await serve_socket(self, self.feeds, to_request(scope, b""), scope, receive, send)
         elif scope["type"] == "http":
             durable = is_stream(relative_path(scope))
-            try:
-                limit = APPEND_BYTES if durable else BODY_BYTES
-                request = to_request(scope, await read_body(scope, receive, limit))
-            except BodyTooLarge as error:
-                await refuse_body(error, receive, send)
+            body = await receive_body(scope, receive, send, APPEND_BYTES if durable else BODY_BYTES)
+            if body is None:
                 return
+            request = to_request(scope, body)
             reply = await serve_async(self, self.feeds, request, receive)
             if durable and may_be_at_once(request) and reply.status in (200, 204):
                 offer(scope, self.durable.again(request))
@@ -149,34 +149,51 @@ async def read_body(scope: Scope, receive: Receive, limit: int = BODY_BYTES) -> 
 
     Raises:
         BodyTooLarge: told by its length, or found while reading.
+        BodyIncomplete: the client left before all of it had come, or the server ended it too early.
+        UsageError: its length is no number.
     """
     if scope.get("method") in ("GET", "HEAD"):
         return b""
+    length = None
     for name, value in scope["headers"]:
-        if name.lower() == b"content-length" and value.isdigit() and int(value) > limit:
-            raise BodyTooLarge(limit)
+        if name.lower() == b"content-length":
+            length = parse_length(value.decode("latin-1"), limit)
     parts, size = [], 0
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BodyIncomplete(size, length)
         part = message.get("body", b"")
         parts.append(part)
         size += len(part)
         if size > limit:
             raise BodyTooLarge(limit)
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
+        if not message.get("more_body"):
+            check_whole(size, length)
             return b"".join(parts)
+
+
+async def receive_body(scope: Scope, receive: Receive, send: Send, limit: int) -> bytes | None:
+    """Return the request's body; None where it was refused, and nothing is left to do.
+
+    A body that was cut is answered, too: servers drop what is for somebody who has left, and a
+    middleware around us may need a reply.
+    """
+    try:
+        return await read_body(scope, receive, limit)
+    except BodyTooLarge as error:
+        await _refuse_body(error, receive, send)
+    except RuncastError as error:
+        await _send_whole(problem_reply(error), scope, send)
+    return None
 
 
 async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive, send: Send) -> None:
     """Send a reply, whole or live; a HEAD gets the headers alone."""
-    headers = _encoded(reply.headers)
-    head = scope.get("method") == "HEAD"
-    if reply.stream is None or head:
-        if reply.status not in (204, 304) and reply.stream is None and (reply.body or not head):
-            headers.append((b"content-length", b"%d" % len(reply.body)))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if head else reply.body})
+    if reply.stream is None or scope.get("method") == "HEAD":
+        await _send_whole(reply, scope, send)
         return
+    headers = _encoded(reply.headers)
     advise_asgi()
     start: dict[str, Any] = {"type": "http.response.start", "status": reply.status, "headers": headers}
     trailing = reply.stream.trailers is not None and _TRAILERS in (scope.get("extensions") or {})
@@ -195,7 +212,16 @@ async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive,
             await send({"type": _TRAILERS, "headers": [(k.lower().encode(), v.encode()) for k, v in fields]})
 
 
-async def refuse_body(error: BodyTooLarge, receive: Receive, send: Send) -> None:
+async def _send_whole(reply: Reply, scope: Scope, send: Send) -> None:
+    headers = _encoded(reply.headers)
+    head = scope.get("method") == "HEAD"
+    if reply.status not in (204, 304) and reply.stream is None and (reply.body or not head):
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else reply.body})
+
+
+async def _refuse_body(error: BodyTooLarge, receive: Receive, send: Send) -> None:
     """Answer a request whose body is too long, and let go by for a while what still comes of it.
 
     A connection that is closed while bytes of it are unread is reset, and then its client, which

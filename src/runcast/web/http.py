@@ -13,23 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from runcast.errors import RuncastError, UsageError
+from runcast.errors import UsageError
 
 if TYPE_CHECKING:
     from runcast.web.streams import Viewing
 
-__all__ = ["BODY_BYTES", "BodyTooLarge", "Reply", "Request", "json_reply"]
+__all__ = ["BODY_BYTES", "Reply", "Request", "json_reply"]
 
 BODY_BYTES = 1024 * 1024  # of a request; stdin in larger pieces is sent in several
-
-
-class BodyTooLarge(RuncastError):
-    """A request body over its limit."""
-
-    http_status = 413
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"expected a body of at most {limit} bytes: send less, or in several requests")
 
 
 @dataclass(frozen=True)

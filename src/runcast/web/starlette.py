@@ -22,9 +22,8 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from runcast.web.adapter import Cast, body_limit, decorated
-from runcast.web.asgi import read_body, refuse_body, send_reply, serve_async, serve_socket, to_request
+from runcast.web.asgi import receive_body, send_reply, serve_async, serve_socket, to_request
 from runcast.web.feeds import Feeds
-from runcast.web.http import BodyTooLarge
 
 __all__ = ["RunStream", "Runcast"]
 
@@ -111,10 +110,8 @@ class _Below:
         if scope["type"] == "websocket":
             await serve_socket(cast, cast.feeds, request, scope, receive, send)
             return
-        try:
-            body = await read_body(scope, receive, body_limit(request.path))
-        except BodyTooLarge as error:
-            await refuse_body(error, receive, send)
+        body = await receive_body(scope, receive, send, body_limit(request.path))
+        if body is None:
             return
         reply = await serve_async(cast, cast.feeds, replace(request, body=body), receive)
         await send_reply(reply, cast.feeds, scope, receive, send)

@@ -19,8 +19,9 @@ from typing import Any
 from runcast.errors import RuncastError
 from runcast.store import Store
 from runcast.web.adapter import Cast, body_limit
+from runcast.web.bodies import LengthRequired, parse_length, read_whole
 from runcast.web.commands import Commands
-from runcast.web.http import BodyTooLarge, Reply, Request
+from runcast.web.http import Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.peer import keep_alive, vanished
 from runcast.web.responder import Authorize, allow_all
@@ -30,13 +31,11 @@ from runcast.web.streams import Viewing, pull
 __all__ = ["RunsWSGI", "client_gone", "live_body", "read_body", "send_reply", "serve", "to_request"]
 
 StartResponse = Callable[..., Any]
+# Servers of which we know that they notice a cut among chunks, by what they put into the environment.
+# Cheroot does not: what is there of `0A`, a chunk's size, after a cut is `0`, the end
+# (docs/explanation/cut-bodies.md).
+_SEE_CUTS = ("gunicorn.socket", "waitress.client_disconnected", "werkzeug.socket")
 _ESTABLISHED = b"\1"  # the state of a TCP connection that both sides hold, in Linux
-
-
-class LengthRequired(RuncastError):
-    """A request body in chunks, which not every WSGI server puts together."""
-
-    http_status = 411
 
 
 class RunsWSGI(Cast):
@@ -95,8 +94,7 @@ def to_request(environ: dict[str, Any], *, body: bool = True) -> Request:
         body: read it, too; not where it belongs to somebody's view, who may have read it already.
 
     Raises:
-        BodyTooLarge: the body is over its limit.
-        LengthRequired: it comes in chunks, which the server does not put together.
+        BodyTooLarge, BodyIncomplete, LengthRequired, UsageError: see `read_body`.
     """
     headers = {
         name[5:].replace("_", "-").lower(): value
@@ -122,22 +120,20 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
 
     Raises:
         BodyTooLarge: told by its length, or found while reading.
-        LengthRequired: it is in chunks, and the server would leave us to find their ends.
+        BodyIncomplete: the connection ended in it.
+        LengthRequired: it is in chunks, and a cut one could not be told from a whole one.
+        UsageError: its length is no number.
     """
-    length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or int(length) > limit:
-        raise BodyTooLarge(limit)
-    body: bytes = b""
-    if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
-        given = environ["wsgi.input"]
-        if not environ.get("wsgi.input_terminated") and not type(given).__module__.startswith("cheroot"):
-            raise LengthRequired("expected a Content-Length: this server takes no body in chunks")
-        body = given.read(limit + 1)
-        if len(body) > limit:
-            raise BodyTooLarge(limit)
-    elif int(length):
-        body = environ["wsgi.input"].read(int(length))
-    return body
+    given = environ["wsgi.input"]
+    encoding = environ.get("HTTP_TRANSFER_ENCODING")
+    if not encoding:
+        return read_whole(given.read, parse_length(environ.get("CONTENT_LENGTH"), limit) or 0, limit)
+    if encoding.strip().lower() == "chunked":
+        if environ.get("wsgi.input_terminated") and any(name in environ for name in _SEE_CUTS):
+            return read_whole(given.read, None, limit)
+        if type(given).__module__.startswith("cheroot"):
+            read_whole(given.read, None, limit)  # what is left would be taken for the next request
+    raise LengthRequired
 
 
 def send_reply(reply: Reply, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

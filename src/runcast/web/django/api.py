@@ -16,12 +16,13 @@ from django.views.decorators.csrf import csrf_exempt
 from runcast.errors import RuncastError
 from runcast.readers import hub
 from runcast.web.adapter import body_limit
+from runcast.web.bodies import parse_length, read_whole
 from runcast.web.django.database import closing as closing_connections
 from runcast.web.django.views import cast, to_request, to_response
 from runcast.web.durable.reads import Later
 from runcast.web.durable.routes import is_stream, refusal, with_always
 from runcast.web.feeds import Feeds
-from runcast.web.http import BodyTooLarge, Reply, Request
+from runcast.web.http import Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.sending import sent
 from runcast.web.shutdown import end_with_server, stopping
@@ -77,14 +78,9 @@ def _read_body(request: HttpRequest, limit: int) -> bytes:
     """Return the body, by our limit; that of the settings is for forms."""
     if request.method in ("GET", "HEAD"):
         return b""
-    if request.headers.get("Transfer-Encoding", "").lower() == "chunked" and hasattr(request, "environ"):
+    if request.headers.get("Transfer-Encoding") and hasattr(request, "environ"):
         return read_body(request.environ, limit)  # Django would take it for empty
-    if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
-        raise BodyTooLarge(limit)
-    body: bytes = request.read(limit + 1)
-    if len(body) > limit:
-        raise BodyTooLarge(limit)
-    return body
+    return read_whole(request.read, parse_length(request.META.get("CONTENT_LENGTH"), limit), limit)
 
 
 async def _settle(later: Later) -> Reply:

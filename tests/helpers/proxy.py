@@ -1,4 +1,4 @@
-"""A TCP proxy that fails on purpose: it cuts replies at any byte, or lets them stall."""
+"""A TCP proxy that fails on purpose: it cuts requests and replies at any byte, or lets replies stall."""
 
 import contextlib
 import socket
@@ -17,23 +17,33 @@ class Proxy:
         port: where it listens.
         connections: how many there were.
         stalled: how many were left open in silence.
+        cuts: how many were cut in a request, and how many in a reply.
     """
 
-    def __init__(self, port: int, plan: Callable[[int], int | None], *, stall: bool = False) -> None:
+    def __init__(
+        self,
+        port: int,
+        plan: Callable[[int], int | None],
+        *,
+        requests: Callable[[int], int | None] = lambda number: None,
+        stall: bool = False,
+    ) -> None:
         """Make a proxy.
 
         Args:
             port: to which connections are passed on.
             plan: called with the number of a connection; returns after how many bytes of replies it
                 fails, None for never.
+            requests: the same for bytes of requests.
             stall: to fail means to pass no more on, and to cut nothing.
         """
-        self._target, self._plan, self._stall = port, plan, stall
+        self._target, self._plan, self._requests, self._stall = port, plan, requests, stall
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
         self.stalled = 0
-        self._open: list[socket.socket] = []
+        self.cuts = {"requests": 0, "replies": 0}
+        self._open: set[socket.socket] = set()
 
     @property
     def url(self) -> str:
@@ -52,16 +62,24 @@ class Proxy:
             except OSError:
                 client.close()
                 continue
-            self._open += [client, server]
-            limit = self._plan(number)
-            threading.Thread(target=self._forth, args=(client, server), daemon=True).start()
-            threading.Thread(target=self._back, args=(client, server, number, limit), daemon=True).start()
+            self._open |= {client, server}
+            limits = self._requests(number), self._plan(number)
+            for pass_on, limit in zip((self._forth, self._back), limits, strict=True):
+                threading.Thread(target=pass_on, args=(client, server, number, limit), daemon=True).start()
 
-    @staticmethod
-    def _forth(client: socket.socket, server: socket.socket) -> None:
+    def _forth(self, client: socket.socket, server: socket.socket, number: int, limit: int | None) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
+                if limit is not None and len(data) >= limit:
+                    server.sendall(data[:limit])
+                    self.cuts["requests"] += 1
+                    if number % 2:
+                        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    for one in (server, client):  # whoever reads the replies closes both
+                        one.shutdown(socket.SHUT_RDWR)
+                    return
                 server.sendall(data)
+                limit = None if limit is None else limit - len(data)
             server.shutdown(socket.SHUT_WR)
 
     def _back(self, client: socket.socket, server: socket.socket, number: int, limit: int | None) -> None:
@@ -72,6 +90,7 @@ class Proxy:
                     if self._stall:
                         self.stalled += 1
                         return
+                    self.cuts["replies"] += 1
                     if number % 2:  # a cut is an end to some and a reset to others
                         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                     break
@@ -81,6 +100,7 @@ class Proxy:
             with contextlib.suppress(OSError):  # whoever reads it is woken, or it would stay open
                 one.shutdown(socket.SHUT_RD)
             one.close()
+            self._open.discard(one)
 
     def __enter__(self) -> "Proxy":
         threading.Thread(target=self._accept, daemon=True).start()
@@ -94,6 +114,6 @@ class Proxy:
     ) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for one in self._open:
+        for one in tuple(self._open):
             with contextlib.suppress(OSError):
                 one.close()

@@ -30,7 +30,9 @@ WSGI = ASGI.replace("asgi", "wsgi").replace("ASGI", "WSGI")
 
 _GUNICORN = "gunicorn --workers {workers} --bind 127.0.0.1:{port} {app}:app"
 COMMANDS = {
+    "serve": "runcast serve --no-auth --allow-any-command --store {folder}/store --port {port}",  # has no app
     "uvicorn": "uvicorn --log-level warning --timeout-keep-alive 60 --port {port} {app}:app",
+    "uvicorn-h11": "uvicorn --log-level warning --http h11 --timeout-keep-alive 60 --port {port} {app}:app",
     "gunicorn": f"{_GUNICORN} -k gthread --threads 40",
     # Longer than the 2 s after which gunicorn closes, and a client that is busy then fails.
     "gunicorn-kept": f"{_GUNICORN} -k gthread --threads 40 --keep-alive 60",
@@ -65,8 +67,9 @@ class Server:
         # CherryPy answers before it has started, and if told to end by then, it drops what it owes.
         started = server == "itself" and "cherrypy.engine.start()" in code
         self._says = b"Bus STARTED" if started else b""
-        command = COMMANDS[server].format(port=self.port, app="served_app", workers=workers)
-        self._command = [sys.executable, "-m", *command.split()]
+        command = COMMANDS[server]
+        told = {"port": self.port, "app": "served_app", "workers": workers, "folder": folder}
+        self._command = [sys.executable, "-m", *(word.format(**told) for word in command.split())]
         self._log = folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -31,10 +31,10 @@ from runcast.web.streams import Viewing, pull
 __all__ = ["RunsWSGI", "client_gone", "live_body", "read_body", "send_reply", "serve", "to_request"]
 
 StartResponse = Callable[..., Any]
-# Servers of which we know that they notice a cut among chunks, by what they put into the environment.
-# Cheroot does not: what is there of `0A`, a chunk's size, after a cut is `0`, the end
-# (docs/explanation/cut-bodies.md).
-_SEE_CUTS = ("gunicorn.socket", "waitress.client_disconnected", "werkzeug.socket")
+# Servers of which we know that they notice each cut among chunks, by what they put into the environment.
+# Others do not: of a chunk's size `0A` a cut leaves `0`, which to cheroot is the end.
+# docs/explanation/cut-bodies.md has them all.
+_SEE_CUTS = ("gunicorn.socket", "waitress.client_disconnected")
 _ESTABLISHED = b"\1"  # the state of a TCP connection that both sides hold, in Linux
 
 
@@ -128,11 +128,11 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
     encoding = environ.get("HTTP_TRANSFER_ENCODING")
     if not encoding:
         return read_whole(given.read, parse_length(environ.get("CONTENT_LENGTH"), limit) or 0, limit)
-    if encoding.strip().lower() == "chunked":
-        if environ.get("wsgi.input_terminated") and any(name in environ for name in _SEE_CUTS):
-            return read_whole(given.read, None, limit)
-        if type(given).__module__.startswith("cheroot"):
-            read_whole(given.read, None, limit)  # what is left would be taken for the next request
+    found = environ.get("wsgi.input_terminated") or type(given).__module__.startswith("cheroot")
+    if found and encoding.strip().lower() == "chunked":
+        body = read_whole(given.read, None, limit)  # refused or not: what is left would be the next request
+        if any(name in environ for name in _SEE_CUTS):
+            return body
     raise LengthRequired
 
 

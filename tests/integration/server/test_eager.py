@@ -210,3 +210,49 @@ def test_with_a_token(store: Store) -> None:
         assert serving.stderr is not None
         assert serving.stderr.read().count(b"'/v1/stream/s' ") == 4
     assert content(store) == b"..."
+
+
+def test_cut(connection: socket.socket, store: Store) -> None:
+    """What was cut is not appended and uses no number, as the first of a connection or behind others alike."""
+    numbers = ("Producer-Id: p", "Producer-Epoch: 0")
+    body = b"hello, "
+    for sent_before in (0, 1, 3):
+        for left in (1, len(body)):
+            with socket.create_connection(connection.getpeername(), LONG) as other:
+                known = FileStreams(store.path).get("s").open_log().tail_offset // len(body)
+                for number in range(known, known + sent_before):
+                    other.sendall(post(body, *numbers, f"Producer-Seq: {number}"))
+                    assert statuses(other, 1) == [200]
+                other.sendall(post(body, *numbers, f"Producer-Seq: {known + sent_before}")[:-left])
+                other.shutdown(socket.SHUT_WR)
+                assert other.recv(65536) == b""
+                number = known + sent_before
+            connection.sendall(post(body, *numbers, f"Producer-Seq: {number}"))
+            assert statuses(connection, 1) == [200]  # 204 would be that of a duplicate
+            assert content(store) == body * (number + 1)
+
+
+def test_sending_side_closed(connection: socket.socket, store: Store) -> None:
+    """A client that closes its sending side behind a whole request gets its reply, soon or late."""
+    stream = FileStreams(store.path).get("s")
+    bodies = [b"small", b"l" * 100_000]
+    for body in bodies:
+        with socket.create_connection(connection.getpeername(), LONG) as other:
+            with stream.still():  # the append must wait
+                other.sendall(post(body))
+                other.shutdown(socket.SHUT_WR)
+                connection.sendall(b"HEAD /v1/stream/s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                assert statuses(connection, 1) == [200]
+            assert statuses(other, 1) == [204]
+            assert other.recv(65536) == b""  # and nothing more can come
+    assert content(store) == b"".join(bodies)
+
+
+def test_sending_side_closed_behind_many(connection: socket.socket, store: Store) -> None:
+    """Of many requests that come all at once, each is answered before the connection ends."""
+    with socket.create_connection(connection.getpeername(), LONG) as other:
+        other.sendall(b"".join(post(b"x" * 70_000) for _ in range(5)))
+        other.shutdown(socket.SHUT_WR)
+        assert statuses(other, 5) == [204] * 5
+        assert other.recv(65536) == b""
+    assert FileStreams(store.path).get("s").open_log().tail_offset == 5 * 70_000

@@ -1,0 +1,80 @@
+"""R23 at length: requests and replies are cut at random bytes, and nothing is lost or doubled through push."""
+
+import os
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from runcast.client.push import Pusher
+from runcast.client.streams import RemoteStream
+from tests.helpers.proxy import Proxy
+from tests.helpers.servers import Server
+from tests.helpers.stores import temporary_store
+from tests.integration.web.mounted import mounted_code
+
+CUTS = int(os.environ.get("RUNCAST_SOAK_CUTS", "100000"))  # of requests, and as many of replies
+SERVES = [
+    ("serve", "nothing"),
+    ("uvicorn-h11", "starlette"),
+    ("hypercorn", "fastapi"),
+    ("gunicorn", "flask"),
+    ("gunicorn-gevent", "bottle"),
+    ("waitress", "django-wsgi"),
+    ("cheroot", "bottle"),
+]
+_PUSHERS = 8  # at a time: each waits after a cut
+_LINES = 200  # in a request
+_REQUEST_BYTES, _REPLY_BYTES = 2_000, 120  # about as many as each has at least
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize(("name", "framework"), SERVES, ids=lambda value: value)
+def test_cuts(name: str, framework: str, tmp_path: Path) -> None:
+    """Each of many streams has every line once and in order, and is closed."""
+    options = f"{{'store': {str(tmp_path / 'store')!r}, 'authorize': lambda *_: True}}"
+    code, prefix = ("", "") if name == "serve" else (mounted_code(framework, options), "/casts")
+    wanted = -(-CUTS // len(SERVES))
+    chance, began = random.Random(name), time.monotonic()
+
+    def plan(phase: int, most: int) -> list[int | None]:
+        return [chance.randrange(most) if number % 3 == phase else None for number in range(30_011)]
+
+    requests, replies = plan(0, _REQUEST_BYTES), plan(1, _REPLY_BYTES)
+    with (
+        temporary_store(tmp_path / "store"),
+        Server(tmp_path, name, code) as server,
+        Proxy(
+            server.port,
+            lambda number: replies[number % len(replies)],
+            requests=lambda number: requests[number % len(requests)],
+        ) as proxy,
+        ThreadPoolExecutor(_PUSHERS) as pool,
+    ):
+
+        def push(which: int) -> tuple[int, str]:
+            """Push until there were as many cuts; return how many requests, and where."""
+            path = f"{prefix}/v1/stream/pushed-{which}"
+            with RemoteStream(proxy.url.rstrip("/") + path) as stream:
+                pusher = Pusher(stream)
+                pusher.create()
+                number = 0
+                while min(proxy.cuts.values()) < wanted:
+                    pusher.send(lines(number))
+                    number += 1
+                pusher.send(lines(number), close=True)
+            return number + 1, path
+
+        for count, path in pool.map(push, range(_PUSHERS)):
+            status, told, body = server.ask("GET", path)
+            assert (status, told["stream-closed"]) == (200, "true")
+            assert body == b"".join(map(lines, range(count)))
+        seconds = time.monotonic() - began
+        print(f"{name}: {proxy.cuts}, {proxy.connections} connections, {seconds:.0f} s")
+
+
+def lines(number: int) -> bytes:
+    """Return the lines of a request."""
+    return b"".join(b"%09d\n" % line for line in range(number * _LINES, (number + 1) * _LINES))

@@ -1,4 +1,4 @@
-"""R23 at length: requests and replies are cut at random bytes, and nothing is lost or doubled through push."""
+"""R23 at length: requests and replies are cut at random bytes, and push loses and doubles nothing."""
 
 import os
 import random

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from runcast import Store
+from runcast.client.push import Pusher
+from runcast.client.streams import RemoteStream
 from tests.helpers.cli import LONG, cli, cli_begun
+from tests.helpers.proxy import Proxy
 from tests.helpers.servers import ASGI, Server
 from tests.helpers.wait import wait_until
 
@@ -128,6 +131,25 @@ def test_through_restarts(server: Server, tmp_path: Path) -> None:
             assert follower.wait(LONG) == 0
 
     assert seen.read_bytes() == b"".join(lines)
+
+
+@pytest.mark.parametrize("cut", ["request", "reply"])
+def test_close_that_is_cut(server: Server, cut: str) -> None:
+    """A closing append whose request or reply is cut is made again: all lines once, and a closed stream."""
+    lines = b"".join(b"%07d\n" % number for number in range(20_000))
+    limits = {number: 30_000 if cut == "request" else 10 * number for number in range(1, 4)}
+    never = dict.fromkeys(limits)
+    requests, replies = (limits, never) if cut == "request" else (never, limits)
+    with (
+        Proxy(server.port, replies.get, requests=requests.get) as proxy,
+        RemoteStream(f"{proxy.url}v1/stream/s") as stream,
+    ):
+        pusher = Pusher(stream)
+        pusher.create()
+        pusher.send(lines, close=True)
+        assert sum(proxy.cuts.values()) == 3
+    assert got(server) == lines
+    assert server.ask("HEAD", "/v1/stream/s")[1]["stream-closed"] == "true"
 
 
 def test_bounded_memory(server: Server) -> None:

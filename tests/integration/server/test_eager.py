@@ -213,7 +213,7 @@ def test_with_a_token(store: Store) -> None:
 
 
 def test_cut(connection: socket.socket, store: Store) -> None:
-    """What was cut is not appended and uses no number, as the first of a connection or behind others alike."""
+    """What was cut is not appended and uses no number, first on its connection or behind others alike."""
     numbers = ("Producer-Id: p", "Producer-Epoch: 0")
     body = b"hello, "
     for sent_before in (0, 1, 3):

@@ -13,6 +13,7 @@ from runcast.errors import RunFinished
 from runcast.model import Chunk, Outcome
 from runcast.own_thread import in_own_thread
 from runcast.readers import drive_async
+from runcast.readers.text import text_of
 from runcast.run_base import Channels, Place, RunBase, follow_runs
 from runcast.sources.kinds import Kind, Source, kind_of
 from runcast.store import Store
@@ -65,8 +66,8 @@ class AsyncRun(RunBase):
     ) -> str | bytes:
         """Wait for the end and return all output, stdout and stderr as they came, or one `channel`."""
         await self.wait(timeout=timeout, check=check)
-        data = b"".join([chunk.data async for chunk in self.follow(channel=channel) if chunk])
-        return data if encoding is None else data.decode(encoding, "replace")
+        chunks = [chunk async for chunk in self.follow(channel=channel) if chunk]
+        return b"".join([one.data for one in chunks]) if encoding is None else text_of(chunks, encoding)
 
     async def wait(self, *, timeout: float | None = None, check: bool | None = None) -> Outcome:
         """Wait for the end and return the outcome."""

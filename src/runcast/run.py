@@ -14,6 +14,7 @@ from typing import Literal, Unpack, overload
 from runcast.errors import RunFinished, UsageError
 from runcast.model import Chunk, Outcome
 from runcast.readers import drive
+from runcast.readers.text import text_of
 from runcast.run_base import Channels, Place, RunBase
 from runcast.supervisor.owner import runs_in
 
@@ -89,8 +90,8 @@ class Run(RunBase):
             WaitTimeout, RunFailed: see `wait`.
         """
         self.wait(timeout=timeout, check=check)
-        data = b"".join(chunk.data for chunk in self.follow(channel=channel) if chunk)
-        return data if encoding is None else data.decode(encoding, "replace")
+        chunks = self.follow(channel=channel)
+        return b"".join(one.data for one in chunks if one) if encoding is None else text_of(chunks, encoding)
 
     def wait(self, *, timeout: float | None = None, check: bool | None = None) -> Outcome:
         """Wait for the end and return the outcome.

@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
-__all__ = ["cut", "mend"]
+from collections.abc import Hashable
+
+__all__ = ["Characters", "cut", "mend"]
+
+
+class Characters:
+    """Keeps characters whole where several texts are written into one, a piece of each in turn.
+
+    At most three bytes of each text are held back, until its next piece or `flush`. What can
+    become no character is passed on.
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[Hashable, bytes] = {}  # by text: the beginning of a character
+
+    def feed(self, text: Hashable, data: bytes) -> bytes:
+        """Return what is whole with the next piece of a text."""
+        if held := self.held.pop(text, b""):
+            data = held + data
+        end = cut(data)
+        if end < len(data):
+            self.held[text] = data[end:]
+            return data[:end]
+        return data
+
+    def flush(self) -> list[tuple[Hashable, bytes]]:
+        """Return the beginnings whose ends never came, with their texts."""
+        held, self.held = list(self.held.items()), {}
+        return held
 
 
 def cut(data: bytes, at: int | None = None) -> int:

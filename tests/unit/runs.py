@@ -1,5 +1,6 @@
 """Runs that are over, made without a process: their folders, as a supervisor leaves them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from runcast.ids import new_run_id
@@ -17,7 +18,7 @@ def make_run(
     run_id: str = "",
     *,
     outcome: Outcome = EXITED,
-    appends: tuple[tuple[Channel, bytes], ...] = APPENDS,
+    appends: Sequence[tuple[Channel, bytes]] = APPENDS,
     name: str = "ls",
     begun: float = 1_700_000_000.0,
 ) -> str:

@@ -78,6 +78,7 @@ class Attendance:
             for chunk in run.follow():
                 if chunk is not None:
                     output.show(chunk)
+            output.end()
             self._run = None
         except _Left as left:
             self._run = None

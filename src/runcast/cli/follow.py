@@ -48,6 +48,7 @@ def command(
     for chunk in run.follow(channel=channels or None, **place):
         if chunk is not None:
             output.show(chunk)
+    output.end()
     outcome = run.wait()
     tell_outcome(run, outcome)
     return exit_codes.of_outcome(outcome) if exit_status else exit_codes.OK
@@ -72,4 +73,5 @@ def _follow_stream(
             lambda data: output.show(Chunk(0, 0, Channel.STDOUT, 0.0, data)),
             "-1" if offset is None else str(offset),
         )
+    output.end()
     return exit_codes.OK

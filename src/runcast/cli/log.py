@@ -33,3 +33,4 @@ def command(where: Where, /, run_id: str, channels: tuple[str, ...], safe: bool,
     output = Output(safe=safe)
     for chunk in runs.so_far(run, channels, the_place(run, asked)):
         output.show(chunk)
+    output.end()

@@ -12,6 +12,7 @@ import select
 from typing import TYPE_CHECKING
 
 from runcast.model import Channel, Chunk
+from runcast.utf8 import Characters
 
 if TYPE_CHECKING:
     from runcast.cli.safe import Stripper
@@ -91,8 +92,17 @@ def tell(message: str) -> None:
         write_all(STDERR, f"runcast: {printable(message)}\n".encode(errors="backslashreplace"))
 
 
+def _same_file(*fds: int) -> bool:
+    with contextlib.suppress(OSError):
+        return len({(status.st_dev, status.st_ino) for status in map(os.fstat, fds)}) == 1
+    return False
+
+
 class Output:
     """Shows chunks: stderr to stderr, every other channel to stdout, gaps in words.
+
+    Where stdout and stderr are one file, such as a terminal, a character that one channel began is
+    held back until it is whole: another channel's output would else stand in the middle of it.
 
     Args:
         safe: leave out what a terminal would obey.
@@ -101,6 +111,7 @@ class Output:
     def __init__(self, *, safe: bool = False) -> None:
         self._safe = safe
         self._strippers: dict[Channel, Stripper] = {}
+        self._characters = Characters() if _same_file(STDOUT, STDERR) else None
 
     def show(self, chunk: Chunk) -> None:
         """Write a chunk where it belongs.
@@ -109,12 +120,24 @@ class Output:
             OutputClosed, OutputFailed: it cannot be written there any more.
         """
         if chunk.channel is Channel.GAP:
+            self.end()
             tell(f"the bytes from offset {chunk.offset} to {chunk.next} are no longer kept")
             return
         data = chunk.data
         if self._safe:
             data = self._stripper(chunk.channel).feed(data)
-        write_all(STDERR if chunk.channel is Channel.STDERR else STDOUT, data)
+        if self._characters is not None:
+            data = self._characters.feed(chunk.channel, data)
+        self._write(chunk.channel, data)
+
+    def end(self) -> None:
+        """Write the characters of which no more comes, as far as they came. Raises what `show` does."""
+        for channel, data in self._characters.flush() if self._characters is not None else ():
+            self._write(channel, data)
+
+    @staticmethod
+    def _write(channel: object, data: bytes) -> None:
+        write_all(STDERR if channel is Channel.STDERR else STDOUT, data)
 
     def _stripper(self, channel: Channel) -> Stripper:
         """Return the one of a channel: each has its own half sequences."""

@@ -16,6 +16,7 @@ from runcast.client.server import Server
 from runcast.client.server_runs import ClientBase, StartOptions
 from runcast.errors import RunFinished
 from runcast.model import Chunk, Outcome
+from runcast.readers.text import text_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -191,8 +192,8 @@ class RemoteRun(RemoteRunBase):
             WaitTimeout, RunFailed: see `wait`.
         """
         self.wait(timeout=timeout, check=check)
-        data = b"".join(chunk.data for chunk in self.follow(channel=channel) if chunk)
-        return data if encoding is None else data.decode(encoding, "replace")
+        chunks = self.follow(channel=channel)
+        return b"".join(one.data for one in chunks if one) if encoding is None else text_of(chunks, encoding)
 
     def wait(self, *, timeout: float | None = None, check: bool | None = None) -> Outcome:
         """Wait for the end and return the outcome.

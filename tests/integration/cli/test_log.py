@@ -1,7 +1,9 @@
 """`runcast log`: the output there is now."""
 
 import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from runcast import Run, State, Store
 from tests.helpers.cli import LONG, Done, cli
 from tests.helpers.stores import temporary_store
 from tests.helpers.wait import wait_until
+from tests.unit.runs import ERR, OUT, make_run
 
 SAYS = "echo one; echo two >&2; echo three; echo four >&2; printf five"
 LINES = b"one\nthree\nfive"
@@ -129,3 +132,17 @@ def test_full_disk(run: Run):
 
     assert done.code == 2
     assert done.err.endswith("runcast: cannot write to stdout: no space left on device\n")
+
+
+@pytest.mark.parametrize("command", ["log", "follow"])
+def test_cut_characters(tmp_path: Path, command: str):
+    """Where both channels go to one place, neither writes in the middle of the other's characters."""
+    pairs = zip("a\u20ac\u00e9\U0001f600".encode(), "x\u20a4\u00f1\U0001f680".encode(), strict=True)
+    appends = [one for out, err in pairs for one in ((OUT, bytes([out])), (ERR, bytes([err])))]
+    run = make_run(tmp_path, appends=[*appends, (OUT, b"\xe2")])
+
+    both = cli("--store", tmp_path, command, run, stderr=subprocess.STDOUT).out
+    apart = cli("--store", tmp_path, command, run)
+
+    assert both.decode(errors="replace") == "ax\u20ac\u20a4\u00e9\u00f1\U0001f600\U0001f680\ufffd"
+    assert apart == (0, "a\u20ac\u00e9\U0001f600".encode() + b"\xe2", "x\u20a4\u00f1\U0001f680")

@@ -73,12 +73,13 @@ def test_line_ends():
 
 
 def test_cut_character():
-    """A character that a read cuts is one, and the place of a viewer lies before it until it is whole."""
+    """A character that a read cuts is one, and until it is whole the place names its beginning."""
     cast = Asciicast(RUN)
 
     first = cast.feed(Reading([Chunk(0, 3, OUT, 0.0, b"x\xe2\x82")], 3))
     assert shown(first) == "x"
-    assert cast.place == Place(1)
+    assert cast.place == Place(3, ((OUT, 1),))
+    assert cast.place.start == 1
     assert shown(cast.feed(Reading([Chunk(3, 4, OUT, 0.0, b"\xac")], 4))) == "\u20ac"
 
 

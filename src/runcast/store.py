@@ -29,7 +29,7 @@ from runcast.starting import FORMAT, Start, free_key
 if TYPE_CHECKING:
     from runcast.sources.recording import Recording
 
-__all__ = ["FORMAT", "Store"]
+__all__ = ["FORMAT", "Store", "default_path"]
 
 _CLOSING_SECONDS = 0.5
 _SETTLING_SECONDS = 6.0  # leftovers of a lost run are killed first
@@ -62,7 +62,7 @@ class Store:
             StoreUnusable: it is not a folder, somebody else's, or of a newer format.
         """
         if where is None:
-            where = os.environ.get("RUNCAST_STORE") or _default_path()
+            where = os.environ.get("RUNCAST_STORE") or default_path()
         text = os.fspath(where)
         if text == "memory:":
             return _memory_store()
@@ -334,7 +334,8 @@ def _remove_tree(path: str, *, ignore_errors: bool = False) -> None:
     shutil.rmtree(path, ignore_errors=ignore_errors)
 
 
-def _default_path() -> str:
+def default_path() -> str:
+    """Return the folder of the store that is used where nobody names one."""
     import platformdirs
 
     return platformdirs.user_state_dir("runcast", appauthor=False)

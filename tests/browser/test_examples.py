@@ -1,10 +1,15 @@
-"""The examples' pages in a real Chromium, as the articles' readers open them."""
+"""The examples' pages in a real Chromium, as the articles' readers open them.
 
+Each shows output that would run a script if it were markup: a dialog fails the test (`Person`),
+and so does an element that the output made.
+"""
+
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from runcast import Store
 from tests.helpers.browser import LONG, Person, shows
@@ -23,26 +28,52 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "go"
 
 
+EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+ECHO = f"echo '{EVIL}'"
+BOTTLE_ECHO = ("echo 3", ECHO.replace('"', '\\"'))
+ARTICLE = Path(__file__).parent / "pages" / "article.html"
+PRINTS = f'print("Done"); print({EVIL!r})'
+
+
+def is_harmless(page: Page) -> None:
+    """Check that what was shown is text: it made no element, and no script of it ran."""
+    assert page.locator("img[src=x]").count() == 0
+    assert page.locator("script:not([src])", has_text="alert").count() == 0
+
+
 def person(browser: Browser, server: Server) -> Person:
     """Give somebody at a browser."""
     return Person(browser, SimpleNamespace(root=server.root, url=server.root))
 
 
-def test_flask_command(browser: Browser, store: Store, tmp_path: Path, go: Path):
-    """The article's page, unchanged: each tab its own stream, live; at the end nothing starts anew."""
+@pytest.mark.parametrize("article", [False, True], ids=["ours", "article"])
+def test_flask_command(browser: Browser, store: Store, tmp_path: Path, go: Path, article: bool):
+    """Our page and the article's, unchanged: a stream for each tab, live; at the end nothing starts anew."""
     count = ("sleep 1; done", f"[ $i = 2 ] && {WAIT}; done"), ("i < 100", "i < 5")
     with example("flask_command", tmp_path, *count, ("interval=5", "interval=60")) as server:
+        space = "" if article else "\n"
+        if article:
+            shutil.copy(ARTICLE, tmp_path / "flask_command.html")
         with person(browser, server) as someone:
             tabs = [someone.open("/page") for _ in range(3)]
             for page in tabs:
-                expect(page.locator("#output")).to_have_text("012")
+                expect(page.locator("#output")).to_have_text(space.join("012"))
             go.touch()
             for page in tabs:
-                expect(page.locator("#output")).to_have_text("01234")
+                expect(page.locator("#output")).to_have_text(space.join("01234"))
                 # It has come back, was told that there is no more, and has given up (2: CLOSED).
                 page.wait_for_function("source.readyState === 2")
-                expect(page.locator("#output")).to_have_text("01234")
+                expect(page.locator("#output")).to_have_text(space.join("01234"))
     assert len(list(store.list())) == 3
+
+
+def test_flask_command_shows_text(browser: Browser, store: Store, tmp_path: Path):
+    """What the command prints is text on the page, also where it looks like a script."""
+    changes = ("for ((i = 0; i < 100; i++)); do echo $i; sleep 1; done", ECHO.replace('"', '\\"'))
+    with example("flask_command", tmp_path, changes) as server, person(browser, server) as someone:
+        page = someone.open("/page")
+        expect(page.locator("#output")).to_have_text(EVIL)
+        is_harmless(page)
 
 
 def test_flask_background(browser: Browser, store: Store, tmp_path: Path):
@@ -72,8 +103,9 @@ def test_flask_background(browser: Browser, store: Store, tmp_path: Path):
         expect(output).to_have_text("first")
         expect(state).to_contain_text("Running command")
         with (tmp_path / "app.log").open("a") as file:
-            file.write("<b>second</b>\n")
-        expect(output.locator(".stdout").last).to_have_text("<b>second</b>")
+            file.write(f"{EVIL}\n")
+        expect(output.locator(".stdout").last).to_have_text(EVIL)
+        is_harmless(page)
         page.reload()
         expect(output.locator(".stdout")).to_have_count(2)
         stop.click()
@@ -88,30 +120,48 @@ def test_cherrypy_generator(browser: Browser, tmp_path: Path):
                 expect(page.locator("#primes")).to_have_text("2 3 5 7 11 13 17 19 23 29 (10, that is all)")
 
 
+def test_cherrypy_generator_shows_text(browser: Browser, tmp_path: Path):
+    """A value is text on the page, also where it looks like a script."""
+    changes = ("yield number", f"yield [{EVIL!r}]"), ('below="1000"', 'below="3"')
+    with example("cherrypy_generator", tmp_path, *changes) as server, person(browser, server) as someone:
+        page = someone.open("/")
+        expect(page.locator("#primes")).to_have_text(f"{EVIL} (1, that is all)")
+        is_harmless(page)
+
+
 def test_bottle_lines(browser: Browser, store: Store, tmp_path: Path, go: Path):
     """Going to the view shows the live page, with nothing mounted; a reload starts nothing."""
-    with example("bottle_lines", tmp_path, ("sleep 3", WAIT)) as server, person(browser, server) as someone:
+    with (
+        example("bottle_lines", tmp_path, ("sleep 3", WAIT), BOTTLE_ECHO) as server,
+        person(browser, server) as someone,
+    ):
         page = someone.open("/stream")
         shows(page, "1")
         page.reload()
         shows(page, "1")
         go.touch()
-        shows(page, "1", "2", "3")
+        shows(page, "1", "2", EVIL)
+        is_harmless(page)
         expect(page.locator("#state")).to_have_text("done")
         expect(page.get_by_role("link", name="All runs")).to_be_hidden()
         assert len(list(store.list())) == 1
         # And as the article's author saw it in Chrome: the text itself.
         page.goto(f"{server.root}/stream?format=text")
-        expect(page.locator("body")).to_have_text("1\n2\n3\n")
+        expect(page.locator("body")).to_have_text(f"1\n2\n{EVIL}\n")
+        is_harmless(page)
 
 
 def test_django_prints(browser: Browser, store: Store, tmp_path: Path, go: Path):
     """The view with a parameter of its own: the page of its run, live, reached by that URL alone."""
-    with example("django_prints", tmp_path, *JOB) as server, person(browser, server) as someone:
+    with (
+        example("django_prints", tmp_path, *JOB, ('print("Done")', PRINTS)) as server,
+        person(browser, server) as someone,
+    ):
         page = someone.open("/stream/?times=2")
         shows(page, "Task #0")
         go.touch()
-        shows(page, "Task #0", "Task #1", "Done")
+        shows(page, "Task #0", "Task #1", "Done", EVIL)
+        is_harmless(page)
         (run,) = store.list()
         wait_until(lambda: run.outcome is not None)
 
@@ -121,6 +171,7 @@ def test_fastapi_talk(browser: Browser, tmp_path: Path, store: Store):
     with example("fastapi_async", tmp_path) as server, person(browser, server) as someone:
         page = someone.open("/")
         expect(page.locator("#output")).to_have_text("Your name? ")
-        page.locator("#line").fill("Ada <b>")
+        page.locator("#line").fill(EVIL)
         page.get_by_role("button", name="Send").click()
-        expect(page.locator("#output")).to_have_text("Your name? Hello, Ada <b>\nYour name? ")
+        expect(page.locator("#output")).to_have_text(f"Your name? Hello, {EVIL}\nYour name? ")
+        is_harmless(page)

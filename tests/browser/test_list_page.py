@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, Request, expect
 
 from runcast import Run, Store
 from tests.helpers.browser import LONG, Person, Puppet, Serving, shows
+from tests.helpers.cli import RUNCAST
 from tests.helpers.wait import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -81,13 +83,18 @@ def test_start_any_command(person: Person, store: Store):
 
 
 def test_nothing_to_start(browser: Browser, store: Store):
-    """Without commands and runs the page says how to get some."""
+    """Without commands and runs the page says how to get some: a line that is pasted makes one."""
     with Serving() as server, Person(browser, server) as person:
         page = person.open()
 
         expect(page.locator("#empty")).to_contain_text("--config FILE")
-        expect(page.locator("#empty")).to_contain_text("runcast run -- make")
         expect(page.locator("#start")).to_be_hidden()
+        line = page.locator("#first").inner_text()
+        assert line == f"runcast --store {store.path} run -- ping -c 3 localhost"
+        pasted = line.replace("runcast", RUNCAST, 1).replace("ping -c 3 localhost", "echo here")
+        subprocess.run(["sh", "-c", pasted], stdout=subprocess.DEVNULL, timeout=LONG, check=True)
+        expect(page.locator(".row .name")).to_have_text("echo")
+        expect(page.locator("#empty")).to_be_hidden()
 
 
 def test_list_is_live(person: Person, store: Store, run: Run, puppet: Puppet):

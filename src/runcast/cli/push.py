@@ -59,11 +59,13 @@ def command(
     The server may be any that speaks the Durable Streams protocol. Nothing is lost or doubled when
     it is restarted, or the network fails for a while: at most 1 MiB waits here, then whoever writes
     waits. The address of a server, or of its list of runs (…/runs), has a new stream made there.
-    With CMD, its stderr goes along with its stdout, and the exit code is that of CMD.
+    With CMD, its stderr goes along with its stdout, and the exit code is that of CMD. The server's
+    token is $RUNCAST_TOKEN: what stands on a command line, others see in `ps`.
 
     \b
     Examples:
-      make 2>&1 | runcast push http://laptop:8765/?token=…
+      export RUNCAST_TOKEN=…                 what stands behind ?token= in the server's first line
+      make 2>&1 | runcast push http://laptop:8765/
       runcast push --tee http://laptop:8765/v1/stream/builds/42 -- make -j4
     """
     if not url.startswith(("http://", "https://")):  # before what speaks HTTP is loaded

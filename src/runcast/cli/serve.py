@@ -7,7 +7,7 @@ import ipaddress
 import shlex
 from functools import partial
 from importlib.util import find_spec
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import click
 
@@ -150,7 +150,10 @@ def _announce(urls: list[str], what: str | None) -> None:
         for url in urls:
             say(url)
         if what is not None:
-            say(f"runcast run --server {shlex.quote(_for_others(urls))} -- {what}")
+            url, _, token = _for_others(urls).partition("?token=")
+            # Not in the address: what stands on a command line, others see in `ps`.
+            variable = f"RUNCAST_TOKEN={shlex.quote(unquote(token))} " if token else ""
+            say(f"{variable}runcast run --server {shlex.quote(url)} -- {what}")
 
 
 def _for_others(urls: list[str]) -> str:

@@ -161,8 +161,8 @@ class RemoteStream:
         status = reply.status_code
         if status in (401, 403, 421):
             return AccessRefused(
-                f"expected to be let in at {self.url}, got {status}{detail}: put ?token=… behind the "
-                f"address, or set {TOKEN_VARIABLE}"
+                f"expected to be let in at {self.url}, got {status}{detail}: set {TOKEN_VARIABLE}, or put "
+                "?token=… behind the address"
             )
         return RuncastError(f"{self.url} answers {status} {reply.reason_phrase}{detail}".rstrip())
 

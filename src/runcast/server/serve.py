@@ -113,15 +113,16 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
         )
         app.caps.stream, app.caps.total = caps
         _log_to_stderr()
-        _advise(options, token, bool(config.commands))
-        if origins:
-            log.info("pages of these origins may read: %s", ", ".join(origins))
         with contextlib.ExitStack() as stack:
 
             def ready() -> None:
                 stack.enter_context(registered(store.path, urls[0]))
-                log.info("serving the runs of %s", store.path)
+                # Before any line of the log: whoever starts a server looks for its address.
                 announce([url + (f"?token={quote(token, safe='')}" if token else "") for url in urls])
+                log.info("serving the runs of %s", store.path)
+                _advise(options, token, bool(config.commands))
+                if origins:
+                    log.info("pages of these origins may read: %s", ", ".join(origins))
 
             _Server(app, ready).run(sockets)
     finally:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from runcast.errors import RuncastError, RunNotFound, StreamNotFound, UsageError
 from runcast.run import Run
-from runcast.store import Store
+from runcast.store import Store, default_path
 from runcast.web.commands import NamedCommand, find_command
 from runcast.web.durable.pages import StreamRun, StreamRuns, newest_first
 from runcast.web.http import Reply, Request, json_reply
@@ -212,7 +212,7 @@ class Responder:
 
             return list_stream(self, request)
         if wants_html(request):
-            return Reply(200, _HTML, list_page(request.root))
+            return Reply(200, _HTML, list_page(request.root, self._first_run()))
         asked = dict(request.parameters)
         text = asked.get("limit", str(_LIST_DEFAULT))
         if not _NUMBER.fullmatch(text) or not 0 < int(text) <= _LIST_MOST:
@@ -222,6 +222,12 @@ class Responder:
         runs = self._newest(None if wanted or before is not None else int(text), before)
         told = (self._told(run, request, wanted) for run in runs)
         return json_reply({"runs": list(islice(filter(None, told), int(text)))})
+
+    def _first_run(self) -> str:
+        """Return what makes a run in this store, to be typed by whoever sees none."""
+        path = self.store.path
+        store = "" if path == default_path() else f"--store {shlex.quote(path)} "
+        return f"runcast {store}run -- ping -c 3 localhost"
 
     def _commands(self, request: Request) -> Reply:
         self.check("list", request)

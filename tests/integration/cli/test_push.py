@@ -244,3 +244,18 @@ def test_token(store: Store) -> None:
             assert refused.code == 2
             assert "expected to be let in" in refused.err
             assert "wrong" not in refused.err.replace("wrong one", "")
+
+
+def test_token_of_the_environment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token of the environment is used, so that none stands in `ps`; a refusal names the variable."""
+    monkeypatch.setenv("RUNCAST_TOKEN", "t" * 20)
+    with cli_begun("serve", "--port", 0) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().decode().partition("?")[0]
+        sent = cli("push", address, input=b"one")
+        monkeypatch.delenv("RUNCAST_TOKEN")
+        refused = cli("push", address, input=b"two")
+
+    assert sent.code == 0
+    assert refused.code == 2
+    assert "set RUNCAST_TOKEN" in refused.err

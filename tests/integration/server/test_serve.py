@@ -144,6 +144,16 @@ def test_nobody_reads_the_first_line(store: Store):
     assert (answer.status, answer.body) == (200, b"ok\n")
 
 
+@pytest.mark.parametrize("options", [(), ("--no-auth",), ("--host", "0.0.0.0"), ("--allow-any-command",)])
+def test_first_of_all(store: Store, options: tuple[str, ...]):
+    """At a terminal, too, nothing is written before the URL, which stands alone on its line."""
+    with serving(*options, stderr=subprocess.STDOUT) as server:
+        assert server.process.stdout is not None
+        assert re.fullmatch(r"http://127\.0\.0\.1:[1-9][0-9]*/(\?token=[A-Za-z0-9_-]{32})?", server.url)
+        while b"serving the runs of" not in server.process.stdout.readline():
+            pass
+
+
 def test_every_address(store: Store):
     """On every address the machine's names are printed, each with the token, and are allowed as Host."""
     with serving("--host", "0.0.0.0") as server:

@@ -35,9 +35,14 @@ def with_imports_below(data: bytes, folder: str) -> bytes:
     return data.replace(b'"./', f'"{folder}/'.encode())
 
 
-def list_page(root: str) -> bytes:
-    """Return the page with the list of runs. `root` is the path of the place that holds `/runs`."""
-    return _fill("runs.html", root)
+def list_page(root: str, first: str = "") -> bytes:
+    """Return the page with the list of runs.
+
+    Args:
+        root: the path of the place that holds `/runs`.
+        first: what to type in a terminal for a first run, shown while there is none.
+    """
+    return _fill("runs.html", root, first=first)
 
 
 def run_page(root: str) -> bytes:
@@ -78,6 +83,8 @@ def _template(name: str) -> Template:
     return Template(files(__name__).joinpath(name).read_text(encoding="utf-8"))
 
 
-def _fill(name: str, root: str) -> bytes:
+def _fill(name: str, root: str, **texts: str) -> bytes:
     alone = " data-alone" if root.endswith("=") else ""
-    return _template(name).substitute(root=escape(root), alone=alone, v=_assets()[0]).encode()
+    escaped = {key: escape(text) for key, text in texts.items()}
+    filled = _template(name).substitute(escaped, root=escape(root), alone=alone, v=_assets()[0])
+    return filled.encode(errors="replace")  # a path that is no UTF-8 is shown, too

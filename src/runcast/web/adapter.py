@@ -24,6 +24,7 @@ from runcast.store import Store
 from runcast.web.commands import Commands, NamedCommand, find_command, named_commands
 from runcast.web.durable.routes import APPEND_BYTES, PREFIX, Durable, is_stream
 from runcast.web.durable.waits import answer
+from runcast.web.exposure import warning_once
 from runcast.web.http import BODY_BYTES, Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.origins import Origins
@@ -74,8 +75,8 @@ class Cast:
     ) -> None:
         if authorize is None and (commands or allow_any_command):
             raise UsageError(
-                "expected authorize= as well as commands=: a function that says who may start them, "
-                "such as `lambda verb, run, request: True` for everybody who gets here"
+                "expected authorize= as well as commands=: a function (verb, run, request) that says who "
+                "may start them, such as one that looks at who is logged in"
             )
         self.origins = Origins(allow_origins)
         caps = _cap("stream_cap", stream_cap), _cap("streams_cap", streams_cap)
@@ -83,7 +84,7 @@ class Cast:
             store if isinstance(store, Store) else Store.open(store),
             commands=named_commands(commands or ()),
             allow_any_command=allow_any_command,
-            authorize=authorize or _by_default,
+            authorize=_by_default if authorize is None else warning_once(authorize),
         )
         self.durable = Durable(self.responder)
         self.durable.streams.caps.stream, self.durable.streams.caps.total = caps

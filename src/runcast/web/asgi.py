@@ -132,7 +132,8 @@ def to_request(scope: Scope, body: bytes) -> Request:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     query = scope.get("query_string", b"").decode("latin-1")
     scheme = scope.get("scheme", "http")
-    return Request(scope.get("method", "GET"), relative_path(scope), root, query, headers, body, scheme)
+    path = relative_path(scope)
+    return Request(scope.get("method", "GET"), path, root, query, headers, body, scheme, scope)
 
 
 def relative_path(scope: Scope) -> str:

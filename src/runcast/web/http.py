@@ -35,6 +35,8 @@ class Request:
         headers: names in lower case; of a repeated one the last.
         body: read whole.
         scheme: http or https, as the server sees it.
+        original: what the framework has: Django's request, an ASGI scope, a WSGI environment. So
+            that `authorize=` can look at who is logged in.
     """
 
     method: str
@@ -44,6 +46,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     scheme: str = "http"
+    original: Any = field(default=None, repr=False, compare=False)
 
     def header(self, name: str) -> str | None:
         """Return a header by its lower-case name."""

@@ -112,6 +112,7 @@ def to_request(environ: dict[str, Any], *, body: bool = True) -> Request:
         headers,
         read_body(environ, body_limit(path)) if body else b"",
         environ.get("wsgi.url_scheme", "http"),
+        environ,
     )
 
 

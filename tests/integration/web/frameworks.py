@@ -183,7 +183,9 @@ def job(times):
         print("Task", number)
 
 def allow(verb, run, request):
-    return verb != "delete"
+    original = request.original  # the framework's own: that of Django has what it puts into it
+    known = original.resolver_match if hasattr(original, "META") else original.get("PATH_INFO", original.get("path"))
+    return bool(known) and verb != "delete"
 
 OPTIONS = {"commands": {"greet": {"command": "echo hello", "title": "Greet"}}, "authorize": allow}
 """

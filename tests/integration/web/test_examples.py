@@ -378,3 +378,42 @@ def test_fastapi_talk(tmp_path: Path, store: Store) -> None:
 def text_of(message: str | bytes) -> str:
     """Return the text in a message of a WebSocket."""
     return "".join(chunk["text"] for chunk in json.loads(message).get("chunks", []))
+
+
+# Flask, behind a login
+
+
+@pytest.mark.parametrize("server", ["itself", "gunicorn"])
+def test_flask_login(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, server: str) -> None:
+    """Nothing is shown or started before the login, all after it, and nothing again after the logout."""
+    monkeypatch.setenv("PASSWORD", "correct horse")
+    monkeypatch.setenv("SECRET_KEY", "the same in each worker")
+    json_body = {"Content-Type": "application/json"}
+    with example("flask_login", tmp_path, server=server, workers=2) as running:
+
+        def start(**headers: str) -> int:
+            return running.ask("POST", "/runs", b'{"name": "pwd"}', **json_body, **headers)[0]
+
+        def log_in(password: str) -> tuple[int, str]:
+            form = urllib.parse.urlencode({"password": password}).encode()
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            status, told, _ = running.ask("POST", "/login", form, **kind)
+            return status, told.get("set-cookie", "").partition(";")[0]
+
+        assert running.ask("GET", "/runs", Accept="text/html")[0] == 403
+        assert running.ask("GET", "/commands")[0] == 403
+        assert start() == 403
+        assert log_in("wrong") == (403, "")
+        assert start(Cookie="session=forged") == 403
+        assert list(store.list()) == []
+
+        status, cookie = log_in("correct horse")
+        assert status == 303
+        assert running.ask("GET", "/runs", Accept="text/html", Cookie=cookie)[0] == 200
+        assert start(Cookie=cookie) == 201
+        (run,) = store.list()
+        assert running.ask("GET", f"/runs/{run.id}/log", Cookie=cookie)[2] == f"{os.getcwd()}\n".encode()
+        assert running.ask("GET", f"/runs/{run.id}/log")[0] == 403
+
+        gone = running.ask("POST", "/logout", b"", Cookie=cookie)[1]["set-cookie"]
+        assert "session=;" in gone

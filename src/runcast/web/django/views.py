@@ -101,6 +101,7 @@ def to_request(request: HttpRequest) -> Request:
         request.META.get("QUERY_STRING", ""),
         {name.lower(): value for name, value in request.headers.items()},
         scheme=request.scheme or "http",
+        original=request,
     )
 
 

@@ -18,7 +18,7 @@ from runcast.errors import UsageError
 if TYPE_CHECKING:
     from runcast.web.streams import Viewing
 
-__all__ = ["BODY_BYTES", "Reply", "Request", "json_reply"]
+__all__ = ["BODY_BYTES", "Reply", "Request", "is_known", "json_reply"]
 
 BODY_BYTES = 1024 * 1024  # of a request; stdin in larger pieces is sent in several
 
@@ -101,6 +101,12 @@ class Reply:
 def _missing(names: tuple[str, ...], more: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
     there = {name.lower() for name in names}
     return [header for header in more if header[0].lower() not in there]
+
+
+def is_known(none_match: str | None, tag: str) -> bool:
+    """Return whether `If-None-Match` names a tag, be it made weak on the way (RFC 9110, section 13.1.2)."""
+    tags = [one.strip().removeprefix("W/") for one in (none_match or "").split(",")]
+    return tag in tags or "*" in tags
 
 
 def json_reply(value: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Reply:

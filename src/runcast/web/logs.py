@@ -14,7 +14,7 @@ from runcast.log import Log
 from runcast.model import Channel, Reason, parse_offset
 from runcast.readers import begin
 from runcast.run import Run
-from runcast.web.http import Reply, Request
+from runcast.web.http import Reply, Request, is_known
 from runcast.web.page import run_page
 from runcast.web.polls import PollViewing
 from runcast.web.streams import LogViewing, Stream
@@ -73,13 +73,32 @@ def log_reply(run: Run, request: Request, *, interval: float | None = None) -> R
     if form is Format.POLL:
         place = _place(run, query, last, form)
         return Reply(200, told, stream=PollViewing(run, query, place.start, _next_poll(run, request)))
+    if form is not Format.TEXT:
+        return Reply(200, told, stream=LogViewing(log_stream(run, query, form, last, request, interval)))
+    tag = None if live else _tag(run, query, last, interval)
+    if tag is not None:
+        told = [*told, ("ETag", tag)]
+        if is_known(request.header("if-none-match"), tag):
+            return Reply(304, [header for header in told if header[0] != "Content-Type"])
     part = request.header("range") or ""
-    if form is Format.TEXT and part.lower().startswith("bytes=") and not query.channels:  # RFC 9110, 14.2
-        return _part(run, part, told)
+    if part.lower().startswith("bytes=") and not query.channels:  # RFC 9110, 14.2
+        # 13.1.5: who has a part of something else gets the whole of this. No weak tag is ever equal,
+        # nor is a date, for no reply has one.
+        if request.header("if-range") in (None, tag):
+            return _part(run, part, told)
     stream = log_stream(run, query, form, last, request, interval)
-    if form is Format.TEXT and (size := _size(run, query, stream)) is not None:
+    if (size := _size(run, query, stream.interval, stream.place.start)) is not None:
         told = [*told, ("Content-Length", str(size))]
     return Reply(200, told, stream=LogViewing(stream))
+
+
+def _tag(run: Run, query: Query, last_event_id: str | None, interval: float | None) -> str | None:
+    """Return the ETag of a text that is a closed log from its start, byte for byte; None for any other."""
+    places = (query.offset, query.tail, query.line, query.since, last_event_id)
+    if any(place is not None for place in places):
+        return None
+    size = _size(run, query, query.interval or interval, 0)
+    return None if size is None else f'"{run.id}-{size}"'
 
 
 def _next_poll(run: Run, request: Request) -> str:
@@ -88,7 +107,7 @@ def _next_poll(run: Run, request: Request) -> str:
     return f"{request.root}/runs/{run.id}/log?{urlencode([('format', 'json'), *kept])}"
 
 
-def _size(run: Run, query: Query, stream: Stream) -> int | None:
+def _size(run: Run, query: Query, interval: float | None, start: int) -> int | None:
     """Return how many bytes a reply in text will have, where that is sure.
 
     Then whoever gets it sees how much is to come and that nothing is missing, and the server needs
@@ -97,9 +116,9 @@ def _size(run: Run, query: Query, stream: Stream) -> int | None:
     outcome = run.outcome
     if outcome is None or outcome.reason is Reason.LOST or outcome.dropped or outcome.truncated:
         return None  # where there may be gaps, there are lines that tell of them
-    if query.channels or query.end or stream.interval is not None or not run.closed:
+    if query.channels or query.end or interval is not None or not run.closed:
         return None
-    return max(run.tail_offset - stream.place.start, 0)
+    return max(run.tail_offset - start, 0)
 
 
 def log_stream(

@@ -31,7 +31,7 @@ _WHY_NOT = {
     "*": ": any page at all could read then, so name those that may",
     "null": ": files and sandboxed pages say so, whosever they are",
 }
-_ASKED = "Authorization, Cache-Control, If-None-Match, Last-Event-ID, Range"
+_ASKED = "Authorization, Cache-Control, If-None-Match, If-Range, Last-Event-ID, Range"
 _TOLD = (
     "Content-Length, Content-Location, Content-Range, ETag, Link, Location, Retry-After, Stream-Closed, "
     "Stream-Cursor, Stream-Expires-At, Stream-Next-Offset, Stream-TTL, Stream-Up-To-Date, WWW-Authenticate"

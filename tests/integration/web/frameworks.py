@@ -184,7 +184,7 @@ def job(times):
 
 def allow(verb, run, request):
     original = request.original  # the framework's own: that of Django has what it puts into it
-    known = original.resolver_match if hasattr(original, "META") else original.get("PATH_INFO", original.get("path"))
+    known = original.resolver_match if hasattr(original, "META") else original.keys() & {"PATH_INFO", "path"}
     return bool(known) and verb != "delete"
 
 OPTIONS = {"commands": {"greet": {"command": "echo hello", "title": "Greet"}}, "authorize": allow}

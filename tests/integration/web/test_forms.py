@@ -1,6 +1,7 @@
 """One URL, every client: each form says the whole log, live, and how it ended."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -107,6 +108,60 @@ def test_range_and_places(server: Server, run: Run, tmp_path: Path) -> None:
     assert server.ask("GET", f"{log}?channel=stderr")[2] == b"two\n"
     status, headers, _ = server.ask("GET", log, Range="bytes=2-3")
     assert (status, headers["content-range"]) == (206, f"bytes 2-3/{len(whole)}")
+
+
+def test_if_range(server: Server, store: Store) -> None:
+    """A part is given to who has a part of the same, by its tag; else all of it (RFC 9110, 13.1.5)."""
+    run = store.start(["seq", "1000"])
+    wait_until(lambda: run.closed)
+    whole, log = run.output(encoding=None), f"/runs/{run.id}/log"
+    status, told, body = server.ask("GET", log)
+    tag = told["etag"]
+    assert (status, body) == (200, whole)
+    assert re.fullmatch(r'"[0-9a-z-]+"', tag)
+
+    def part(match: str, path: str = log) -> tuple[int, bytes]:
+        status, told, body = server.ask("GET", path, Range="bytes=5-9", If_Range=match)
+        assert told["etag"] == tag
+        return status, body
+
+    assert part(tag) == (206, whole[5:10])
+    others = (f"W/{tag}", '"another"', tag.strip('"'), f'{tag}, "another"', "*", "")
+    for other in (*others, "Sat, 28 Nov 2026 10:00:00 GMT"):
+        assert part(other) == (200, whole), other
+
+    for known in (tag, f"W/{tag}", f'"another", {tag}', "*"):
+        status, told, body = server.ask("GET", log, If_None_Match=known)
+        assert (status, told["etag"], body) == (304, tag, b"")
+    assert server.ask("GET", log, If_None_Match='"another"')[2] == whole
+    for query in ("tail=1", "offset=4", "end=1", "channel=stdout", "interval=9"):  # other texts
+        assert "etag" not in server.ask("GET", f"{log}?{query}", If_None_Match="*")[1]
+
+
+def test_if_range_of_a_live_run(server: Server, run: Run) -> None:
+    """What still grows has no tag: no `If-Range` fits it, and its beginning is what one gets."""
+    wait_until(lambda: run.tail_offset)
+    log = f"/runs/{run.id}/log?follow=0"
+
+    status, told, body = server.ask("GET", log, Range="bytes=2-", If_Range='"any"')
+    assert (status, "etag" in told) == (200, False)
+    assert sorted(body.splitlines()) == [b"one", b"two"]
+    assert server.ask("GET", log, Range="bytes=2-")[0] == 206
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["same", "another"])
+def test_curl_resumes(server: Server, store: Store, tmp_path: Path, changed: bool) -> None:
+    """curl goes on with half a file where the log is the same, and gets all of it where it is another."""
+    run = store.start(["seq", "1000"])
+    wait_until(lambda: run.closed)
+    whole, url = run.output(encoding=None), f"{server.root}/runs/{run.id}/log"
+    tag = '"of another log"' if changed else server.ask("HEAD", f"/runs/{run.id}/log")[1]["etag"]
+
+    curl = ["curl", "-sS", "-D", tmp_path / "head", "-o", tmp_path / "rest", "-r", "1000-"]
+    subprocess.run([*curl, "-H", f"If-Range: {tag}", url], check=True, timeout=LONG)
+
+    status, rest = (tmp_path / "head").read_bytes().split()[1], (tmp_path / "rest").read_bytes()
+    assert (status, rest) == ((b"200", whole) if changed else (b"206", whole[1000:]))
 
 
 def test_range_of_dropped_bytes(server: Server, store: Store) -> None:

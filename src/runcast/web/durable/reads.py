@@ -16,7 +16,7 @@ from runcast.log import Log
 from runcast.model import CHUNK_BYTES, Channel, format_offset
 from runcast.readers import Steps, Wait, hub
 from runcast.web.durable.source import Source
-from runcast.web.http import Reply
+from runcast.web.http import Reply, is_known
 from runcast.web.streams import Viewing
 from runcast.wire.durable import JSON, Reading, parse_position
 from runcast.wire.durable_json import array_of, whole_messages
@@ -150,9 +150,7 @@ def read_reply(
 
 
 def _matches(match: str, headers: Iterable[tuple[str, str]]) -> bool:
-    """Return whether `If-None-Match` has the ETag, be it made weak on the way (RFC 9110)."""
-    tags = [tag.strip().removeprefix("W/") for tag in match.split(",")]
-    return any(name == "ETag" and (value in tags or "*" in tags) for name, value in headers)
+    return any(name == "ETag" and is_known(match, value) for name, value in headers)
 
 
 def _whole_reply(source: Source, asked: Reading, part: Part, public: bool) -> Reply:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -158,6 +159,10 @@ class FileLog(Log):
         """List the segments anew if the folder changed since."""
         if self._folder_fd is None:
             self._folder_fd = os.open(self.directory.log_path, _O_READ | os.O_DIRECTORY)
+            # Tells who sweeps old runs that somebody reads this one. No lock: a sweeper is about to take
+            # it away, as anybody may, or the file system has none.
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._folder_fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         changed = os.fstat(self._folder_fd).st_mtime_ns
         if self._listed and self._listed[0] == changed and self._listed[1] - changed > _RACY_NS:
             return

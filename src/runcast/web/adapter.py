@@ -29,6 +29,7 @@ from runcast.web.http import BODY_BYTES, Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.origins import Origins
 from runcast.web.responder import Authorize, NotAllowed, Responder, by_id_alone
+from runcast.web.viewed import KEEP_VIEWED, keep_of
 from runcast.web.views import STOP_UNWATCHED, stream_reply
 
 __all__ = ["OPTIONS", "STREAMS", "Cast", "body_limit", "command_line", "decorated", "is_foreign"]
@@ -36,7 +37,7 @@ __all__ = ["OPTIONS", "STREAMS", "Cast", "body_limit", "command_line", "decorate
 STREAMS: Final = PREFIX.rstrip("/")
 OPTIONS: Final = (  # of a `Cast`
     *("store", "authorize", "commands", "allow_any_command"),
-    *("allow_origins", "stream_cap", "streams_cap"),
+    *("allow_origins", "stream_cap", "streams_cap", "keep_viewed"),
 )
 
 
@@ -55,9 +56,11 @@ class Cast:
             streams; without credentials, and nothing else.
         stream_cap: what others may append to one stream: bytes, `64M`, `1G`; None for no bound.
         streams_cap: and to all of them together.
+        keep_viewed: how many runs that viewers of a view started stay when they are over, and for
+            how long; None keeps all. Those of `start`, of a POST, or with a `key=` stay anyway.
 
     Raises:
-        UsageError: commands that nobody may start, an origin that is none, a size that is none.
+        UsageError: commands that nobody may start, an origin, a size or a time that is none.
     """
 
     screens: bool = True  # whether what other sites' pages may not do is refused here
@@ -72,6 +75,7 @@ class Cast:
         allow_origins: Iterable[str] = (),
         stream_cap: int | str | None = CAP_BYTES,
         streams_cap: int | str | None = None,
+        keep_viewed: tuple[int, float | str] | None = KEEP_VIEWED,
     ) -> None:
         if authorize is None and (commands or allow_any_command):
             raise UsageError(
@@ -79,6 +83,7 @@ class Cast:
                 "may start them, such as one that looks at who is logged in"
             )
         self.origins = Origins(allow_origins)
+        self._keep = keep_of(keep_viewed)
         caps = _cap("stream_cap", stream_cap), _cap("streams_cap", streams_cap)
         self.responder = Responder(
             store if isinstance(store, Store) else Store.open(store),
@@ -164,7 +169,15 @@ class Cast:
         runs = None if self.mounted is None else f"{request.root}{self.mounted}/runs"
         options["stop_unwatched"] = stop_unwatched
         reply = stream_reply(
-            self.store, source, request, args=args, view=view, runs=runs, interval=interval, options=options
+            self.store,
+            source,
+            request,
+            args=args,
+            view=view,
+            runs=runs,
+            interval=interval,
+            keep=self._keep,
+            options=options,
         )
         return self.origins.told(request, reply, view=True)
 

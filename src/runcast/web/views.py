@@ -26,6 +26,7 @@ from runcast.web.keyed import keyed_poll
 from runcast.web.logs import log_reply, problem_reply
 from runcast.web.page import with_imports_below
 from runcast.web.responder import Responder
+from runcast.web.viewed import Keep, note_viewed
 from runcast.wire import Format, Query, negotiate
 from runcast.wire.place import parse_event_id
 
@@ -50,6 +51,7 @@ def stream_reply(
     view: str,
     runs: str | None,
     interval: float | None = None,
+    keep: Keep | None = None,
     options: Mapping[str, Any],
 ) -> Reply:
     """Return the reply of a view that streams a source.
@@ -62,8 +64,16 @@ def stream_reply(
         view: names the view, the same in every process and after a restart.
         runs: URL below which runs have their pages, where that is mounted.
         interval: seconds of silence after which a visible line is given.
+        keep: which of the runs that viewers' GETs started stay when they are over; None for all.
         options: for `Store.start`.
     """
+
+    def start(**more: Any) -> Run:
+        run = store.start(source, *args, view=view, **{**options, **more})
+        if keep is not None:
+            note_viewed(store, view, run, keep)
+        return run
+
     try:
         if interval is not None and not (isinstance(interval, int | float) and interval > 0):
             raise UsageError(f"expected interval as seconds, more than 0, got {interval!r:.100}")
@@ -80,17 +90,11 @@ def stream_reply(
         form = negotiate(request.header("accept"), Query.parse(request.parameters).format)
         # What is shared, or not repeated behind somebody's back, is kept, as by `start`.
         if request.method != "GET" or options.get("key") is not None:
-            options = {**options, "stop_unwatched": None}
+            options, keep = {**options, "stop_unwatched": None}, None
         runs = f"{_own_root(request)}/runs" if runs is None else runs
         if form is Format.POLL and _goes_on(request, source, options):
-            return keyed_poll(
-                store,
-                request,
-                view,
-                runs,
-                lambda key: store.start(source, *args, view=view, **{**options, "key": key}),
-            )
-        run = source if isinstance(source, Run) else store.start(source, *args, view=view, **options)
+            return keyed_poll(store, request, view, runs, lambda key: start(key=key))
+        run = source if isinstance(source, Run) else start()
         if form is Format.HTML:
             return Reply(303, [("Location", f"{runs}/{run.id}"), ("Cache-Control", "no-store")])
         reply = log_reply(run, request, interval=interval)

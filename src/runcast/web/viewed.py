@@ -1,13 +1,17 @@
 """Runs that a viewer's GET started: kept for a while, then swept, so that nobody fills the disk by reloading.
 
-    viewed/COUNT-SECONDS-VIEW/RUN     an empty file for each such run; VIEW is a hash of the view's name
-    viewed/.lock                      held by who sweeps; its mtime is when somebody last began to
+    viewed/COUNT-SECONDS-VIEW   the ids of such runs, a line each; VIEW is a hash of the view's name
+    viewed/.lock                held by who sweeps; its mtime is when somebody last began to
 
 Owns that index and the sweeping. The index says which runs there are to look at, and what their
 application wants to keep of them, so nothing else of the store is read, however many runs it has.
 Whichever process starts a run for a viewer sweeps in a thread, at most once a minute among all.
 Never removed is a run that goes on, one that somebody reads (they hold a lock on its log), and one
 that ended or was watched less than a minute ago: its viewer may be reloading.
+
+A line is appended, for that costs a third of making a file. Who appends holds a shared lock, who
+takes lines out an exclusive one; the last 26 letters of a line are an id, so that half a line,
+of a full disk or a process that was killed, spoils no other.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from runcast.errors import RuncastError, UsageError
-from runcast.ids import is_run_id, time_of
+from runcast.ids import LENGTH, is_run_id, time_of
 from runcast.model import State
 from runcast.quantities import duration
 from runcast.run import Run
@@ -37,6 +41,7 @@ ALL_VIEWS: Final = (
     10  # times as many as of one view stay of all views together: a view's name may hold a path
 )
 _FOLDER: Final = "viewed"
+_TRIES: Final = 100  # to append, where others take the file away at the same moments
 _NAME = re.compile(r"([0-9]{1,9})-([0-9]{1,12})-[0-9a-f]{32}")
 
 _lock = threading.Lock()
@@ -75,9 +80,8 @@ def keep_of(value: object) -> Keep | None:
 def note_viewed(store: Store, view: str, run: Run, keep: Keep) -> None:
     """Note that a viewer's GET started a run, and have the store swept if it is time to."""
     hashed = hashlib.sha256(view.encode(errors="replace")).hexdigest()[:32]
-    folder = f"{store.path}/{_FOLDER}/{keep.runs}-{keep.seconds}-{hashed}"
     with contextlib.suppress(OSError):  # a full disk: then it stays
-        _mark(folder, run.id)
+        _append(f"{store.path}/{_FOLDER}/{keep.runs}-{keep.seconds}-{hashed}", run.id)
     now = time.monotonic()
     with _lock:
         if now < _due.get(store.path, 0.0):
@@ -87,18 +91,42 @@ def note_viewed(store: Store, view: str, run: Run, keep: Keep) -> None:
         threading.Thread(target=_sweep_quietly, args=(store,), name="runcast sweeps", daemon=True).start()
 
 
-def _mark(folder: str, run_id: str) -> None:
-    for again in (True, True, False):  # a sweeper takes away folders that are empty
+def _append(path: str, run_id: str) -> None:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    for _ in range(_TRIES):
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            os.close(os.open(f"{folder}/{run_id}", flags, 0o600))
-            return
+            fd = os.open(path, flags, 0o600)
         except FileNotFoundError:
-            if not again:
-                raise
-            for path in (os.path.dirname(folder), folder):
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(path, 0o700)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(os.path.dirname(path), 0o700)
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+            if os.fstat(fd).st_nlink:  # else a sweeper has just taken the empty file away
+                os.write(fd, f"{run_id}\n".encode())
+                return
+        finally:
+            os.close(fd)
+
+
+def _ids(fd: int) -> list[str]:
+    """Return the ids in an index file, in order of time, each once."""
+    data = os.pread(fd, os.fstat(fd).st_size, 0).decode("latin-1")
+    return sorted({line[-LENGTH:] for line in data.splitlines() if is_run_id(line[-LENGTH:])})
+
+
+def _take_out(path: str, gone: set[str]) -> None:
+    """Take ids out of an index file, and the file away if none are left."""
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        left = "".join([f"{one}\n" for one in _ids(fd) if one not in gone]).encode()
+        os.pwrite(fd, left, 0)  # less than there is: whoever is killed here leaves lines that are gone
+        os.ftruncate(fd, len(left))
+        if not left:
+            os.unlink(path)
+    finally:
+        os.close(fd)
 
 
 def _sweep_quietly(store: Store) -> None:
@@ -117,8 +145,18 @@ def sweep(store: Store, *, every: float, quiet: float) -> int:
     Raises:
         OSError: the store cannot be read.
     """
+    removed = 0
     with _sweeping(store, every) as ours:
-        return sum(_remove(store, mark, quiet) for mark in _too_many(store)) if ours else 0
+        gone: dict[str, set[str]] = {}
+        for one in _too_many(store) if ours else ():
+            there = os.path.isdir(f"{store.path}/{one.run_id}")  # else somebody else removed it
+            if there and not _remove(store, one, quiet):
+                continue
+            removed += there
+            gone.setdefault(one.path, set()).add(one.run_id)
+        for path, ids in gone.items():
+            _take_out(path, ids)
+    return removed
 
 
 @contextlib.contextmanager
@@ -150,60 +188,53 @@ def _is_due(fd: int, every: float) -> bool:
     return True
 
 
-class _Mark(NamedTuple):
-    """An entry of the index, of a run that is not kept, unless it is younger than `seconds`."""
+class _Viewed(NamedTuple):
+    """A run in the index, and for how many seconds it stays; 0 where there are too many newer ones."""
 
-    path: str
+    path: str  # of the index file
     run_id: str
-    seconds: int  # 0: there are too many newer ones
+    seconds: int
 
 
-def _too_many(store: Store) -> list[_Mark]:
+def _too_many(store: Store) -> list[_Viewed]:
     """Return the runs that may have to go, oldest first."""
-    by_keep: dict[Keep, list[list[_Mark]]] = {}
-    with os.scandir(f"{store.path}/{_FOLDER}") as folders:
-        for folder in folders:
-            if (named := _NAME.fullmatch(folder.name)) and folder.is_dir(follow_symlinks=False):
-                keep = Keep(int(named[1]), int(named[2]))
-                ids = sorted(filter(is_run_id, os.listdir(folder.path)), reverse=True)
-                if not ids:
-                    with contextlib.suppress(OSError):
-                        os.rmdir(folder.path)
-                marks = [_Mark(f"{folder.path}/{one}", one, keep.seconds) for one in ids]
-                by_keep.setdefault(keep, []).append(_beyond(marks, keep.runs))
+    by_keep: dict[Keep, list[_Viewed]] = {}
+    for name in os.listdir(f"{store.path}/{_FOLDER}"):
+        if named := _NAME.fullmatch(name):
+            keep, path = Keep(int(named[1]), int(named[2])), f"{store.path}/{_FOLDER}/{name}"
+            with contextlib.suppress(OSError):  # a link, a folder: none of ours
+                fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                try:
+                    view = [_Viewed(path, one, keep.seconds) for one in reversed(_ids(fd))]
+                finally:
+                    os.close(fd)
+                by_keep.setdefault(keep, []).extend(_beyond(view, keep.runs))
     found = []
-    for keep, views in by_keep.items():
-        together = sorted((mark for view in views for mark in view), key=_by_id, reverse=True)
-        found += _beyond(together, keep.runs * ALL_VIEWS)
+    for keep, together in by_keep.items():
+        found += _beyond(sorted(together, key=_by_id, reverse=True), keep.runs * ALL_VIEWS)
     now = time.time()
     # Who was begun less than so long ago cannot have ended so long ago.
-    return sorted([mark for mark in found if now - time_of(mark.run_id) >= mark.seconds], key=_by_id)
+    return sorted([one for one in found if now - time_of(one.run_id) >= one.seconds], key=_by_id)
 
 
-def _by_id(mark: _Mark) -> str:
-    return mark.run_id
+def _by_id(one: _Viewed) -> str:
+    return one.run_id
 
 
-def _beyond(marks: Sequence[_Mark], count: int) -> list[_Mark]:
-    return [mark if at < count else mark._replace(seconds=0) for at, mark in enumerate(marks)]
+def _beyond(newest_first: Sequence[_Viewed], count: int) -> list[_Viewed]:
+    return [one if at < count else one._replace(seconds=0) for at, one in enumerate(newest_first)]
 
 
-def _remove(store: Store, mark: _Mark, quiet: float) -> bool:
+def _remove(store: Store, one: _Viewed, quiet: float) -> bool:
     """Remove a run, if it is over and nobody is near it; return whether it was."""
-    path = f"{store.path}/{mark.run_id}"
-    if not os.path.isdir(path):  # somebody removed it
-        with contextlib.suppress(OSError):
-            os.unlink(mark.path)
-        return False
     with contextlib.suppress(RuncastError, OSError):  # it goes on, is damaged, or cannot be looked into
-        run = Run(path)
-        if run.state not in (State.EXITED, State.LOST) or _age(run) < max(mark.seconds, quiet):
+        run = Run(f"{store.path}/{one.run_id}")
+        if run.state not in (State.EXITED, State.LOST) or _age(run) < max(one.seconds, quiet):
             return False
         with _unread(run) as unread:
             if unread:
                 store.remove(run)
-                os.unlink(mark.path)
-                return True
+            return unread
     return False
 
 

@@ -1,6 +1,8 @@
 """Which runs of viewers are swept."""
 
+import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -147,7 +149,7 @@ def test_once_a_minute(own_store: Path, make: Make):
 
 
 def test_nothing_is_left_behind(own_store: Path, make: Make):
-    """The index forgets what was removed, also by others, and folders of views without runs."""
+    """The index forgets what was removed, also by others, and views without runs."""
     store = Store(str(own_store))
     runs = [make(view, keep=Keep(0, DAY)) for view in ("one", "two")]
     store.remove(runs[0])
@@ -159,19 +161,42 @@ def test_nothing_is_left_behind(own_store: Path, make: Make):
     assert len(os.listdir(own_store / "viewed")) == 2
 
 
+def test_appended_while_swept(tmp_path: Path):
+    """No line is lost, whoever takes lines and files away while others append."""
+    path = str(tmp_path / "viewed" / "index")
+    written: list[list[str]] = [[new_run_id() for _ in range(100)] for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda ids=ids: [viewed._append(path, one) for one in ids]) for ids in written
+    ]
+    left = {one for ids in written for one in ids}
+    for thread in threads:
+        thread.start()
+    while left:
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            there = set(viewed._ids(file.fileno()))
+            assert there <= left
+            viewed._take_out(path, there)
+            left -= there
+    for thread in threads:
+        thread.join()
+
+    assert os.listdir(tmp_path / "viewed") == []
+
+
 def test_damage(own_store: Path, make: Make):
     """What stands in the index and is none of ours, or a damaged run, is in nobody's way."""
     damaged, good = make(keep=Keep(0, DAY)), make(keep=Keep(0, DAY))
     (Path(damaged.directory.path) / "outcome.json").write_bytes(b"{")
-    folder = next((own_store / "viewed").glob("0-*"))
-    (folder / "notes").touch()
+    index = next((own_store / "viewed").glob("0-*"))  # half lines, of who was killed or found no room
+    index.write_bytes(b"\n01m8jd\xff" + index.read_bytes() + b"not an id\n\n01m8jd")
     (own_store / "viewed" / "folder").mkdir()
+    (own_store / "viewed" / ("2-2-" + "0" * 32)).mkdir()
+    os.mkfifo(own_store / "viewed" / ("3-3-" + "0" * 32))
     (own_store / "viewed" / ("1-1-" + "0" * 32)).symlink_to("/")
 
     swept(own_store)
 
     assert good.id not in left(own_store)
-    assert (folder / "notes").exists()
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from runcast.web.asgi import RunsASGI
 from runcast.web.commands import NamedCommand
 from runcast.web.durable.routes import is_stream
 
-__all__ = ["ServerApp"]
+__all__ = ["OPEN", "ServerApp"]
 
-_HEALTH = "/healthz"  # for everybody: it tells nothing, and whoever asks has no token
+OPEN = "/healthz"  # for everybody: it tells nothing, and whoever asks has no token
 
 
 class ServerApp:
@@ -36,6 +36,9 @@ class ServerApp:
         commands: what may be started by name.
         allow_any_command: whether any command may be started.
         log_requests: write a line to the log `runcast.access` for each request.
+
+    Attributes:
+        routes: the paths that are answered here, each with GET; all others are the runs'.
     """
 
     def __init__(
@@ -70,19 +73,20 @@ class ServerApp:
         router = Router(
             [
                 Route("/", to_runs),
-                Route(_HEALTH, health),
+                Route(OPEN, health),
                 Route("/metrics", show_metrics),
                 Route("/openapi.json", openapi),
                 Mount("/", self._runs),
             ]
         )
+        self.routes = [route.path for route in router.routes if isinstance(route, Route)]
 
         async def route(scope: Scope, receive: Receive, send: Send) -> None:
             # An append takes less time than the router would to find out that it has no route for it.
             app = self._runs if is_stream(scope.get("path", "")) else router
             await app(scope, receive, send)
 
-        self._app = Guarded(route, guard, metrics, open_paths=[_HEALTH], log_requests=log_requests)
+        self._app = Guarded(route, guard, metrics, open_paths=[OPEN], log_requests=log_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""

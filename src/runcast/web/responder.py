@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from runcast.errors import RuncastError, RunNotFound, StreamNotFound, UsageError
@@ -27,7 +27,10 @@ from runcast.web.sending import Senders
 from runcast.web.starts import OPTIONS, start_options
 from runcast.wire import parse_signal, parse_stop
 
-__all__ = ["Authorize", "MethodNotAllowed", "NotAllowed", "Responder", "allow_all", "by_id_alone"]
+__all__ = [
+    *("ROUTES", "Authorize", "MethodNotAllowed", "NotAllowed"),
+    *("Responder", "allow_all", "by_id_alone"),
+]
 
 Authorize = Callable[[str, Run | None, Request], bool]
 """Whether a verb (list, start, read, stop, rerun, send, delete) may be done, to a run if there is one."""
@@ -43,9 +46,17 @@ _HTML = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-sto
 
 
 class MethodNotAllowed(RuncastError):
-    """A method that a route does not have."""
+    """A method that a route does not have.
+
+    Attributes:
+        allowed: those that it has, as the header `Allow` lists them.
+    """
 
     http_status = 405
+
+    def __init__(self, allowed: str, method: str) -> None:
+        super().__init__(f"expected {allowed} here, got {method[:20]!r}")
+        self.allowed = allowed
 
 
 class NotAllowed(RuncastError):
@@ -106,42 +117,31 @@ class Responder:
         self.started = 0  # runs, for the metrics
         self.senders = Senders()
         self.streams: StreamRuns | None = None  # what others append to, listed and shown beside the runs
-        run = r"/runs/(?P<id>[0-9A-Za-z]+)"
-        self._routes: list[tuple[re.Pattern[str], dict[str, Callable[..., Reply]]]] = [
-            (re.compile(pattern + r"/?\Z"), methods)
-            for pattern, methods in (
-                (r"/runs", {"GET": self._list, "POST": self._start}),
-                (r"/commands", {"GET": self._commands}),
-                (r"/runs/-/assets/(?P<name>[\w.-]+)", {"GET": self._asset}),
-                (run, {"GET": self._show, "DELETE": self._delete}),
-                (run + "/log", {"GET": self._log}),
-                (run + "/stop", {"POST": self._stop}),
-                (run + "/signal", {"POST": self._signal}),
-                (run + "/rerun", {"POST": self._rerun}),
-                (run + "/stdin", {"POST": self._stdin}),
-            )
-        ]
 
     def respond(self, request: Request) -> Reply:
         """Answer one request; an error is an answer, too."""
         try:
             return self._dispatch(request)
+        except MethodNotAllowed as error:
+            return problem_reply(error).adding((("Allow", error.allowed),))
         except RuncastError as error:
             return problem_reply(error)
 
     def _dispatch(self, request: Request) -> Reply:
-        for pattern, methods in self._routes:
+        for pattern, methods in _PATTERNS:
             if match := pattern.match(request.path):
                 method = "GET" if request.method == "HEAD" else request.method
                 if method == "OPTIONS":
                     return Reply(204, [("Allow", _allowed(methods))])
                 if method not in methods:
-                    allowed = _allowed(methods)
-                    reply = problem_reply(
-                        MethodNotAllowed(f"expected {allowed} here, got {request.method[:20]!r}")
-                    )
-                    return Reply(405, [*reply.headers, ("Allow", allowed)], reply.body)
-                return methods[method](request, **match.groupdict())
+                    raise MethodNotAllowed(_allowed(methods), request.method)
+                verb, handler = methods[method]
+                given: dict[str, Any] = match.groupdict()
+                if verb is not None and "id" in given:
+                    given = {"run": self.find(given["id"], verb, request)}
+                elif verb is not None:
+                    self.check(verb, request)
+                return handler(self, request, **given)
         raise NoSuchPage(
             f"there is nothing at {request.path[:200]!r}: the list of runs is at {request.root}/runs"
         )
@@ -205,7 +205,6 @@ class Responder:
         return None
 
     def _list(self, request: Request) -> Reply:
-        self.check("list", request)
         accept = request.header("accept") or ""
         if "text/event-stream" in accept:
             from runcast.web.lists import list_stream
@@ -230,7 +229,6 @@ class Responder:
         return f"runcast {store}run -- ping -c 3 localhost"
 
     def _commands(self, request: Request) -> Reply:
-        self.check("list", request)
         listed = [command.to_json() for command in self.commands.values()]
         return json_reply({"commands": listed, "any": self.allow_any_command})
 
@@ -245,7 +243,6 @@ class Responder:
         return Reply(200, [("Content-Type", found[0]), *kept], found[1])
 
     def _start(self, request: Request) -> Reply:
-        self.check("start", request)
         asked = request.json()
         if unknown := set(asked) - {"name", "command", "params"} - OPTIONS:
             raise UsageError(f'expected "name" or "command", got {sorted(unknown)[0]!r} as well')
@@ -271,34 +268,30 @@ class Responder:
         value = self.to_json(run, request)
         return json_reply(value, 201, [("Location", quote(value["links"]["self"]))])
 
-    def _show(self, request: Request, id: str) -> Reply:
-        run = self.find(id, "read", request)
+    def _show(self, request: Request, run: Run) -> Reply:
         if wants_html(request):
             return Reply(200, _HTML, run_page(request.root))
         return json_reply(self.to_json(run, request))
 
-    def _log(self, request: Request, id: str) -> Reply:
+    def _log(self, request: Request, run: Run) -> Reply:
         if (request.header("upgrade") or "").lower() == "websocket":
             raise UpgradeRefused(
                 "expected a plain request: this server speaks no WebSocket (it is a WSGI server); "
                 "ask for text/event-stream, or serve runcast by ASGI"
             )
-        return log_reply(self.find(id, "read", request), request)
+        return log_reply(run, request)
 
-    def _stop(self, request: Request, id: str) -> Reply:
-        run, asked = self.find(id, "stop", request), request.json()
-        stop = parse_stop(asked)
+    def _stop(self, request: Request, run: Run) -> Reply:
+        stop = parse_stop(request.json())
         options: dict[str, Any] = {"grace": stop.grace, "signal": stop.signal}
         run.stop(**{name: value for name, value in options.items() if value is not None})
         return json_reply(self.to_json(run, request), 202)
 
-    def _signal(self, request: Request, id: str) -> Reply:
-        run = self.find(id, "stop", request)
+    def _signal(self, request: Request, run: Run) -> Reply:
         run.signal(parse_signal(request.json()))
         return json_reply(self.to_json(run, request), 202)
 
-    def _rerun(self, request: Request, id: str) -> Reply:
-        run = self.find(id, "rerun", request)
+    def _rerun(self, request: Request, run: Run) -> Reply:
         if run.name in self.commands:
             return self._created(self.commands[run.name].start(self.store), request)
         if not self.allow_any_command:
@@ -308,18 +301,55 @@ class Responder:
             )
         return self._created(self.store.rerun(run), request)
 
-    def _stdin(self, request: Request, id: str) -> Reply:
+    def _stdin(self, request: Request, run: Run) -> Reply:
         eof = dict(request.parameters).get("eof", "0") not in ("0", "false", "")
-        self.senders.send(self.find(id, "send", request), request.body, eof=eof)
+        self.senders.send(run, request.body, eof=eof)
         return Reply(204)
 
-    def _delete(self, request: Request, id: str) -> Reply:
-        run = self.find(id, "delete", request)
+    def _delete(self, request: Request, run: Run) -> Reply:
         if isinstance(run, StreamRun) and self.streams is not None:
             self.streams.remove(run)
         else:
             self.store.remove(run)
         return Reply(204)
+
+
+class Operation(NamedTuple):
+    """What a method does at a path.
+
+    Attributes:
+        verb: what `authorize` must allow before; None where everybody who gets here may.
+        handler: is called with the request, and with the run where the path has an id.
+    """
+
+    verb: str | None
+    handler: Callable[..., Reply]
+
+
+ROUTES: Final[Mapping[str, Mapping[str, Operation]]] = {
+    "/runs": {"GET": Operation("list", Responder._list), "POST": Operation("start", Responder._start)},
+    "/commands": {"GET": Operation("list", Responder._commands)},
+    "/runs/-/assets/{name}": {"GET": Operation(None, Responder._asset)},
+    "/runs/{id}": {
+        "GET": Operation("read", Responder._show),
+        "DELETE": Operation("delete", Responder._delete),
+    },
+    "/runs/{id}/log": {"GET": Operation("read", Responder._log)},
+    "/runs/{id}/stop": {"POST": Operation("stop", Responder._stop)},
+    "/runs/{id}/signal": {"POST": Operation("stop", Responder._signal)},
+    "/runs/{id}/rerun": {"POST": Operation("rerun", Responder._rerun)},
+    "/runs/{id}/stdin": {"POST": Operation("send", Responder._stdin)},
+}
+_PARAMETERS = {"{id}": r"(?P<id>[0-9A-Za-z]+)", "{name}": r"(?P<name>[\w.-]+)"}
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    for name, pattern in _PARAMETERS.items():
+        path = path.replace(name, pattern)
+    return re.compile(path + r"/?\Z")
+
+
+_PATTERNS: Final = [(_pattern(path), methods) for path, methods in ROUTES.items()]
 
 
 def _allowed(methods: Mapping[str, object]) -> str:

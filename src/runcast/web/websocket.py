@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from runcast.errors import RuncastError, UsageError
 from runcast.own_thread import in_own_thread
@@ -18,14 +19,17 @@ from runcast.web.feeds import Feeds
 from runcast.web.logs import log_stream, problem_reply
 from runcast.web.responder import NotAllowed, Responder
 from runcast.web.streams import LogViewing
-from runcast.wire import Ask, Format, Query, Signal, Stdin, Stop, messages, parse_ask
+from runcast.wire import Ask, Format, Query, Resize, Signal, Stdin, Stop, messages, parse_ask
 
 if TYPE_CHECKING:
     from runcast.web.asgi import Receive, Scope, Send
     from runcast.web.http import Request
 
-__all__ = ["POLICY", "serve_websocket"]
+__all__ = ["PATH", "POLICY", "VERBS", "serve_websocket"]
 
+PATH: Final = "/runs/{id}/log"
+# What `authorize` must allow before a message is obeyed; to connect is to `read`.
+VERBS: Final[Mapping[type[Ask], str]] = {Stdin: "send", Resize: "send", Signal: "stop", Stop: "stop"}
 _PATH = re.compile(r"/runs/(?P<id>[0-9A-Za-z]+)/log/?\Z")
 _ASKS = 16  # of one connection that are being done; with more, it is not listened to
 _PATIENCE = 0.5  # seconds that a signal waits for the stdin before it: the program may never take that
@@ -119,14 +123,12 @@ def _told(error: RuncastError) -> dict[str, Any]:
 def _obey(responder: Responder, request: Request, run: Run, ask: Ask) -> dict[str, Any] | None:
     """Do what a message asks; return what to say if it cannot be done."""
     try:
+        responder.check(VERBS[type(ask)], request, run)
         if isinstance(ask, Stdin):
-            responder.check("send", request, run)
             responder.senders.send(run, ask.data, eof=ask.eof)
         elif isinstance(ask, Signal):
-            responder.check("stop", request, run)
             run.signal(ask.number)
         elif isinstance(ask, Stop):
-            responder.check("stop", request, run)
             options: dict[str, Any] = {"grace": ask.grace, "signal": ask.signal}
             run.stop(**{name: value for name, value in options.items() if value is not None})
         else:

@@ -6,6 +6,7 @@ store, to read; everything else are streams, which others make and append to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, unquote
@@ -39,9 +40,25 @@ from runcast.wire.durable import (
 )
 from runcast.wire.durable_json import messages
 
-__all__ = ["APPEND_BYTES", "PREFIX", "Busy", "Durable", "is_stream", "refusal", "with_always"]
+__all__ = [
+    "APPEND_BYTES",
+    "PREFIX",
+    "ROUTES",
+    "Busy",
+    "Durable",
+    "is_stream",
+    "refusal",
+    "with_always",
+]
 
 PREFIX: Final = "/v1/stream/"
+# What `authorize` must allow before a method does anything.
+_RUN_VERBS: Final = {"GET": "read", "HEAD": "read"}
+_STREAM_VERBS: Final = {**_RUN_VERBS, "PUT": "create", "POST": "append", "DELETE": "delete"}
+ROUTES: Final[Mapping[str, Mapping[str, str]]] = {
+    PREFIX + "runs/{id}": _RUN_VERBS,
+    PREFIX + "{name}": _STREAM_VERBS,
+}
 APPEND_BYTES = 16 * 1024 * 1024  # of one request: it is in memory until it is appended as a whole
 _RUNS = "runs/"
 _ALWAYS = (
@@ -50,7 +67,6 @@ _ALWAYS = (
     # Whoever may append chooses type and content: as a page it is nobody's, and runs nothing.
     ("Content-Security-Policy", "default-src 'none'; sandbox"),
 )
-_METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 _ASKED = (
     "Authorization, Content-Type, If-None-Match, Producer-Epoch, Producer-Id, Producer-Seq, "
     "Stream-Closed, Stream-Expires-At, Stream-Fork-Offset, Stream-Fork-Sub-Offset, Stream-Forked-From, "
@@ -103,30 +119,26 @@ class Durable:
         return reply if isinstance(reply, Later) else with_always(reply)
 
     def _dispatch(self, request: Request, wait: bool) -> Reply | Later:
-        name = request.path[len(PREFIX) :]
-        if request.method == "OPTIONS":
-            told = [("Allow", _METHODS), ("Access-Control-Allow-Methods", _METHODS)]
+        name, method = request.path[len(PREFIX) :], request.method
+        of_run = name.startswith(_RUNS)
+        verbs = _RUN_VERBS if of_run else _STREAM_VERBS
+        if method == "OPTIONS":
+            told = [("Allow", _allowed(verbs)), ("Access-Control-Allow-Methods", _allowed(verbs))]
             return Reply(204, [*told, ("Access-Control-Allow-Headers", _ASKED)])
-        if request.method in ("GET", "HEAD"):
-            return self._read(request, self._source(request, name))
-        if name.startswith(_RUNS):
-            raise MethodNotAllowed(f"expected GET or HEAD of a run, got {request.method[:20]!r}")
-        match request.method:
-            case "PUT":
-                return self._create(request, name)
-            case "POST":
-                return self._append(request, name, wait)
-            case "DELETE":
-                self._responder.check("delete", request)
-                self.streams.delete(name)
-                return Reply(204)
-        raise MethodNotAllowed(f"expected {_METHODS} here, got {request.method[:20]!r}")
-
-    def _source(self, request: Request, name: str) -> Source:
-        if name.startswith(_RUNS):
-            return RunSource(self._responder.find(name[len(_RUNS) :], "read", request))
-        self._responder.check("read", request)
-        return StreamSource(self.streams.get(name))
+        if method not in verbs:
+            raise MethodNotAllowed(_allowed(verbs), method)
+        if of_run:
+            run = self._responder.find(name[len(_RUNS) :], verbs[method], request)
+            return self._read(request, RunSource(run))
+        self._responder.check(verbs[method], request)
+        if method == "POST":
+            return self._append(request, name, wait)
+        if method == "PUT":
+            return self._create(request, name)
+        if method == "DELETE":
+            self.streams.delete(name)
+            return Reply(204)
+        return self._read(request, StreamSource(self.streams.get(name)))
 
     def _read(self, request: Request, source: Source) -> Reply | Later:
         if request.method == "HEAD":
@@ -136,10 +148,11 @@ class Durable:
         return read_reply(source, asked, match, public=self.public, poll_seconds=self._poll_seconds)
 
     def _create(self, request: Request, name: str) -> Reply:
-        self._responder.check("create", request)
         ask = parse_creation(request.header)
         if ask.forked_from is not None:
-            ask = ask._replace(forked_from=_name_in(request, ask.forked_from))
+            source = _name_in(request, ask.forked_from)
+            self._responder.check("read", replace(request, path=PREFIX + source))  # its bytes are copied
+            ask = ask._replace(forked_from=source)
         data = request.body
         if data and self.streams.type_of(ask) == JSON:
             data = messages(data)
@@ -161,7 +174,6 @@ class Durable:
         return Reply(201 if made else 200, told)
 
     def _append(self, request: Request, name: str, wait: bool) -> Reply:
-        self._responder.check("append", request)
         stream = self.streams.get(name)
         return _take(stream, parse_appending(request.header), request.body, wait)
 
@@ -175,7 +187,7 @@ class Durable:
             if ask is None:
                 return None
             try:
-                self._responder.check("append", request)
+                self._responder.check(_STREAM_VERBS["POST"], request)
                 reply = _take(self.streams.get(name), ask, body, False)
             except Busy:
                 return None
@@ -243,10 +255,14 @@ def refusal(error: RuncastError) -> Reply:
         case OffsetGone():
             told.append(("Stream-Next-Offset", format_offset(error.next)))
         case MethodNotAllowed():
-            told.append(("Allow", "GET, HEAD, OPTIONS"))
+            told.append(("Allow", error.allowed))
     return Reply(reply.status, [*reply.headers, *told], reply.body)
 
 
 def with_always(reply: Reply) -> Reply:
     """Return a reply with the headers that all of them have."""
     return reply.adding(_ALWAYS)
+
+
+def _allowed(verbs: Mapping[str, str]) -> str:
+    return ", ".join(sorted({*verbs, "OPTIONS"}))

@@ -1,0 +1,444 @@
+"""Who may do what: verbs x transports x {owner, other, anonymous}, at every door (T1, T4 to T6, T10).
+
+The specification is the table of docs/reference/who-may.md. What must be in it is made from the
+tables by which the code dispatches: a route, a method, a message, a form or an adapter that is
+not here fails a test.
+"""
+
+import contextlib
+import http.client
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, get_args
+from urllib.parse import urlsplit
+
+import pytest
+
+import runcast.web
+from runcast import Run, Store
+from runcast.durable import FileStreams
+from runcast.errors import RunFinished
+from runcast.server.app import OPEN, ServerApp
+from runcast.server.guard import Guard
+from runcast.web import websocket
+from runcast.web.durable.routes import ROUTES as STREAM_ROUTES
+from runcast.web.durable.routes import Durable
+from runcast.web.http import Reply, Request
+from runcast.web.page import list_page
+from runcast.web.responder import ROUTES, Responder
+from runcast.wire import Ask
+from runcast.wire.durable import LIVE, Creation
+from runcast.wire.formats import _TYPES as TYPES
+from runcast.wire.formats import Format
+from tests.helpers.servers import LONG
+from tests.helpers.stores import temporary_store
+from tests.integration.web.doors import FRAMEWORKS, WITH_SOCKETS, Door, doors
+
+pytestmark = pytest.mark.slow
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "who-may.md"
+PEOPLE = ("owner", "other", "anonymous")
+MEANS = {"token": {"owner"}, "yes": {"owner"}, "id": {"owner", "other"}, "all": set(PEOPLE), "none": set()}
+GUESSED = "01jd0000000000000000000000"
+REFUSED = (401, 403, 404)
+ASSET = re.findall(r"/assets/([\w.]+)", list_page("").decode())[0]
+# How each operation is asked for, where more than its path is needed.
+BODIES: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = {
+    ("POST", "/runs"): (b'{"command": ["true"]}', {"Content_Type": "application/json"}),
+    ("POST", "/runs/{id}/stop"): (b'{"grace": 0}', {"Content_Type": "application/json"}),
+    ("POST", "/runs/{id}/signal"): (b'{"signal": "CONT"}', {"Content_Type": "application/json"}),
+    ("POST", "/runs/{id}/rerun"): (b"{}", {}),
+    ("POST", "/runs/{id}/stdin"): (b"said\n", {}),
+    ("DELETE", "/runs/{id}"): (b"", {}),
+    ("PUT", "/v1/stream/{name}"): (b"begun", {"Content_Type": "text/plain"}),
+    ("POST", "/v1/stream/{name}"): (b" more", {"Content_Type": "text/plain"}),
+    ("DELETE", "/v1/stream/{name}"): (b"", {}),
+}
+MESSAGES = {"Stdin": {"stdin": "said\n"}, "Resize": {"resize": [80, 24]}}
+MESSAGES |= {"Signal": {"signal": "TERM"}, "Stop": {"stop": {"grace": 0}}}
+
+
+class Line(NamedTuple):
+    """A line of the specification: what, by which verb, and for each door who may."""
+
+    method: str
+    path: str
+    verb: str
+    may: dict[str, str]
+
+
+def specification() -> list[Line]:
+    """Return the table of the page."""
+    rows = [row.strip("|\n ").split("|") for row in PAGE.read_text().splitlines() if row.startswith("|")]
+    names = [cell.strip() for cell in rows[0]][2:]
+    lines = []
+    for what, verb, *cells in rows[2:]:
+        method, _, path = what.strip().rpartition(" ")
+        cells = [cell.strip() for cell in cells]
+        lines.append(Line(method, path.strip("`"), verb.strip(" `"), dict(zip(names, cells, strict=True))))
+    return lines
+
+
+SPECIFICATION = specification()
+
+
+# The specification is whole
+
+
+def test_every_operation_is_specified(own_store: Path) -> None:
+    """What the code dispatches by is what the page lists: routes, methods, messages, and their verbs."""
+    own = ServerApp(Store(str(own_store)), Guard([], "x"), commands={}).routes
+    there = {("GET", path, "") for path in own}
+    for path, methods in ROUTES.items():
+        there |= {(method, path, one.verb or "") for method, one in methods.items()}
+    for path, verbs in STREAM_ROUTES.items():
+        there |= {(method, path, verb) for method, verb in verbs.items()}
+    there.add(("WebSocket", websocket.PATH, "read"))
+    there |= {("WebSocket message", one.__name__.lower(), verb) for one, verb in websocket.VERBS.items()}
+
+    assert {line[:3] for line in SPECIFICATION} == there
+    assert len(SPECIFICATION) == len(there)
+
+
+def test_every_message_has_a_verb() -> None:
+    """No message of a WebSocket is obeyed without somebody who allows it."""
+    assert set(websocket.VERBS) == set(get_args(Ask))
+    assert {one.__name__ for one in websocket.VERBS} == set(MESSAGES)
+
+
+def test_every_change_can_be_asked_for() -> None:
+    """The matrix knows how to ask for each operation that changes something, and leaves none out."""
+    changes = {(line.method, line.path) for line in SPECIFICATION if line.method in ("POST", "PUT", "DELETE")}
+    assert set(BODIES) == changes
+
+
+def test_only_health_is_for_everybody() -> None:
+    """At the standalone server everything needs the token, but for the one route that tells nothing."""
+    assert [line.path for line in SPECIFICATION if line.may["serve"] != "token"] == [OPEN]
+
+
+def test_every_adapter_is_a_door() -> None:
+    """No adapter is left out of the matrix."""
+    found = set()
+    for module in pkgutil.iter_modules(runcast.web.__path__):
+        text = "".join(path.read_text() for path in _sources(module.name))
+        if re.search(r"^class \w+\(Cast\)|^def init_app|^    def init_app|^urlpatterns", text, re.M):
+            found.add(module.name)
+    covered = {name.partition("-")[0] for names in FRAMEWORKS.values() for name in names}
+    assert found == covered - {"fastapi"}  # which has Starlette's
+
+
+def _sources(name: str) -> list[Path]:
+    path = Path(runcast.web.__path__[0]) / name
+    return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+
+
+# The matrix
+
+
+class Place:
+    """A store with what may be tried at: a run that goes on, one that has ended, a stream."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.streams = FileStreams(store.path)
+        self._going: Run | None = None
+        self._over: Run | None = None
+        self._made = 0
+
+    def going(self) -> Run:
+        """Return a run that goes on, and repeats what it is told."""
+        if self._going is None or self._going.outcome is not None:
+            self._going = self.store.start(["cat"], stdin="pipe")
+        return self._going
+
+    def end(self) -> None:
+        """See the run that goes on to its end: who may has it stopped, which takes a moment."""
+        if self._going is not None:
+            with contextlib.suppress(RunFinished):
+                self._going.kill()
+            self._going.wait(timeout=LONG)
+        self._going = None
+
+    def over(self) -> Run:
+        """Return a run that has ended."""
+        if self._over is None or not Path(self._over.directory.path).exists():
+            self._over = self.store.start(["echo", "secret"])
+            self._over.wait(timeout=LONG)
+        return self._over
+
+    def stream(self) -> str:
+        """Return the name of a stream."""
+        self.streams.create("kept", Creation("text/plain"), b"secret")
+        return "kept"
+
+    def free(self) -> str:
+        """Return a name that no stream has."""
+        self._made += 1
+        return f"new{self._made}"
+
+    def all_there(self) -> None:
+        """See that there is one of each."""
+        self.going()
+        self.over()
+        self.stream()
+
+    def state(self) -> object:
+        """Return all that somebody could have changed."""
+        runs = [(run.id, run.outcome is None, run.tail_offset) for run in self.store.list()]
+        streams = []
+        for name in sorted(self.streams.names()):
+            log = self.streams.get(name).open_log()
+            streams.append((name, log.tail_offset))
+            log.close()
+        return runs, streams
+
+
+def path_of(line: Line, place: Place, who: str, *, goes_on: bool) -> str:
+    """Return a path of the line; who holds nothing can only guess ids."""
+    if "{id}" in line.path:
+        run = place.going() if goes_on else place.over()
+        return line.path.replace("{id}", GUESSED if who == "anonymous" else run.id)
+    if line.path.endswith("assets/{name}"):
+        return line.path.replace("{name}", ASSET)
+    if "{name}" in line.path:
+        name = place.free() if line.method == "PUT" else place.stream()
+        return line.path.replace("{name}", name)
+    return line.path
+
+
+def ways(line: Line) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield every form in which a route can be read: a query, and headers."""
+    if line.method != "GET":
+        yield "", BODIES.get((line.method, line.path), (b"", {}))[1]
+    elif line.path == websocket.PATH:
+        yield from ((f"?format={form}", {}) for form in Format if form is not Format.WS)
+        yield from (("", {"Accept": kind}) for kind in TYPES)
+        yield "", {"Range": "bytes=0-2"}
+        yield "", {"Last_Event_ID": f"{GUESSED}:0"}
+    elif line.path.startswith("/v1/stream/"):
+        yield "", {}
+        yield from ((f"?offset=-1&live={live}", {}) for live in LIVE)
+    else:
+        yield "", {}
+        yield "", {"Accept": "text/html"}
+        if line.verb == "list":
+            yield "", {"Accept": "text/event-stream"}
+
+
+def may(line: Line, door: Door, who: str) -> bool:
+    """Return whether somebody may, as the page has it. Who has no id has no run, whoever may read it."""
+    if line.may[door.column] == "-":
+        return False
+    return who in MEANS[line.may[door.column]] and not (who == "anonymous" and "{id}" in line.path)
+
+
+def wrong(
+    door: Door, place: Place, who: str, lines: list[Line], expected: Callable[[int], bool]
+) -> list[str]:
+    """Do what some lines say in each form; return what was not answered as expected."""
+    found = []
+    for line in lines:
+        body = BODIES.get((line.method, line.path), (None, {}))[0]
+        # A live log would go on: who may read reads one that has ended, and only such a run is removed.
+        goes_on = line.method == "POST" and not line.path.endswith("/rerun")
+        for query, headers in ways(line):
+            path = path_of(line, place, who, goes_on=goes_on) + query
+            methods = [line.method, "HEAD"] if line.method == "GET" else [line.method]
+            for method in methods:
+                status = door.status(who, method, path, body, **headers)
+                if not expected(status):
+                    found.append(f"{who}: {method} {path} {headers}: {status}")
+    return found
+
+
+@pytest.fixture(name="places", scope="module")
+def places_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Door], Place]]:
+    """Give all doors to one store."""
+    folder = tmp_path_factory.mktemp("doors")
+    with pytest.MonkeyPatch.context() as patch, temporary_store(folder / "store") as store:
+        patch.setenv("RUNCAST_STORE", str(folder / "store"))
+        with doors(folder) as found:
+            yield found, Place(store)
+
+
+DOORS = [("serve", "serve")] + [
+    (name, "open" if name in ("wsgi", "asgi") and column == "mounted" else column)
+    for names in FRAMEWORKS.values()
+    for name in names
+    for column in ("mounted", "authorize")
+]
+
+
+@pytest.fixture(name="door", params=DOORS, ids="-".join)
+def door_fixture(request: pytest.FixtureRequest, places: tuple[list[Door], Place]) -> Door:
+    """Give one door after the other."""
+    (door,) = [one for one in places[0] if (one.name, one.column) == request.param]
+    return door
+
+
+def test_who_may(door: Door, places: tuple[list[Door], Place]) -> None:
+    """Who may not is refused, in every form, and nothing has changed; who may is served."""
+    place = places[1]
+    place.all_there()
+    before = place.state()
+    by_http = [line for line in SPECIFICATION if not line.method.startswith("WebSocket")]
+    for who in PEOPLE:
+        lines = [line for line in by_http if not may(line, door, who)]
+        statuses = (401,) if door.name == "serve" else REFUSED
+        assert wrong(door, place, who, lines, statuses.__contains__) == []
+    assert place.state() == before
+
+    for who in PEOPLE:
+        lines = [line for line in by_http if may(line, door, who)]
+        # Last of all what ends a run, or removes it.
+        lines.sort(key=lambda line: (line.method == "DELETE", line.path.endswith("/stop")))
+        assert wrong(door, place, who, lines, lambda status: status < 400) == []
+    place.end()
+
+
+def test_who_may_by_websocket(door: Door, places: tuple[list[Door], Place]) -> None:
+    """A WebSocket is opened for those who may read, and each of its messages is obeyed for those who may."""
+    place = places[1]
+    lines = [line for line in SPECIFICATION if line.method.startswith("WebSocket")]
+    for who in PEOPLE:
+        for line in lines:
+            run = place.going()
+            path = websocket.PATH.replace("{id}", GUESSED if who == "anonymous" else run.id)
+            message = None if line.method == "WebSocket" else MESSAGES[line.path.capitalize()]
+            allowed = may(line, door, who) and who != "anonymous" and door.name in WITH_SOCKETS
+            came = door.message(who, path, message)
+            if message is None:
+                assert came == ("opened" if allowed else "refused"), (who, line)
+            else:
+                assert came == ("done" if allowed else "refused"), (who, line)
+            if not allowed:
+                assert (run.outcome, run.tail_offset) == (None, 0), (who, line)
+            else:
+                place.end()
+
+
+FOREIGN = [
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site"},
+]
+
+
+def test_foreign_pages_change_nothing(door: Door, places: tuple[list[Door], Place]) -> None:
+    """No page of another site makes the owner's browser change anything: each route, each sign of it (T4)."""
+    if door.name in ("wsgi", "asgi"):
+        pytest.skip("it is left to whoever mounts them")
+    place = places[1]
+    place.all_there()
+    before = place.state()
+    for line in SPECIFICATION:
+        if line.method not in ("POST", "PUT", "DELETE") or not may(line, door, "owner"):
+            continue
+        body, headers = BODIES[line.method, line.path]
+        for sign in FOREIGN:
+            path = path_of(line, place, "owner", goes_on=line.method == "POST")
+            assert door.status("owner", line.method, path, body, **headers, **sign) == 403, (line, sign)
+    assert place.state() == before
+
+
+def test_other_names_of_this_machine(places: tuple[list[Door], Place]) -> None:
+    """After DNS rebinding a page can send all that ours can, but not our name: each route is 421 (T5)."""
+    (door,) = [one for one in places[0] if one.name == "serve"]
+    for line in SPECIFICATION:
+        if line.path == OPEN or line.method.startswith("WebSocket"):
+            continue
+        path = path_of(line, places[1], "owner", goes_on=False)
+        assert door.status("owner", line.method, path, b"{}", Host="evil.example") == 421, line
+
+
+def test_unsafe_content_types(places: tuple[list[Door], Place]) -> None:
+    """What a form can send changes nothing, though it has the cookie and no Origin: each route (T4)."""
+    (door,) = [one for one in places[0] if one.name == "serve"]
+    place = places[1]
+    place.all_there()
+    before = place.state()
+    for line in SPECIFICATION:
+        # Clients of streams send neither; a browser's form has an Origin there, and that is looked at.
+        if line.method not in ("POST", "PUT", "DELETE") or line.path.startswith("/v1/stream/"):
+            continue
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+            path = path_of(line, place, "owner", goes_on=line.method == "POST")
+            body = BODIES[line.method, line.path][0]
+            assert door.status("owner", line.method, path, body, Content_Type=kind, X_Runcast="") == 403, line
+    assert place.state() == before
+
+
+def test_unknown_methods(door: Door, places: tuple[list[Door], Place]) -> None:
+    """A method that a route does not have is refused to the owner, too, and changes nothing."""
+    place = places[1]
+    place.all_there()
+    before = place.state()
+    known = {(line.method, line.path) for line in SPECIFICATION}
+    for path in {
+        line.path for line in SPECIFICATION if line.path.startswith("/") and line.may[door.column] != "-"
+    }:
+        for method in ("PATCH", "POST", "PUT", "DELETE", "PROPFIND"):
+            if (method, path) not in known:
+                asked = path_of(Line("GET", path, "", {}), place, "owner", goes_on=True)
+                assert door.status("owner", method, asked, b"{}") in (403, 404, 405, 501), (method, path)
+    assert place.state() == before
+
+
+def test_behind_a_view(places: tuple[list[Door], Place]) -> None:
+    """Behind a view's own URL one reads the runs that it shows; all else is refused, whoever asks."""
+    place = places[1]
+    for door in places[0]:
+        if door.name != "wsgi":
+            continue
+        with door.ask("other", "GET", "/view") as response:
+            shown = re.findall(r"/runs/(\w+)/log", response.headers["Content-Location"])[0]
+        place.store.get(shown).wait(timeout=LONG)
+        before = place.state()
+        for line in SPECIFICATION:
+            if not line.path.startswith(("/runs", "/commands")):
+                continue
+            for run_id in (shown, place.over().id):
+                path = line.path.replace("{id}", run_id).replace("{name}", ASSET)
+                reads = line.verb == "read" and run_id == shown and line.method == "GET"
+                reads = reads or line.verb == ""
+                status = door.status("owner", line.method, f"/view?runcast={path}", b"{}")
+                assert (status == 200) is reads, (line, run_id, status)
+        assert place.state() == before
+
+
+def test_token_of_the_connection_does_not_last(places: tuple[list[Door], Place]) -> None:
+    """On one connection each request has its own rights, appends that look alike included."""
+    (door,) = [one for one in places[0] if one.name == "serve"]
+    name = places[1].stream()
+    connection = http.client.HTTPConnection(urlsplit(door.root).netloc, timeout=LONG)
+    statuses = []
+    for who in ("owner", "owner", "other", "owner", "other"):
+        connection.request(
+            "POST", f"/v1/stream/{name}", b"x", door.headers(who) | {"Content-Type": "text/plain"}
+        )
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    connection.close()
+    assert statuses == [204, 204, 401, 204, 401]
+
+
+def test_fork_needs_the_right_to_read(tmp_path: Path) -> None:
+    """Who may make streams, but not read a certain one, does not get its bytes by a fork."""
+
+    def authorize(verb: str, run: object, request: Request) -> bool:
+        return request.path.startswith("/v1/stream/mine/")
+
+    durable = Durable(Responder(Store(str(tmp_path)), authorize=authorize))
+    durable.streams.create("theirs/diary", Creation("text/plain"), b"secret")
+    asked = {"content-type": "text/plain", "stream-forked-from": "/v1/stream/theirs/diary"}
+
+    reply = durable.respond(Request("PUT", "/v1/stream/mine/copy", headers=asked))
+
+    assert isinstance(reply, Reply)
+    assert reply.status == 403
+    assert list(durable.streams.names()) == ["theirs/diary"]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from runcast.client.acts import Asking, Call, Query, Steps
 from runcast.client.following import Event, Following, parse_time, to_chunk
-from runcast.client.server import Server
+from runcast.client.server import OF_A_RUN, Server
 from runcast.errors import (
     RunFailed,
     StartFailed,
@@ -143,7 +143,7 @@ class RemoteRunBase:
 
     def _refresh_asking(self) -> Asking[None]:
         answer = yield Call("GET", f"/runs/{self.id}")
-        self._take(self._server.value(answer, self.id))
+        self._take(self._server.value(answer, self.id, having=OF_A_RUN))
 
     def _verb_asking(self, verb: str, asked: Mapping[str, Any]) -> Asking[None]:
         answer = yield Call("POST", f"/runs/{self.id}/{verb}", body=json.dumps(asked).encode(), json=True)

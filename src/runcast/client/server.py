@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from runcast import errors
@@ -23,9 +24,10 @@ from runcast.errors import (
     UsageError,
 )
 
-__all__ = ["SERVER_VARIABLE", "TOKEN_VARIABLE", "Server"]
+__all__ = ["OF_A_RUN", "SERVER_VARIABLE", "TOKEN_VARIABLE", "Server"]
 
 SERVER_VARIABLE, TOKEN_VARIABLE = "RUNCAST_SERVER", "RUNCAST_TOKEN"
+OF_A_RUN: Final = ("id", "name", "state", "outcome", "created_at", "tail_offset", "closed")  # always told
 _PROBLEM = "application/problem+json"
 _BY_STATUS: dict[int, type[RuncastError]] = {400: UsageError, 401: AccessRefused, 403: AccessRefused}
 _BY_STATUS |= {404: UsageError, 413: UsageError, 421: AccessRefused, 429: AccessRefused}
@@ -122,8 +124,16 @@ class Server:
         )
         return error
 
-    def value(self, answer: object, run_id: str | None = None, *expected: int) -> Any:
+    def value(
+        self, answer: object, run_id: str | None = None, *expected: int, having: Collection[str] = ()
+    ) -> Any:
         """Return the JSON of a reply that is as expected; None where it has no body.
+
+        Args:
+            answer: the reply.
+            run_id: the run that was asked for, if it was one.
+            expected: statuses; by default those of success.
+            having: names that the JSON must have.
 
         Raises:
             RuncastError: it is an error, or nothing that a runcast server says.
@@ -137,9 +147,22 @@ class Server:
             value = json.loads(answer.body) if answer.kind == "application/json" else None
         except ValueError:
             value = None
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not value.keys() >= set(having):
             raise self._other(f"something else ({answer.kind or 'no content'})")
         return value
+
+    def runs(self, answer: object) -> list[dict[str, Any]]:
+        """Return the runs that a reply lists.
+
+        Raises:
+            RuncastError: it is an error, or nothing that a runcast server says.
+        """
+        listed = self.value(answer, having=("runs",))["runs"]
+        if not isinstance(listed, list) or not all(
+            isinstance(told, dict) and told.keys() >= set(OF_A_RUN) for told in listed
+        ):
+            raise self._other("something else than runs")
+        return listed
 
     def _other(self, got: str) -> NotRuncast:
         return NotRuncast(f"expected a runcast server at {self}, got {got}: check the address")

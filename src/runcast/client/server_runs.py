@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from runcast.client.acts import Asking, Call, Query, Steps, installed
 from runcast.client.base import PATIENCE, RemoteRunBase
-from runcast.client.server import Server
+from runcast.client.server import OF_A_RUN, Server
 from runcast.errors import RunFinished, RunNotFound, UsageError
 from runcast.ids import is_run_id
 
@@ -100,7 +100,7 @@ class ClientBase(Generic[Run]):
         except (TypeError, ValueError) as error:
             raise UsageError(f"expected a command and options that can be sent as JSON: {error}") from None
         answer = yield Call("POST", "/runs", body=body, json=True)
-        run = self._run(self._server.value(answer, None, 201), check=check)
+        run = self._run(self._server.value(answer, None, 201, having=OF_A_RUN), check=check)
         if input is not None:
             try:
                 yield from run._send_asking(input, True)
@@ -112,7 +112,7 @@ class ClientBase(Generic[Run]):
         wanted = run_id.lower()
         if is_run_id(wanted):
             answer = yield Call("GET", f"/runs/{wanted}")
-            return self._run(self._server.value(answer, wanted))
+            return self._run(self._server.value(answer, wanted, having=OF_A_RUN))
         near: list[str] = []
         if len(wanted) >= 4:
             runs = yield from self._page_asking(_PAGE, None)
@@ -127,7 +127,7 @@ class ClientBase(Generic[Run]):
         if before is not None:
             query += (("before", before),)
         answer = yield Call("GET", "/runs", query)
-        return [self._run(told) for told in self._server.value(answer)["runs"]]
+        return [self._run(told) for told in self._server.runs(answer)]
 
     def _list_steps(self, limit: int | None) -> Steps[Run]:
         left = math.inf if limit is None else limit
@@ -149,4 +149,4 @@ class ClientBase(Generic[Run]):
 
     def _commands_asking(self) -> Asking[dict[str, Any]]:
         answer = yield Call("GET", "/commands")
-        return dict(self._server.value(answer))
+        return dict(self._server.value(answer, having=("commands", "any")))

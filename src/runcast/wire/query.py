@@ -22,7 +22,7 @@ __all__ = ["PLACES", "Query", "parse_since"]
 PLACES: Final = ("offset", "tail", "line", "since")
 _FLAGS: Final = {"": True, "1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _CHANNELS: Final = (Channel.STDOUT, Channel.STDERR, Channel.DATA)
-_SECONDS: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}")
+_SECONDS: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
 _RFC3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
     r"([Zz]|[ +-][0-9]{2}:[0-9]{2})"

@@ -22,7 +22,8 @@ __all__ = ["PLACES", "Query", "parse_since"]
 PLACES: Final = ("offset", "tail", "line", "since")
 _FLAGS: Final = {"": True, "1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _CHANNELS: Final = (Channel.STDOUT, Channel.STDERR, Channel.DATA)
-_SECONDS: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")
+_SECONDS: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}")
+_TO_WAIT: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}")  # as programs write a fraction
 _RFC3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
     r"([Zz]|[ +-][0-9]{2}:[0-9]{2})"
@@ -153,7 +154,7 @@ def _seconds(given: dict[str, str], name: str) -> float | None:
     text = given.get(name)
     if text is None:
         return None
-    if not _SECONDS.fullmatch(text):
+    if not _TO_WAIT.fullmatch(text):
         raise UsageError(f"expected {name} to be a number of seconds such as 20 or 0.5, got {text[:80]!r}")
     return float(text)
 

@@ -7,6 +7,7 @@ not here fails a test.
 
 import contextlib
 import http.client
+import os
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
@@ -442,3 +443,52 @@ def test_fork_needs_the_right_to_read(tmp_path: Path) -> None:
     assert isinstance(reply, Reply)
     assert reply.status == 403
     assert list(durable.streams.names()) == ["theirs/diary"]
+
+
+CLIMBING = [
+    *("..%2f..%2fetc%2fpasswd", "../../etc/passwd", "%2e%2e/%2e%2e/canary", "..%252f..%252fcanary"),
+    *(
+        "....//....//canary",
+        "..%5c..%5ccanary",
+        "..\\\\..\\\\canary",
+        "%c0%ae%c0%ae/canary",
+        "..%c0%afcanary",
+    ),
+    *(
+        "%00",
+        "..%2fcanary%00",
+        "%0a",
+        "%ff%fe",
+        "%ef%bc%8e%ef%bc%8e/canary",
+        "%e2%80%ae",
+        "~",
+        "%7e%2fcanary",
+    ),
+    *(".token", "keys", ".streams", ".servers", "-", ".", "..", "%2e", "%2f", "//", "ID%2f..%2fID", "ID%00"),
+    *("ID%0a", "ID/..", "ID/../../canary", "ID.json", "ID%20", "..;/canary", "a" * 5000, "%2e" * 2000),
+]
+
+
+def test_no_path_climbs(door: Door, places: tuple[list[Door], Place]) -> None:
+    """No id and no name leads out of the store, or breaks anything, in any spelling at any route (T9)."""
+    place = places[1]
+    place.all_there()
+    over, store = place.over(), Path(place.store.path)
+    canary = store.parent / "canary"
+    canary.write_text("canary: nobody may read this")
+    outside, inside = sorted(os.listdir(store.parent)), {one for one in os.listdir(store) if one[0] != "."}
+    wrong = []
+    for line in SPECIFICATION:
+        if "{" not in line.path or line.may[door.column] == "-" or line.method in ("POST", "HEAD"):
+            continue
+        for climb in CLIMBING:
+            path = re.sub(r"{\w+}", lambda _, climb=climb: climb.replace("ID", over.id), line.path)
+            body = BODIES.get((line.method, line.path), (b"", {}))
+            with door.ask("owner", line.method, path, body[0], **body[1]) as reply:
+                said = reply.read(4096) if reply.status >= 300 or line.path.startswith("/v1/") else b""
+                if reply.status >= 500 or b"nobody may read" in said or b"root:" in said:
+                    wrong.append(f"{line.method} {path[:80]}: {reply.status} {said[:80]!r}")
+    assert wrong == []
+    assert canary.read_text() == "canary: nobody may read this"
+    assert sorted(os.listdir(store.parent)) == outside
+    assert {one for one in os.listdir(store) if one[0] != "."} <= inside

@@ -471,6 +471,9 @@ CLIMBING = [
 
 def test_no_path_climbs(door: Door, places: tuple[list[Door], Place]) -> None:
     """No id and no name leads out of the store, or breaks anything, in any spelling at any route (T9)."""
+    # All of them at the standalone server, a third at each other door: three of a kind have them all.
+    turn = DOORS.index((door.name, door.column))
+    climbing = CLIMBING if door.name == "serve" else CLIMBING[turn % 3 :: 3]
     place = places[1]
     place.all_there()
     over, store = place.over(), Path(place.store.path)
@@ -481,7 +484,7 @@ def test_no_path_climbs(door: Door, places: tuple[list[Door], Place]) -> None:
     for line in SPECIFICATION:
         if "{" not in line.path or line.may[door.column] == "-" or line.method in ("POST", "HEAD"):
             continue
-        for climb in CLIMBING:
+        for climb in climbing:
             path = re.sub(r"{\w+}", lambda _, climb=climb: climb.replace("ID", over.id), line.path)
             body = BODIES.get((line.method, line.path), (b"", {}))
             with door.ask("owner", line.method, path, body[0], **body[1]) as reply:

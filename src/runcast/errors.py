@@ -22,7 +22,8 @@
     ├── ProducerFenced             a producer that a later one of its name has replaced (403)
     ├── StreamFull                 an append for which there is no room (507)
     │   └── CapReached             … because the stream may have no more bytes
-    ├── StoreUnusable              the store cannot be used as it is (500)
+    ├── StoreUnusable              the store cannot be used as it is (503)
+    │   ├── FileDamaged            … because a file in it is not what it should be
     │   └── FormatTooNew           … because a newer runcast wrote it
     ├── ServerUnreachable          a server does not answer its client, or no longer (502)
     ├── NotRuncast                 what answers a client is no server that it understands (502)
@@ -49,6 +50,7 @@ __all__ = [
     "BadOffset",
     "CapReached",
     "CommandRefused",
+    "FileDamaged",
     "FormatTooNew",
     "LogClosed",
     "NotAcceptable",
@@ -289,6 +291,12 @@ class CapReached(StreamFull):
 
 class StoreUnusable(RuncastError):
     """The store cannot be used: not a directory, not writable, or somebody else's."""
+
+    http_status = 503
+
+
+class FileDamaged(StoreUnusable, OSError):
+    """A file of a store is not what it should be: cut, no JSON, of a wrong type, or no file at all."""
 
 
 class FormatTooNew(StoreUnusable):

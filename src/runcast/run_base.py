@@ -15,6 +15,7 @@ from signal import valid_signals
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from runcast.errors import (
+    RuncastError,
     RunFailed,
     RunFinished,
     RunNotFound,
@@ -80,9 +81,34 @@ class RunBase:
         return f"<{type(self).__name__} {self.id} {self.outcome or self.state}>"
 
     @cached_property
+    def _described(self) -> tuple[dict[str, Any], str | None]:
+        return self.directory.described()
+
+    @property
     def request(self) -> dict[str, Any]:
-        """What was asked, as `run.json` has it."""
-        return self.directory.request()
+        """What was asked, as `run.json` has it; of a damaged one what can be read of it."""
+        return self._described[0]
+
+    @property
+    def damaged(self) -> str | None:
+        """What is wrong with its files, in one sentence; None if nothing is.
+
+        What can be read of a damaged run can be looked at, its log above all, and it can be removed.
+        """
+        return self._described[1] or self.directory.problem(self.outcome) or self._size()[2]
+
+    def _size(self) -> tuple[int, int, str | None]:
+        """Return the tail offset, the lines of the log, and what keeps it from being read, if anything."""
+        log = self.open_log()
+        try:
+            return log.tail_offset, log.lines, None
+        except (OSError, RuncastError) as error:
+            if not os.path.isdir(self.directory.path):
+                raise
+            said = str(error) if isinstance(error, RuncastError) else (error.strerror or str(error)).lower()
+            return 0, 0, f"log: {said.removeprefix(f'{self.directory.path}/')}"
+        finally:
+            log.close()
 
     @property
     def name(self) -> str:
@@ -151,7 +177,8 @@ class RunBase:
 
     def to_json(self) -> dict[str, Any]:
         """Return what there is to know, as JSON values; times are RFC 3339, in UTC."""
-        log, state, outcome = self.open_log(), self.state, self.outcome
+        state, outcome, (tail, lines, unreadable) = self.state, self.outcome, self._size()
+        problem = self._described[1] or self.directory.problem(outcome) or unreadable
         ended = outcome and outcome.to_json() | {"ended_at": rfc3339(outcome.ended_at)}
         return {
             "id": self.id,
@@ -165,16 +192,17 @@ class RunBase:
             "created_at": rfc3339(self.created_at),
             "started_at": rfc3339(self.started_at),
             "ended_at": ended and ended["ended_at"],
-            "tail_offset": format_offset(log.tail_offset),
-            "lines": log.lines,
-            "closed": log.closed,
+            "tail_offset": format_offset(tail),
+            "lines": lines,
+            "closed": self.closed,
+            **({} if problem is None else {"damaged": problem}),
         }
 
     @cached_property
     def _lazy(self) -> bool:
         try:
             return bool(self.request.get("lazy"))
-        except (OSError, ValueError):  # damaged, or gone: whoever needs it says so
+        except OSError:  # it is gone: whoever needs it says so
             return False
 
     def want(self, offset: int) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import math
 import os
 import socket
@@ -18,14 +17,15 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from runcast.errors import RunExists, UsageError
-from runcast.ids import new_run_id
+from runcast.errors import FileDamaged, RunExists, UsageError
+from runcast.ids import is_run_id, new_run_id
 from runcast.log import CAP_BYTES, RunDirectory
 from runcast.log.directory import is_locked
 from runcast.model import Outcome, Reason
 from runcast.sources.command import current_folder, environment, to_argv
 from runcast.sources.kinds import AHEAD, Kind, Source, check_arguments, kind_of, name_of, take
 from runcast.supervisor.launch import launch
+from runcast.sysio import create, folder, is_folder, open_own, read_json, remove
 
 if TYPE_CHECKING:
     from runcast.sources.recording import Recording
@@ -229,7 +229,7 @@ class Start(NamedTuple):
             if self.input is not None:
                 data = self.input.encode() if isinstance(self.input, str) else self.input
                 _write(f"{new}/input", data)
-                fds["stdin"] = os.open(f"{new}/input", os.O_RDONLY | os.O_CLOEXEC)
+                fds["stdin"] = open_own(f"{new}/input", os.O_RDONLY)
                 opened.append(fds["stdin"])
             elif self.stdin == "pipe":
                 request["stdin"] = "pipe"
@@ -290,9 +290,9 @@ def _take_key(store: str, key: str, new: str, asked: Mapping[str, Any]) -> tuple
         RunExists: it names a run that was asked for differently.
     """
     link = _link(store, key)
-    os.makedirs(os.path.dirname(link), 0o700, exist_ok=True)
+    folder(os.path.dirname(link), make=True)
     deadline = time.monotonic() + _KEY_SECONDS
-    lock = os.open(f"{new}/run.json", os.O_RDONLY | os.O_CLOEXEC)
+    lock = open_own(f"{new}/run.json", os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         while True:
@@ -308,7 +308,7 @@ def _take_key(store: str, key: str, new: str, asked: Mapping[str, Any]) -> tuple
                 continue
             if is_locked(link) and time.monotonic() < deadline:
                 time.sleep(0.002)
-            elif not other or not os.path.isdir(f"{store}/{other['id']}"):  # it died, or the run was removed
+            elif not other or not is_folder(f"{store}/{other['id']}"):  # it died, or the run was removed
                 _unlink_same(link, other.get("id"))
     finally:
         if lock >= 0:
@@ -322,7 +322,7 @@ def _holder(store: str, key: str, asked: Mapping[str, Any]) -> str | None:
         RunExists: it was asked for differently.
     """
     other = _named(_link(store, key))
-    if not other or not os.path.isdir(path := f"{store}/{other['id']}"):
+    if not other or not is_folder(path := f"{store}/{other['id']}"):
         return None
     same = ("source", "view", *(() if asked["view"] else ("name",)))
     if asked["source"] == "command" and not asked["view"]:
@@ -338,12 +338,11 @@ def _holder(store: str, key: str, asked: Mapping[str, Any]) -> str | None:
 def _named(link: str) -> dict[str, Any] | None:
     """Return what was asked of the run that a link names; empty if nobody can read it, None for no link."""
     try:
-        with open(link, "rb") as file:
-            named = json.loads(file.read())
-            return named if isinstance(named, dict) and "id" in named else {}
+        named = read_json(link)
+        return named if is_run_id(str(named.get("id"))) else {}  # it names a folder
     except FileNotFoundError:
         return None
-    except ValueError:
+    except FileDamaged:
         return {}
 
 
@@ -360,12 +359,15 @@ def _link(store: str, key: str) -> str:
 
 def _unlink_same(link: str, run_id: str | None) -> None:
     """Remove a key, if it still names this run: one process at a time, for nobody's else may be removed."""
+    keys = os.path.dirname(link)
+    if not is_folder(keys):
+        return
     with contextlib.suppress(FileNotFoundError):
-        lock = os.open(f"{os.path.dirname(link)}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = create(f"{keys}/.lock", os.O_RDWR)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if (_named(link) or {}).get("id") == run_id:
-                os.unlink(link)
+                remove(link)
         finally:
             os.close(lock)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
-import fcntl
 import heapq
 import json
 import os
@@ -17,14 +16,33 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from runcast.errors import FormatTooNew, RunActive, RuncastError, RunNotFound, StoreUnusable, UsageError
+from runcast.errors import (
+    FileDamaged,
+    FormatTooNew,
+    RunActive,
+    RuncastError,
+    RunNotFound,
+    StoreUnusable,
+    UsageError,
+)
 from runcast.ids import is_run_id, new_run_id
 from runcast.log import CAP_BYTES
+from runcast.memory_folder import make_memory_folder
 from runcast.model import State
 from runcast.readers import drive, until
 from runcast.run import Run
+from runcast.shared_folders import check_parents, check_writers, user_name
 from runcast.sources.kinds import AHEAD, Source
 from runcast.starting import FORMAT, Start, free_key
+from runcast.sysio import (
+    DIR_MODE,
+    is_folder,
+    open_own,
+    parse_object,
+    read_own,
+    sync_folder,
+    write_durably,
+)
 
 if TYPE_CHECKING:
     from runcast.sources.recording import Recording
@@ -33,6 +51,7 @@ __all__ = ["FORMAT", "Store", "default_path"]
 
 _CLOSING_SECONDS = 0.5
 _SETTLING_SECONDS = 6.0  # leftovers of a lost run are killed first
+_SMALL = 64 * 1024  # bytes; store.json has 13
 _NEAR = 2000  # newest runs among which a mistyped id is looked for
 _BESIDE = (".outcome-", ".watched-", ".progress-", ".position-")  # a run's small files beside its folder
 _HIDDEN = (".new-", ".gone-", *_BESIDE)
@@ -82,6 +101,7 @@ class Store:
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
+            check_parents(self.path)
             return
         except OSError as error:
             raise StoreUnusable(
@@ -91,40 +111,52 @@ class Store:
             raise StoreUnusable(f"expected a folder as the store, {self.path} is a file: name a folder")
         if status.st_uid != os.geteuid():
             raise StoreUnusable(
-                f"the store {self.path} belongs to {_user_name(status.st_uid)}, "
-                f"this is {_user_name(os.geteuid())}: use a store of your own (--store, RUNCAST_STORE)"
+                f"the store {self.path} belongs to {user_name(status.st_uid)}, "
+                f"this is {user_name(os.geteuid())}: use a store of your own (--store, RUNCAST_STORE)"
             )
+        check_writers(self.path, status)
+        self._check_format()
+
+    def _check_format(self) -> None:
         try:
-            with open(f"{self.path}/store.json", "rb") as file:
-                version = json.loads(file.read())["format"]
+            data = read_own(f"{self.path}/store.json", _SMALL)
         except FileNotFoundError:
-            names = os.listdir(self.path)
-            if any(is_run_id(name) for name in names):
-                return
-            if os.path.exists(f"{self.path}/store.json"):  # somebody has just made it
-                return self._check()
-            if any(not name.startswith(".") for name in names):
+            if not self._has_runs() and any(not name.startswith(".") for name in os.listdir(self.path)):
+                if os.path.lexists(f"{self.path}/store.json"):  # somebody has just made it
+                    return self._check_format()
                 raise StoreUnusable(
                     f"expected a store or an empty folder, {self.path} holds other files: name another folder"
                 ) from None
             return
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreUnusable(f"cannot read {self.path}/store.json: {error}: is this a store?") from None
-        if not isinstance(version, int) or version > FORMAT:
+        except OSError as error:
+            said = str(error) if isinstance(error, FileDamaged) else (error.strerror or "").lower()
+            raise StoreUnusable(f"cannot read {self.path}/store.json: {said}: is this a store?") from None
+        try:
+            version = parse_object(data)["format"]
+            if not isinstance(version, int) or isinstance(version, bool):
+                raise ValueError(f"expected format as a whole number, got {version!r:.60}")
+        except (ValueError, KeyError) as error:
+            if self._has_runs():  # a power loss took it; the runs are there, and each says its own format
+                return
+            said = "expected format, it is missing" if isinstance(error, KeyError) else str(error)
+            raise StoreUnusable(f"cannot read {self.path}/store.json: {said}: is this a store?") from None
+        if version > FORMAT:
             raise FormatTooNew(
                 f"the store {self.path} has format {version}, this runcast knows up to {FORMAT}: "
                 "upgrade runcast, or use another store"
             )
 
+    def _has_runs(self) -> bool:
+        return any(map(is_run_id, os.listdir(self.path)))
+
     def _make(self) -> None:
         """Make the folder and its mark, if they are not there."""
         try:
             if not os.path.exists(f"{self.path}/store.json"):
-                os.makedirs(self.path, 0o700, exist_ok=True)
+                os.makedirs(self.path, DIR_MODE, exist_ok=True)
                 temporary = f"{self.path}/.store-{new_run_id()}"  # threads may do this at the same moment
-                with open(temporary, "w") as file:
-                    json.dump({"format": FORMAT}, file)
-                os.rename(temporary, f"{self.path}/store.json")
+                write_durably(temporary, f"{self.path}/store.json", json.dumps({"format": FORMAT}).encode())
+                sync_folder(os.path.dirname(self.path))  # the name of the store itself
         except OSError as error:
             raise self._unwritable(error) from None
 
@@ -216,6 +248,8 @@ class Store:
         self._make()
         try:
             return Run(asked.run(self.path, self._lifeline), check=check)
+        except FileDamaged:  # which says what is wrong, and where
+            raise
         except OSError as error:
             raise self._unwritable(error) from None
 
@@ -224,19 +258,21 @@ class Store:
         self._make()
         try:
             return asked.attach(self.path)
+        except FileDamaged:
+            raise
         except OSError as error:
             raise self._unwritable(error) from None
 
     def rerun(self, run: Run) -> Run:
         """Start the same again: command, folder, variables, input and limits of another run."""
-        asked = run.request
+        asked = run.directory.request()  # whole: half of a command is another one
         if asked["source"] != "command":
             raise UsageError(
                 f"expected a run of a command, {run.name!r} was a {asked['source']}: start it from "
                 "the program that has it"
             )
         path = f"{run.directory.path}/input"
-        stdin = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if os.path.exists(path) else None
+        stdin = open_own(path, os.O_RDONLY) if os.path.lexists(path) else None
         options: dict[str, Any] = {
             key: asked.get(key) for key in ("cwd", "env", "name", "timeout", "idle_timeout", "cap")
         }
@@ -251,20 +287,21 @@ class Store:
             with os.scandir(self.path) as entries:
                 for entry in entries:
                     if is_run_id(entry.name):
-                        yield entry.name
+                        if entry.is_dir(follow_symlinks=False):  # a link may lead anywhere
+                            yield entry.name
                     elif entry.name.startswith(_HIDDEN):
                         self._sweep(entry)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
 
     @staticmethod
     def _sweep(entry: os.DirEntry[str]) -> None:
         with contextlib.suppress(OSError):
-            if time.time() - entry.stat().st_mtime < _ABANDONED:
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime < _ABANDONED:
                 return
-            if entry.is_dir():
+            if entry.is_dir(follow_symlinks=False):
                 _remove_tree(entry.path, ignore_errors=True)
-            elif not os.path.exists(f"{os.path.dirname(entry.path)}/{entry.name.partition('-')[2]}"):
+            elif not os.path.lexists(f"{os.path.dirname(entry.path)}/{entry.name.partition('-')[2]}"):
                 os.unlink(entry.path)
 
     def list(self, limit: int | None = None) -> Iterator[Run]:
@@ -280,7 +317,7 @@ class Store:
             RunNotFound: there is none, or more than one; `near` has ids that look alike.
         """
         wanted = run_id.lower()
-        if is_run_id(wanted) and os.path.isdir(f"{self.path}/{wanted}"):
+        if is_run_id(wanted) and is_folder(f"{self.path}/{wanted}"):
             return Run(f"{self.path}/{wanted}")
         names = list(self._names())
         matches = [
@@ -316,7 +353,7 @@ class Store:
         if not found.closed and not self._settled_soon(found):
             raise RunActive(f"run {found.id} is {found.state}: stop it first, then remove it")
         key = None
-        with contextlib.suppress(OSError, ValueError):  # a damaged run can be removed as well
+        with contextlib.suppress(OSError):  # it is just being removed by somebody else
             key = found.request.get("key")
         gone = f"{self.path}/.gone-{found.id}"
         os.rename(found.directory.path, gone)  # whole or not at all, for whoever lists
@@ -324,7 +361,7 @@ class Store:
         if key:
             free_key(self.path, key, found.id)
         for beside in _BESIDE:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # not there, or something that is none of ours
                 os.unlink(f"{self.path}/{beside}{found.id}")
 
 
@@ -341,30 +378,9 @@ def default_path() -> str:
     return platformdirs.user_state_dir("runcast", appauthor=False)
 
 
-def _user_name(uid: int) -> str:
-    if uid == os.geteuid():
-        with contextlib.suppress(Exception):
-            import getpass
-
-            return getpass.getuser()
-    return f"user {uid}"
-
-
 def _memory_store() -> Store:
     """Return a store in a private folder of a memory file system, which ends with this process."""
-    import tempfile
-
-    # Not a moment without its owner's lock: another process may sweep just now.
-    parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
-    prefix = f"runcast-{os.geteuid()}-"
-    for name in os.listdir(parent):
-        if name.startswith(prefix):
-            _sweep_memory(f"{parent}/{name}")
-    made = tempfile.mkdtemp(prefix=f".{prefix}", dir=parent)
-    lock = os.open(f"{made}/.owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    folder = made.replace(f"/.{prefix}", f"/{prefix}")
-    os.rename(made, folder)
+    folder = make_memory_folder()
     store = Store(folder)
     store._lifeline, _kept_open = os.pipe2(os.O_CLOEXEC)  # its writing end closes when this process ends
     atexit.register(_remove_memory, folder, os.getpid())
@@ -380,14 +396,3 @@ def _remove_memory(folder: str, owner: int) -> None:
             with contextlib.suppress(RuncastError):
                 act(run)
     _remove_tree(folder, ignore_errors=True)
-
-
-def _sweep_memory(folder: str) -> None:
-    """Remove what the store of a process that was killed left behind."""
-    with contextlib.suppress(OSError):
-        fd = os.open(f"{folder}/.owner", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove_tree(folder, ignore_errors=True)
-        finally:
-            os.close(fd)

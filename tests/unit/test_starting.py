@@ -59,6 +59,9 @@ def test_shell_syntax():
     Start("ls | wc", shell=True).check()
 
 
+ONE, TWO = "1" * 26, "2" * 26
+
+
 def made(store: Path, name: str, **asked: Any) -> tuple[str, dict[str, Any]]:
     """Make the folder of a run that has no name yet."""
     from runcast.log import RunDirectory
@@ -71,36 +74,36 @@ def made(store: Path, name: str, **asked: Any) -> tuple[str, dict[str, Any]]:
 
 def test_key_is_taken_once(tmp_path: Path):
     """The first takes the key; whoever comes when its run is there gets that one."""
-    lock, other = _take_key(str(tmp_path), "k", *made(tmp_path, "one"))
+    lock, other = _take_key(str(tmp_path), "k", *made(tmp_path, ONE))
     assert lock is not None
     assert other is None
-    os.rename(tmp_path / ".new-one", tmp_path / "one")
+    os.rename(tmp_path / f".new-{ONE}", tmp_path / ONE)
     os.close(lock)
 
-    assert _take_key(str(tmp_path), "k", *made(tmp_path, "two")) == (None, f"{tmp_path}/one")
+    assert _take_key(str(tmp_path), "k", *made(tmp_path, TWO)) == (None, f"{tmp_path}/{ONE}")
 
 
 def test_key_of_one_that_died(tmp_path: Path):
     """A key whose lock is free and whose run is not there is taken over."""
-    lock, _ = _take_key(str(tmp_path), "k", *made(tmp_path, "one"))
+    lock, _ = _take_key(str(tmp_path), "k", *made(tmp_path, ONE))
     assert lock is not None
     os.close(lock)
 
-    lock, other = _take_key(str(tmp_path), "k", *made(tmp_path, "two"))
+    lock, other = _take_key(str(tmp_path), "k", *made(tmp_path, TWO))
     assert lock is not None
     assert other is None
-    assert b'"two"' in Path(_link(str(tmp_path), "k")).read_bytes()
+    assert TWO.encode() in Path(_link(str(tmp_path), "k")).read_bytes()
     os.close(lock)
 
 
 def test_only_the_own_key_is_freed(tmp_path: Path):
     """Freeing a key for a run that no longer has it does nothing; neither does one that nobody has."""
-    lock, _ = _take_key(str(tmp_path), "k", *made(tmp_path, "one"))
+    lock, _ = _take_key(str(tmp_path), "k", *made(tmp_path, ONE))
     assert lock is not None
     os.close(lock)
     free_key(str(tmp_path), "k", "another")
     assert os.path.exists(_link(str(tmp_path), "k"))
-    free_key(str(tmp_path), "k", "one")
+    free_key(str(tmp_path), "k", ONE)
     assert not os.path.exists(_link(str(tmp_path), "k"))
-    free_key(str(tmp_path), "k", "one")
-    free_key(str(tmp_path / "elsewhere"), "k", "one")
+    free_key(str(tmp_path), "k", ONE)
+    free_key(str(tmp_path / "elsewhere"), "k", ONE)

@@ -116,6 +116,11 @@ class RemoteRunBase:
         return cast("dict[str, Any] | None", self._told.get("progress"))
 
     @property
+    def damaged(self) -> str | None:
+        """What is wrong with its files there, in one sentence; None if nothing is."""
+        return cast("str | None", self._told.get("damaged"))
+
+    @property
     def closed(self) -> bool:
         """Whether no more output will ever come."""
         return bool(self._told["closed"])

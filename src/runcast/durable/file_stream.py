@@ -19,10 +19,11 @@ from runcast.durable.journal import Journal
 from runcast.durable.pending import Pending, PendingFile
 from runcast.durable.stream import Busy, Settings, State, Stream, ended
 from runcast.durable.stream_log import StreamLog, cut_back
-from runcast.errors import StreamFull, StreamNotFound
+from runcast.errors import FileDamaged, StreamFull, StreamNotFound
 from runcast.forked import note_forks
 from runcast.log import FileLogWriter, RunDirectory
 from runcast.log.file import sync_segment
+from runcast.sysio import is_folder, names_in, open_own
 from runcast.wire.durable import Appending
 
 __all__ = ["FULL", "FileStream"]
@@ -61,33 +62,30 @@ class FileStream(Stream):
     @property
     def used_at(self) -> float:
         try:
-            return os.stat(f"{self.path}/append/tail").st_mtime
-        except FileNotFoundError:
+            return os.lstat(f"{self.path}/append/tail").st_mtime
+        except OSError:
             return 0.0
 
     def touch(self) -> None:
         if self.settings.ttl is not None:
             with contextlib.suppress(OSError):
-                os.utime(f"{self.path}/append/tail")
+                os.utime(f"{self.path}/append/tail", follow_symlinks=False)
 
     def settle(self) -> None:
-        if not os.path.isdir(self.path):
+        if not is_folder(self.path):
             raise StreamNotFound(self.settings.name)
 
     @property
     def forks(self) -> int:
         folder = f"{self.path}/append/forks"
-        try:
-            names = os.listdir(folder)
-        except FileNotFoundError:
-            return 0
+        names = list(names_in(folder))
         above = os.path.dirname(self.path)
         alive = 0
         for name in names:
             if os.path.isdir(f"{above}/{name}") or os.path.isdir(f"{above}/.new-{name}"):
                 alive += 1
             else:  # whoever made or removed it was killed in the middle
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     os.unlink(f"{folder}/{name}")
         return alive
 
@@ -107,7 +105,8 @@ class FileStream(Stream):
             try:
                 pending = self._pending = self._pending or PendingFile(f"{self.path}/append/tail")
             except FileNotFoundError:
-                raise StreamNotFound(self.settings.name) from None
+                self.settle()
+                raise FileDamaged(f"{self.path}/append/tail: expected a file, it is missing") from None
             if not pending.lock(wait=wait):
                 raise Busy
             try:
@@ -138,7 +137,7 @@ class FileStream(Stream):
         self._writer = FileLogWriter(self.directory, cap_bytes=None, go_on=whole)
         tail = self._writer.tail
         self._kept = self._journal.load(tail)
-        told = os.path.exists(f"{self.path}/outcome.json")
+        told = self.directory.ended
         if self._kept.closed and not told:  # killed between the journal and the outcome
             self._writer.close(ended())
         self._kept.closed = self._kept.closed or told
@@ -193,7 +192,7 @@ class FileStream(Stream):
             with contextlib.suppress(KeyError):  # another thread, which ends, took it
                 sync_segment(self.directory, self._unsynced.pop())
         with contextlib.suppress(OSError):  # deleted meanwhile, or a stream without a journal
-            fd = os.open(f"{self.path}/append/journal", os.O_RDONLY | os.O_CLOEXEC)
+            fd = open_own(f"{self.path}/append/journal", os.O_RDONLY)
             try:
                 os.fsync(fd)
             finally:

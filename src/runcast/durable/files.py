@@ -27,12 +27,13 @@ from runcast.durable.pending import Pending, PendingFile
 from runcast.durable.stream import Settings, Stream, channel_of, ended
 from runcast.durable.stream_log import link_segments
 from runcast.durable.streams import Streams
-from runcast.errors import StreamFull, StreamNotFound
+from runcast.errors import FileDamaged, StoreUnusable, StreamFull, StreamNotFound
 from runcast.forked import note_forks
 from runcast.ids import is_run_id
 from runcast.log import FileLogWriter, RunDirectory
 from runcast.log.sync import Syncer
 from runcast.model import Channel
+from runcast.sysio import create, folder, is_folder, names_in, remove
 
 __all__ = ["FileStreams"]
 
@@ -80,12 +81,13 @@ class FileStreams(Streams):
                 stream.gone = gone
                 self._open.move_to_end(stream_id)
                 return stream
+        if not is_run_id(stream_id):  # not what a link of ours says
+            return None
         path = f"{self.path}/{stream_id}"
         try:
-            request = RunDirectory(path).request()
+            settings = _settings_in(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        settings = Settings.from_json(request)
         stream = FileStream(path, settings, self.caps, gone=gone, appended=self._syncer.note)
         with self._lock:
             stream = self._open.setdefault(stream_id, stream)
@@ -102,14 +104,24 @@ class FileStreams(Streams):
             return None
         path = f"{self.path}/{stream_id}"
         try:
-            settings = Settings.from_json(RunDirectory(path).request())
+            settings = _settings_in(path)
             if os.readlink(self._link(settings.name)) != stream_id:
                 return None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, StoreUnusable):
             return None
         # Not among those that are held open: who appends needs their places.
         stream = FileStream(path, settings, self.caps, gone=False, appended=self._syncer.note)
         return None if stream.expired else stream
+
+    def damaged(self, stream_id: str) -> bool:
+        """Return whether what the stream with an id was made with cannot be read: it has no name, then."""
+        try:
+            _settings_in(f"{self.path}/{stream_id}")
+        except StoreUnusable:
+            return True
+        except OSError:
+            pass
+        return False
 
     def list(self, before: str | None = None) -> Iterator[FileStream]:
         """Yield the streams, newest first, to look at; reads nothing of one before it is looked at.
@@ -123,11 +135,12 @@ class FileStreams(Streams):
 
     def ids(self) -> Iterator[str]:
         """Yield the ids of all streams, in no order; also of those that are gone or have expired."""
-        try:
-            with os.scandir(self.path) as entries:
-                yield from (entry.name for entry in entries if is_run_id(entry.name))
-        except FileNotFoundError:
+        if not is_folder(self.path):
             return
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
+            for entry in entries:
+                if is_run_id(entry.name) and entry.is_dir(follow_symlinks=False):
+                    yield entry.name
 
     def delete_id(self, stream_id: str) -> None:
         """Delete the stream with an id.
@@ -135,6 +148,8 @@ class FileStreams(Streams):
         Raises:
             StreamNotFound: there is none, or no more.
         """
+        if is_run_id(stream_id) and self.damaged(stream_id):
+            return self._discard(stream_id)
         seen = self.by_id(stream_id)
         stream = None if seen is None else self._find(seen.settings.name)
         if stream is None or stream.id != stream_id or stream.gone:
@@ -144,9 +159,9 @@ class FileStreams(Streams):
     def _measure(self) -> int:
         counted, size = set(), 0
         for stream_id in self.ids():
-            with contextlib.suppress(FileNotFoundError), os.scandir(f"{self.path}/{stream_id}/log") as files:
+            with contextlib.suppress(OSError), os.scandir(folder(f"{self.path}/{stream_id}/log")) as files:
                 for file in files:
-                    status = file.stat()
+                    status = file.stat(follow_symlinks=False)
                     if status.st_nlink > 1:  # a fork's, which are its parent's as well
                         if status.st_ino in counted:
                             continue
@@ -157,7 +172,8 @@ class FileStreams(Streams):
     def _make(
         self, settings: Settings, parent: Stream | None, offset: int, data: bytes, *, closed: bool
     ) -> Stream | None:
-        os.makedirs(f"{self.path}/names", 0o700, exist_ok=True)
+        folder(self.path, make=True)
+        folder(f"{self.path}/names", make=True)
         self._sweep()
         draft, path = f"{self.path}/.new-{settings.id}", f"{self.path}/{settings.id}"
         try:
@@ -166,8 +182,7 @@ class FileStreams(Streams):
             if parent is not None:
                 assert isinstance(parent, FileStream)
                 # A copy of a store may have left out what was empty.
-                os.makedirs(f"{parent.path}/append/forks", 0o700, exist_ok=True)
-                _touch(f"{parent.path}/append/forks/{settings.id}")
+                _touch(f"{folder(f'{parent.path}/append/forks', make=True)}/{settings.id}")
                 link_segments(parent.directory, directory, offset)
             _write_first(directory, channel_of(settings), data, closed=closed)
             os.rename(draft, path)
@@ -204,6 +219,16 @@ class FileStreams(Streams):
         with self._lock:
             self._open.pop(stream.id, None)
 
+    def _discard(self, stream_id: str) -> None:
+        """Remove a stream of which only its folder is known; its bytes stay in its forks."""
+        for name in names_in(f"{self.path}/names"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"{self.path}/names/{name}").removeprefix(_GONE) == stream_id:
+                    os.unlink(f"{self.path}/names/{name}")
+        with self._lock:
+            self._open.pop(stream_id, None)
+        self._purge(f"{self.path}/{stream_id}", Settings(stream_id, ""))
+
     def _purge(self, path: str, settings: Settings, *, cascade: bool = True) -> None:
         """Remove the folder of a stream that has no name any more, and its parent if it waited for that."""
         hidden = f"{self.path}/.gone-{settings.id}"
@@ -239,8 +264,8 @@ class FileStreams(Streams):
 
     def _settings(self) -> Iterator[Settings]:
         for stream_id in self.ids():
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                yield Settings.from_json(RunDirectory(f"{self.path}/{stream_id}").request())
+            with contextlib.suppress(OSError, StoreUnusable):
+                yield _settings_in(f"{self.path}/{stream_id}")
 
     def _sweep(self) -> None:
         """Now and then, delete what has expired and what was never finished."""
@@ -253,17 +278,22 @@ class FileStreams(Streams):
     def sweep(self) -> None:
         """Delete what has expired, and what was left by who was killed making or deleting a stream."""
         for settings in list(self._settings()):
-            stream = self._find(settings.name)
-            if stream is not None and stream.id == settings.id:
-                if stream.expired and not stream.gone:
-                    self._remove(stream)
-            elif time.time() - settings.created_at > _ABANDONED:
-                self._purge(f"{self.path}/{settings.id}", settings)
-        for entry in os.scandir(self.path):
-            if entry.name.startswith((".new-", ".gone-", ".outcome-")):
+            with contextlib.suppress(OSError, StoreUnusable):  # what is damaged is for its owner to delete
+                self._sweep_one(settings)
+        for name in names_in(self.path):
+            if name.startswith((".new-", ".gone-", ".outcome-")):
+                path = f"{self.path}/{name}"
                 with contextlib.suppress(OSError):
-                    if time.time() - entry.stat().st_mtime > _ABANDONED:
-                        shutil.rmtree(entry.path) if entry.is_dir() else os.unlink(entry.path)
+                    if time.time() - os.lstat(path).st_mtime > _ABANDONED:
+                        remove(path)
+
+    def _sweep_one(self, settings: Settings) -> None:
+        stream = self._find(settings.name)
+        if stream is not None and stream.id == settings.id:
+            if stream.expired and not stream.gone:
+                self._remove(stream)
+        elif time.time() - settings.created_at > _ABANDONED:
+            self._purge(f"{self.path}/{settings.id}", settings)
 
     def close(self) -> None:
         """Close all files. The streams are untouched."""
@@ -302,7 +332,22 @@ def _write_first(directory: RunDirectory, channel: Channel, data: bytes, *, clos
 
 
 def _touch(path: str) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(create(path, os.O_WRONLY))
+
+
+def _settings_in(path: str) -> Settings:
+    """Return what the stream in a folder was made with.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such folder.
+        FileDamaged, FormatTooNew: it cannot be read.
+    """
+    if not is_folder(path):
+        raise FileNotFoundError(path)
+    settings = Settings.from_json(RunDirectory(path).request(), f"{path}/run.json")
+    if settings.id != os.path.basename(path):
+        raise FileDamaged(f"{path}/run.json: expected the id of its folder, got {settings.id!r:.60}")
+    return settings
 
 
 def _relink(target: str, link: str) -> None:

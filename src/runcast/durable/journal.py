@@ -18,7 +18,8 @@ import struct
 from zlib import crc32
 
 from runcast.durable.stream import State
-from runcast.errors import FormatTooNew
+from runcast.errors import FileDamaged, FormatTooNew
+from runcast.sysio import create, open_own
 from runcast.wire.durable import Appending, Producer
 
 __all__ = ["FORMAT", "Journal"]
@@ -29,6 +30,7 @@ _HEAD = struct.Struct("<8sHHI")
 _RECORD = struct.Struct("<HBBHQQQ")
 _CRC = struct.Struct("<I")
 _PRODUCER, _SEQ, _CLOSED = 1, 2, 4
+_MOST_BYTES = 256 * 1024 * 1024  # of a hundred thousand producers, each of whose records has a long id
 _MANY = 1000  # records that are written anew, in short, when they are many times what they say
 
 
@@ -81,9 +83,12 @@ class Journal:
         self.close()
         state = State()
         try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            self._fd = open_own(self._path, os.O_RDWR | os.O_APPEND)
         except FileNotFoundError:
             return state
+        if (size := os.fstat(self._fd).st_size) > _MOST_BYTES:
+            self.close()
+            raise FileDamaged(f"{self._path}: expected at most {_MOST_BYTES} bytes, it has {size}")
         data = _read_all(self._fd)
         if data.startswith(_MAGIC) and len(data) >= _HEAD.size and _HEAD.unpack_from(data)[1] > FORMAT:
             raise FormatTooNew(f"{self._path} has a newer format than {FORMAT}: upgrade runcast")
@@ -115,7 +120,7 @@ class Journal:
         self._records += 1
 
     def _begin(self, path: str) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC)
         try:
             head = _HEAD.pack(_MAGIC, FORMAT, 0, 0)[:12]
             os.write(fd, head + _CRC.pack(crc32(head)))
@@ -141,7 +146,7 @@ class Journal:
         ]
         if state.seq is not None:
             records.append(pack(Appending(seq=state.seq), tail))
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = create(draft, os.O_WRONLY | os.O_TRUNC)
         with contextlib.closing(os.fdopen(fd, "wb", closefd=True)) as file:
             head = _HEAD.pack(_MAGIC, FORMAT, 0, 0)[:12]
             file.write(head + _CRC.pack(crc32(head)) + b"".join(records))

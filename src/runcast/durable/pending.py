@@ -17,7 +17,8 @@ import struct
 from typing import NamedTuple
 from zlib import crc32
 
-from runcast.errors import FormatTooNew, StoreUnusable
+from runcast.errors import FileDamaged, FormatTooNew
+from runcast.sysio import open_own
 
 __all__ = ["FORMAT", "Pending", "PendingFile"]
 
@@ -42,8 +43,8 @@ class PendingFile:
 
     def __init__(self, path: str, *, create: bool = False, write: bool = True) -> None:
         self.path = path
-        flags = (os.O_RDWR if write else os.O_RDONLY) | os.O_CLOEXEC
-        self.fd = os.open(path, flags | (os.O_CREAT | os.O_EXCL if create else 0), 0o600)
+        flags = os.O_RDWR if write else os.O_RDONLY
+        self.fd = open_own(path, flags | (os.O_CREAT | os.O_EXCL if create else 0))
         try:
             if create:
                 head = _HEAD.pack(_MAGIC, FORMAT, 0, 0)[:12]
@@ -80,7 +81,7 @@ class PendingFile:
                     return Pending(token, start, end)
             elif not data:
                 return Pending(0, 0, 0)
-        raise StoreUnusable(f"{self.path} is damaged: expected the place of the last append in it")
+        raise FileDamaged(f"{self.path}: expected the place of the last append, got something else")
 
     def write(self, pending: Pending) -> None:
         """Tell of an append that begins now. Only the holder of the lock may."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 from runcast.durable.caps import Busy, Caps
-from runcast.errors import ProducerFenced, ProducerGap, StreamConflict, UsageError
+from runcast.errors import FileDamaged, ProducerFenced, ProducerGap, StreamConflict, UsageError
 from runcast.log import Log
 from runcast.model import Channel, Outcome, Reason
 from runcast.wire.durable import JSON, OCTETS, Appending, Producer, media_type, parse_seconds
@@ -78,10 +78,48 @@ class Settings:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Settings:
-        """Read back what `to_json` gave; keys of later versions are passed over."""
+    def from_json(cls, value: dict[str, Any], where: str = "the stream") -> Settings:
+        """Read back what `to_json` gave; keys of later versions are passed over.
+
+        Args:
+            value: the JSON object.
+            where: names it in an error.
+
+        Raises:
+            FileDamaged: it says something else.
+        """
         known = {one.name for one in fields(cls)}
+        for name in ("id", "name", "content_type", "created_at"):
+            if name not in value:
+                raise FileDamaged(f"{where}: expected {name}, it is missing")
+        for name, good in _FIELDS.items():
+            if name in value and not good(value[name]):
+                raise FileDamaged(f"{where}: expected {name} of another kind, got {value[name]!r:.60}")
         return cls(**{name: value[name] for name in known & value.keys()})
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _instant(value: object) -> bool:
+    try:
+        return value is None or (isinstance(value, str) and parse_seconds(value) is not None)
+    except UsageError:
+        return False
+
+
+_FIELDS: Mapping[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("id", "name", "content_type"), _text),
+    **dict.fromkeys(("forked_from", "parent"), lambda value: value is None or _text(value)),
+    **dict.fromkeys(("ttl", "asked_ttl", "fork_offset"), lambda value: value is None or _count(value)),
+    **dict.fromkeys(("expires_at", "asked_expires_at"), _instant),
+    **dict.fromkeys(("sub_offset", "begins_at"), _count),
+}
 
 
 @dataclass

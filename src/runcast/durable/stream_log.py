@@ -13,10 +13,11 @@ import shutil
 from collections.abc import Sequence
 
 from runcast.durable.pending import Pending, PendingFile
-from runcast.errors import StreamNotFound
+from runcast.errors import FileDamaged, StreamNotFound
 from runcast.log import FileLog, RunDirectory
 from runcast.log.base import Span, settled
 from runcast.log.file import segment_name, segment_starts
+from runcast.sysio import folder, is_folder, open_own, own_size
 
 __all__ = ["StreamLog", "cut_back", "link_segments"]
 
@@ -35,7 +36,10 @@ class StreamLog(FileLog):
                 self._tail_file = PendingFile(f"{self.directory.path}/append/tail", write=False)
             return self._whole(self._tail_file)
         except FileNotFoundError:
-            raise StreamNotFound(os.path.basename(self.directory.path)) from None
+            path = self.directory.path
+            if is_folder(path):
+                raise FileDamaged(f"{path}/append/tail: expected a file, it is missing") from None
+            raise StreamNotFound(os.path.basename(path)) from None
 
     def _whole(self, tail: PendingFile) -> Sequence[Span]:
         kept = 0  # so many bytes were there, all of them, before the tail was read
@@ -67,15 +71,19 @@ def cut_back(directory: RunDirectory, last: Pending) -> bool:
     """
     if not last.start < last.end:
         return True
-    starts = segment_starts(directory.log_path)
+    starts = segment_starts(folder(directory.log_path))
     if not starts:
         return True
     path = f"{directory.log_path}/{segment_name(starts[-1])}"
-    tail = starts[-1] + os.stat(path).st_size
-    if tail >= last.end or tail <= last.start:
-        return True
-    os.truncate(path, max(last.start - starts[-1], 0))
-    return False
+    fd = open_own(path, os.O_RDWR)
+    try:
+        tail = starts[-1] + os.fstat(fd).st_size
+        if tail >= last.end or tail <= last.start:
+            return True
+        os.ftruncate(fd, max(last.start - starts[-1], 0))
+        return False
+    finally:
+        os.close(fd)
 
 
 def link_segments(source: RunDirectory, target: RunDirectory, offset: int) -> None:
@@ -83,16 +91,14 @@ def link_segments(source: RunDirectory, target: RunDirectory, offset: int) -> No
 
     Behind them an empty segment says where they end, for the last one may go on in the other log.
     """
-    for start in segment_starts(source.log_path):
+    for start in segment_starts(folder(source.log_path)):
         if start < offset:
             for name in (segment_name(start), f"{segment_name(start)}.index"):
                 with contextlib.suppress(FileNotFoundError):  # an index that was lost
+                    own_size(f"{source.log_path}/{name}")
                     _share(f"{source.log_path}/{name}", f"{target.log_path}/{name}")
     if offset:
-        fd = os.open(
-            f"{target.log_path}/{segment_name(offset)}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        os.close(fd)
+        os.close(open_own(f"{target.log_path}/{segment_name(offset)}", os.O_WRONLY | os.O_CREAT))
 
 
 def _share(source: str, target: str) -> None:

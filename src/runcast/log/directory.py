@@ -8,9 +8,10 @@
     control        the supervisor's socket
 
 The lock is `flock`: the kernel frees it at once when its holder dies, however it dies, so
-nobody needs heartbeats (PROMISES: liveness without clocks). A process that writes many logs
+nobody needs heartbeats. A process that writes many logs
 itself, thousands of lazy generators maybe, holds one lock for all of them: `<store>/.owners/<name>`,
-and the state of each run names that owner. Must not know what runs are for.
+and the state of each run names that owner. Files are opened by `sysio`, which follows no link and
+waits for no FIFO; what is in them is checked by `request.py`. Must not know what runs are for.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import json
 import os
 from typing import Any
 
+from runcast.errors import FileDamaged, FormatTooNew
+from runcast.log.request import FORMAT, outcome_in, progress_in, request_in, state_of
 from runcast.model import Outcome, Reason
+from runcast.sysio import DIR_MODE, FILE_MODE, create, open_own, own_size, write_all, write_durably
 
-__all__ = ["OWNERS", "RunDirectory", "is_locked", "read_file", "write_durably"]
+__all__ = ["DIR_MODE", "FILE_MODE", "OWNERS", "RunDirectory", "is_locked"]
 
 OWNERS = ".owners"  # folder of a store: the locks of processes that write logs of theirs, by name
-DIR_MODE, FILE_MODE = 0o700, 0o600  # output may hold secrets: nobody else's business
-_BLOCK = 64 * 1024
 STATE_BYTES = 512  # one write, padded: a reader sees the old line or the new one
 OUTCOME_RESERVE = 4096  # kept free from the start, so that a full disk cannot swallow the outcome
 
@@ -89,9 +91,23 @@ class RunDirectory:
 
         Raises:
             FileNotFoundError: there is no such run.
+            FormatTooNew: a newer runcast wrote it.
+            FileDamaged: it cannot be read, or not all of it.
         """
-        value: dict[str, Any] = json.loads(read_file(f"{self.path}/run.json"))
+        value, problem = self.described()
+        if problem is not None:
+            if isinstance(version := value.get("format"), int) and version > FORMAT:
+                raise FormatTooNew(f"{self.path}/{problem}")
+            raise FileDamaged(f"{self.path}/{problem}")
         return value
+
+    def described(self) -> tuple[dict[str, Any], str | None]:
+        """Return what was asked, as far as `run.json` can be read, and what is wrong with it, if anything.
+
+        Raises:
+            FileNotFoundError: there is no such run.
+        """
+        return request_in(self.path)
 
     def subscribe(self, wake: object) -> None:
         """Return None: what is told of the run is told by changes in its folder."""
@@ -101,8 +117,11 @@ class RunDirectory:
         return [self.path]
 
     def acquire(self) -> bool:
-        """Take the lock without waiting; return whether it was free."""
-        fd = os.open(f"{self.path}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        """Take the lock without waiting; return whether it was free.
+
+        What is no file of ours, in its place, nobody can hold: it makes way.
+        """
+        fd = create(f"{self.path}/lock", os.O_RDWR)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -145,7 +164,7 @@ class RunDirectory:
         os.pwrite(self._lock_fd, _state_line(state), 0)
 
     def _write_line(self, state: dict[str, Any]) -> None:
-        fd = os.open(f"{self.path}/lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        fd = open_own(f"{self.path}/lock", os.O_WRONLY | os.O_CREAT)
         try:
             os.pwrite(fd, _state_line(state), 0)
         finally:
@@ -154,9 +173,18 @@ class RunDirectory:
     def state(self) -> dict[str, Any]:
         """Return what the holder last told; empty if nothing yet."""
         for _ in range(3):  # a line caught in the middle of being replaced is whole a moment later
-            with contextlib.suppress(FileNotFoundError, ValueError):
-                value: dict[str, Any] = json.loads(read_file(f"{self.path}/lock")[:STATE_BYTES] or b"{}")
-                return value
+            try:
+                fd = open_own(f"{self.path}/lock", os.O_RDONLY)
+            except OSError:  # it is not there, or something else is: no state, and no error
+                return {}
+            try:
+                data = os.read(fd, STATE_BYTES)
+            finally:
+                os.close(fd)
+            if not data:
+                return {}
+            if (state := state_of(data)) is not None:
+                return state
         return {}
 
     def write_progress(self, progress: dict[str, Any]) -> None:
@@ -168,15 +196,12 @@ class RunDirectory:
 
     def progress(self) -> dict[str, Any] | None:
         """Return what was last told of its progress; None if nothing was."""
-        with contextlib.suppress(OSError, ValueError):
-            value = json.loads(read_file(f"{self.path}/progress.json"))
-            return value if isinstance(value, dict) else None
-        return None
+        return progress_in(self.path)
 
     def touch_watched(self) -> None:
         """Note that somebody watches."""
         with contextlib.suppress(OSError):
-            fd = os.open(self._watched_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+            fd = create(self._watched_path, os.O_WRONLY)
             try:
                 os.utime(fd)
             finally:
@@ -185,14 +210,14 @@ class RunDirectory:
     def watched(self) -> int:
         """Return a number that changes whenever somebody notes that they watch."""
         try:
-            return os.stat(self._watched_path).st_mtime_ns
+            return os.lstat(self._watched_path).st_mtime_ns
         except FileNotFoundError:
             return 0
 
     def reserve_outcome(self) -> None:
         """Set room aside for the outcome, where the file system can."""
         with contextlib.suppress(OSError):
-            fd = os.open(self._draft_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+            fd = create(self._draft_path, os.O_WRONLY)
             try:
                 os.posix_fallocate(fd, 0, OUTCOME_RESERVE)
             finally:
@@ -205,31 +230,35 @@ class RunDirectory:
 
     def outcome(self) -> Outcome | None:
         """Return how the run ended; None while nobody has said."""
-        try:
-            return Outcome.from_json(json.loads(read_file(f"{self.path}/outcome.json")))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError, KeyError) as error:  # it is over, that much is sure
-            return Outcome(Reason.LOST, message=f"its outcome.json is damaged: {error}")
+        return outcome_in(self.path)[0]
 
+    @property
+    def ended(self) -> bool:
+        """Whether something is there that says how it ended, readable or not."""
+        return os.path.lexists(f"{self.path}/outcome.json")
 
-def read_file(path: str) -> bytes:
-    """Return what is in a small file: by four system calls, where `open` makes nine."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        data = b""
-        while part := os.read(fd, _BLOCK):
-            data += part
-        return data
-    finally:
-        os.close(fd)
+    def problem(self, outcome: Outcome | None) -> str | None:
+        """Return what is wrong with the files beside `run.json` and the log, in one sentence.
+
+        Args:
+            outcome: as `outcome` returned it; None is returned for what is not damaged.
+        """
+        if outcome is not None and outcome.reason is Reason.LOST and (found := outcome_in(self.path)[1]):
+            return found
+        for name in ("lock", "progress.json"):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                try:
+                    own_size(f"{self.path}/{name}")
+                except FileDamaged as error:
+                    return str(error).removeprefix(f"{self.path}/")
+        return None
 
 
 def is_locked(path: str) -> bool:
-    """Return whether somebody holds the lock of this file; a file that is not there is not held."""
+    """Return whether somebody holds the lock of this file; what is no file of ours nobody holds."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        fd = open_own(path, os.O_RDONLY)
+    except (FileNotFoundError, FileDamaged):
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -247,29 +276,8 @@ def _state_line(state: dict[str, Any]) -> bytes:
 
 
 def _write(path: str, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    fd = create(path, os.O_WRONLY | os.O_TRUNC)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
+        write_all(fd, data)
     finally:
         os.close(fd)
-
-
-def write_durably(temporary: str, path: str, data: bytes) -> None:
-    """Write, fsync, rename, fsync the folder. Room that `temporary` already has is used in place."""
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.ftruncate(fd, len(data))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.rename(temporary, path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

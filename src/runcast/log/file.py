@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
+from runcast.errors import FileDamaged
 from runcast.log.base import Log, Span, settled
-from runcast.log.directory import FILE_MODE, RunDirectory
+from runcast.log.directory import RunDirectory
 from runcast.log.extent import Dropped, Extent
 from runcast.log.records import RECORD_BYTES, check_header, count_lines, header
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
 from runcast.model import OFFSET_DIGITS, Outcome
+from runcast.sysio import open_folder, open_own, own_size
 
 __all__ = ["FileLog", "FileLogWriter", "segment_name", "segment_starts", "sync_segment"]
 
@@ -27,8 +29,7 @@ _OPEN_SEGMENTS = 4  # of one log at a time: descriptors are scarcer than open() 
 _ANY = 2**64  # more than any offset
 _RACY_NS = 50_000_000  # a folder listed so soon after it changed may have changed again unseen
 _fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has none
-_O_READ = os.O_RDONLY | os.O_CLOEXEC
-_O_WRITE = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+_O_WRITE = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 def segment_name(start: int) -> str:
@@ -57,7 +58,7 @@ class _Segment(Extent):
     def _open(self) -> tuple[int, int | None]:
         if self._fds is None:
             try:
-                data = os.open(self._path, _O_READ)
+                data = open_own(self._path, os.O_RDONLY)
             except FileNotFoundError:
                 raise Dropped from None
             try:
@@ -73,9 +74,11 @@ class _Segment(Extent):
 
     def _open_index(self) -> int | None:
         try:
-            index = os.open(self._path + ".index", _O_READ)
+            index = open_own(self._path + ".index", os.O_RDONLY)
+        except FileDamaged:
+            return None  # something else is in its place: as if it were lost
         except FileNotFoundError:
-            if not os.path.exists(self._path):  # bytes go first when a segment is dropped
+            if not os.path.lexists(self._path):  # bytes go first when a segment is dropped
                 raise Dropped from None
             return None  # lost: every byte is there still, of unknown channel
         try:
@@ -92,8 +95,8 @@ class _Segment(Extent):
         """Return the size, looked at once: a later segment exists, so this one no longer grows."""
         if self._sealed is None:
             try:
-                self._sealed = os.stat(self._path).st_size
-            except FileNotFoundError:
+                self._sealed = own_size(self._path)
+            except (FileNotFoundError, FileDamaged):  # something else is in its place: a gap, too
                 raise Dropped from None
         return self._sealed
 
@@ -158,7 +161,7 @@ class FileLog(Log):
     def _refresh(self) -> None:
         """List the segments anew if the folder changed since."""
         if self._folder_fd is None:
-            self._folder_fd = os.open(self.directory.log_path, _O_READ | os.O_DIRECTORY)
+            self._folder_fd = open_folder(self.directory.log_path)
             # Tells who sweeps old runs that somebody reads this one. No lock: a sweeper is about to take
             # it away, as anybody may, or the file system has none.
             with contextlib.suppress(OSError):
@@ -191,7 +194,7 @@ class FileLog(Log):
     @property
     def closed(self) -> bool:
         """Whether no more bytes will ever come: an outcome, and nobody holds the lock."""
-        return os.path.exists(f"{self.directory.path}/outcome.json") and not self.directory.held
+        return self.directory.ended and not self.directory.held
 
     def subscribe(self, wake: Callable[[], None]) -> None:
         """Return None: the writer may be any process, see `watch_paths`."""
@@ -276,10 +279,10 @@ class FileLogWriter(LogWriter):
     def _begin(self, start: int) -> None:
         path = self._path(start)
         # What an earlier writer may have left in the index of an empty segment describes no byte.
-        index = os.open(path + ".index", _O_WRITE | os.O_TRUNC, FILE_MODE)
+        index = open_own(path + ".index", _O_WRITE | os.O_TRUNC)
         try:
             _write_whole(index, header(start))
-            data = os.open(path, _O_WRITE, FILE_MODE)
+            data = open_own(path, _O_WRITE)
         except BaseException:
             os.close(index)
             os.unlink(path + ".index")  # or a disk that stays full fills with empty files
@@ -291,7 +294,7 @@ class FileLogWriter(LogWriter):
 
     def _mark(self, start: int) -> None:
         # An empty file, without an index: a name is all that fits on a full disk.
-        os.close(os.open(self._path(start), _O_WRITE, FILE_MODE))
+        os.close(open_own(self._path(start), _O_WRITE))
 
     def _catch_up(self) -> None:
         if self._data is None or self._segment is None:
@@ -307,8 +310,8 @@ class FileLogWriter(LogWriter):
 
     def _unpark(self) -> None:
         path = self._path(self._newest)
-        self._index = os.open(path + ".index", _O_WRITE, FILE_MODE)
-        self._data = os.open(path, _O_WRITE, FILE_MODE)
+        self._index = open_own(path + ".index", _O_WRITE)
+        self._data = open_own(path, _O_WRITE)
 
     def _write_record(self, record: bytes) -> None:
         if self._index is None:
@@ -371,7 +374,7 @@ def sync_segment(directory: RunDirectory, start: int) -> None:
     path = f"{directory.log_path}/{segment_name(start)}"
     for name in (path, path + ".index"):
         with contextlib.suppress(OSError):  # dropped meanwhile, or the disk is failing
-            fd = os.open(name, _O_READ)
+            fd = open_own(name, os.O_RDONLY)
             try:
                 _fdatasync(fd)
             finally:

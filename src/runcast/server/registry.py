@@ -2,8 +2,8 @@
 
 Owns `<store>/.servers/<pid>.json`, one file a server: `{"url", "pid", "started_at"}`, the URL
 without its token. The server holds a lock on it while it lives, so that what a killed one left
-behind is known as such, without heartbeats, and taken away by whoever finds it. Standard library
-only: it is imported wherever a run is started.
+behind is known as such, without heartbeats, and taken away by whoever finds it. Imports next to
+nothing: it is imported wherever a run is started.
 """
 
 from __future__ import annotations
@@ -16,28 +16,38 @@ import secrets
 import time
 from collections.abc import Iterator
 
+from runcast.sysio import folder as make_folder
+from runcast.sysio import names_in, open_own, parse_object
+
 __all__ = ["registered", "servers"]
 
 FOLDER = ".servers"
+_MOST_BYTES = 64 * 1024
 
 
 def servers(store: str) -> list[str]:
     """Return the URLs of the servers that watch the store at a path now, the latest first."""
     folder = f"{store}/{FOLDER}"
     found: list[tuple[float, str]] = []
-    try:
-        names = [name for name in os.listdir(folder) if name.endswith(".json")]
-    except OSError:
-        return []
-    for name in names:
-        path = f"{folder}/{name}"
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), open(path, "rb") as file:
-            if not _free(file.fileno()):
-                value = json.loads(file.read())
-                found.append((float(value["started_at"]), str(value["url"])))
-            elif os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-                os.unlink(path)
+    for name in names_in(folder):
+        if name.endswith(".json"):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+                found += _registered(f"{folder}/{name}")
     return [url for _, url in sorted(found, reverse=True)]
+
+
+def _registered(path: str) -> list[tuple[float, str]]:
+    """Return the server that a file tells of, if it lives; else remove the file."""
+    fd = open_own(path, os.O_RDONLY)
+    try:
+        if not _free(fd):
+            value = parse_object(os.read(fd, _MOST_BYTES))
+            return [(float(value["started_at"]), str(value["url"]))]
+        if os.path.samestat(os.fstat(fd), os.lstat(path)):
+            os.unlink(path)
+    finally:
+        os.close(fd)
+    return []
 
 
 def _free(fd: int) -> bool:
@@ -68,10 +78,10 @@ def registered(store: str, url: str) -> Iterator[None]:
 
 def _write(folder: str, url: str) -> tuple[str, int]:
     """Write and lock the file before it gets its name: it is never seen without its lock."""
-    os.makedirs(folder, 0o700, exist_ok=True)
+    make_folder(folder, make=True)
     pid = os.getpid()
     draft = f"{folder}/.{pid}-{secrets.token_hex(4)}"
-    fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fd = open_own(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
         os.write(fd, json.dumps({"url": url, "pid": pid, "started_at": time.time()}).encode())
         fcntl.flock(fd, fcntl.LOCK_EX)

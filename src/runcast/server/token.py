@@ -11,9 +11,9 @@ import contextlib
 import os
 import re
 import secrets
-import stat
 
 from runcast.errors import StoreUnusable, UsageError
+from runcast.sysio import open_own
 
 __all__ = ["FILE", "SHORT", "checked", "kept_token"]
 
@@ -59,7 +59,7 @@ def kept_token(store: str) -> str:
 def _make(path: str) -> None:
     """Write a new token under its name; of several servers that start at once one wins, whole."""
     draft = f"{path}-{os.getpid()}-{secrets.token_hex(4)}"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fd = open_own(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         with open(fd, "w") as file:
             file.write(secrets.token_urlsafe(BYTES) + "\n")
@@ -70,14 +70,15 @@ def _make(path: str) -> None:
 
 
 def _read(path: str) -> str | None:
-    flags = os.O_NOFOLLOW | os.O_NONBLOCK  # neither a link nor a pipe that somebody put there
     try:
-        with open(path, encoding="latin-1", opener=lambda name, mode: os.open(name, mode | flags)) as file:
-            status = os.fstat(file.fileno())
-            text = file.read(1024).strip()
+        fd = open_own(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+    try:
+        mode, text = os.fstat(fd).st_mode, os.read(fd, 1024).decode("latin-1").strip()
+    finally:
+        os.close(fd)
+    if mode & 0o077:
         raise StoreUnusable(
             f"expected {path} to be a file that only this user can read, others can: "
             "they may know the token, so remove it for a new one"

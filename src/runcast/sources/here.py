@@ -17,6 +17,7 @@ from typing import Any, SupportsFloat
 from runcast.errors import RunStopped, UsageError
 from runcast.log import RunDirectory
 from runcast.sources.recording import PROGRESS_SECONDS, Recording, as_value, current_recording
+from runcast.sysio import create
 
 __all__ = [
     "RESULT",
@@ -75,7 +76,7 @@ class ChildRun:
         """Leave what was returned for the supervisor."""
         self.flush()
         text = json.dumps({"value": as_value(value), "message": message})
-        fd = os.open(f"{self.path}/{RESULT}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = create(f"{self.path}/{RESULT}", os.O_WRONLY)
         with open(fd, "w") as file:
             file.write(text)
 

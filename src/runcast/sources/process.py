@@ -18,6 +18,7 @@ from runcast.errors import RunStopped, UsageError
 from runcast.sources import here
 from runcast.sources.recording import ending
 from runcast.supervisor.launch import PACKAGE_ROOT, interpreter
+from runcast.sysio import open_own
 
 __all__ = ["CALL", "argv", "main", "pack"]
 
@@ -98,7 +99,7 @@ def main(folder: str) -> None:
     here.process_run = run
     code, message, value = 1, "", None
     try:
-        with open(f"{folder}/{CALL}", "rb") as file:
+        with open(open_own(f"{folder}/{CALL}", os.O_RDONLY), "rb") as file:
             surroundings, call = pickle.load(file)
         _prepare(spawn, surroundings)
         function, args, kwargs = pickle.loads(call)

@@ -25,6 +25,7 @@ from runcast.sources.capture import capturing, current
 from runcast.sources.printer import Printer
 from runcast.supervisor.limits import Limits
 from runcast.supervisor.owner import owner_of
+from runcast.sysio import parse_object
 
 __all__ = ["PROGRESS_SECONDS", "Recording", "as_value", "current_recording", "ending"]
 
@@ -336,7 +337,8 @@ def as_value(value: object) -> object:
     except Exception:  # also what the value's own methods raise
         text = ""
     if text and len(text) <= _VALUE_BYTES:
-        return json.loads(text)
+        with contextlib.suppress(ValueError):  # nested so deep that nobody reads it back
+            return parse_object(b'{"value":' + text.encode() + b"}")["value"]
     try:
         return repr(value)[: _VALUE_BYTES // 4]
     except Exception as error:

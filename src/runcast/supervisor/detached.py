@@ -25,6 +25,7 @@ from runcast.log import CAP_BYTES, FileLogWriter, RunDirectory
 from runcast.supervisor.control import REQUEST_LENGTH, listen_path
 from runcast.supervisor.supervise import Supervision
 from runcast.supervisor.tree import become_subreaper
+from runcast.sysio import create
 
 __all__ = ["main", "serve"]
 
@@ -184,7 +185,7 @@ def _noting_errors(path: str) -> Iterator[None]:
     try:
         yield
     except Exception:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = create(path, os.O_WRONLY | os.O_APPEND)
         with open(fd, "w") as file:
             if file.tell() < _ERRORS_BYTES:
                 import traceback  # a tenth of a supervisor's memory, for what never happens

@@ -22,6 +22,7 @@ import time
 from runcast.supervisor.control import listen_path
 from runcast.supervisor.detached import IDLE, serve
 from runcast.supervisor.recover import recover
+from runcast.sysio import create, folder, remove
 
 __all__ = ["main"]
 
@@ -137,14 +138,14 @@ def main(store: str, name: str, idle: float = IDLE_SECONDS) -> None:
     is gone `idle` seconds after the last run.
     """
     path = f"{store}/{name}"
-    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-    lock = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    folder(os.path.dirname(path), make=True)
+    lock = create(path + ".lock", os.O_RDWR)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # of one that was killed
+        remove(path)  # of one that was killed
     listener = listen_path(path, backlog=512)
     if os.fork():
         os._exit(0)

@@ -26,6 +26,7 @@ from runcast.ids import new_run_id
 from runcast.log.directory import OWNERS, is_locked
 from runcast.log.sync import Syncer
 from runcast.supervisor.control import Connection, connect_path, listen_path
+from runcast.sysio import create, folder, remove
 
 __all__ = ["Owned", "Owner", "owner_of", "runs_in", "tell"]
 
@@ -68,7 +69,7 @@ class Owner:
         # The thread of ours starts the one that syncs: a signal handler may print, and had better not.
         self.syncer = Syncer(lambda call: self.call_at(time.monotonic(), call))
         self._thread: threading.Thread | None = None
-        os.makedirs(self._folder, 0o700, exist_ok=True)
+        folder(self._folder, make=True)
         self._sweep()
         self._fd = self._make()
         self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -80,7 +81,7 @@ class Owner:
         """Make the lock file and return it locked: it does not have its name a moment without."""
         made = f"{self._folder}/.{self.name}"
         while True:
-            fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = create(made, os.O_RDWR)
             fcntl.flock(fd, fcntl.LOCK_EX)
             try:
                 os.rename(made, self._path)
@@ -95,7 +96,7 @@ class Owner:
             path = f"{self._folder}/{name.removesuffix('.sock')}"
             if not is_locked(path):
                 with contextlib.suppress(OSError):
-                    os.unlink(f"{self._folder}/{name}")
+                    remove(f"{self._folder}/{name}")
 
     def _add(self, run: Owned) -> None:
         with self._lock:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import select
 import signal
@@ -26,6 +25,7 @@ from runcast.supervisor.limits import Limits
 from runcast.supervisor.pump import Pipe, Pump
 from runcast.supervisor.spawn import CannotStart, spawn
 from runcast.supervisor.tree import Tree
+from runcast.sysio import read_json
 
 __all__ = ["Supervision"]
 
@@ -273,8 +273,8 @@ class Supervision:
     def _result(self) -> tuple[str, Any]:
         """Return what a function in a process of its own left: why it failed, or what it returned."""
         if "result" in self._request:
-            with contextlib.suppress(OSError, ValueError, KeyError), open(self._request["result"]) as file:
-                found = json.loads(file.read())
+            with contextlib.suppress(OSError, KeyError):
+                found = read_json(self._request["result"])
                 return str(found["message"]), found["value"]
         return "", None
 

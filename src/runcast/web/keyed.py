@@ -26,6 +26,7 @@ from runcast.model import Reason
 from runcast.run import Run
 from runcast.starting import free_key
 from runcast.store import Store
+from runcast.sysio import create, parse_object
 from runcast.web.http import Reply, Request
 from runcast.web.polls import PollViewing
 from runcast.wire import Format, Query, headers
@@ -33,6 +34,8 @@ from runcast.wire import Format, Query, headers
 __all__ = ["keyed_poll"]
 
 _KEY_CHARACTERS = 200
+_MOST_BYTES = 64 * 1024
+_DIGITS = 18  # of the number of a reply, fewer
 _REMEMBERED = 8  # replies of which is known where they ended: polls may overlap
 _FORGOTTEN = (Reason.IDLE_TIMED_OUT, Reason.STOPPED, Reason.TIMED_OUT, Reason.LOST)
 
@@ -82,7 +85,9 @@ def _cookie(request: Request, name: str) -> Mapping[str, str]:
     with contextlib.suppress(CookieError):
         jar.load(request.header("cookie") or "")
     parts = jar[name].value.split(".") if name in jar else []
-    if len(parts) not in (2, 3) or not (parts[1].isascii() and parts[1].isdigit() and len(parts[1]) < 18):
+    if len(parts) not in (2, 3) or not (
+        parts[1].isascii() and parts[1].isdigit() and len(parts[1]) < _DIGITS
+    ):
         return {}
     return dict(zip(("run", "reply", "key"), parts, strict=False))
 
@@ -97,6 +102,25 @@ def _run(store: Store, key: str, start: Callable[[str], Run]) -> Run:
         free_key(store.path, key, run.id)
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < _DIGITS
+
+
+def _position(data: bytes) -> dict[str, Any]:
+    """Return what a position's file says; of a new one, or one whose writer died, the beginning.
+
+    Then values come again, and none is lost.
+    """
+    with contextlib.suppress(ValueError, KeyError, AttributeError):
+        value = parse_object(data)
+        numbers = [value["reply"], value["taken"], *value["ends"].values()]
+        if all(type(one) is int and 0 <= one < 2**63 for one in numbers) and all(
+            map(_is_number, value["ends"])
+        ):
+            return value
+    return {"reply": 0, "ends": {}, "taken": 0}
+
+
 class _Position:
     """How far the replies of one key's run are: a small file beside the run, so that it wakes nobody."""
 
@@ -105,16 +129,16 @@ class _Position:
 
     @contextlib.contextmanager
     def _state(self) -> Iterator[dict[str, Any]]:
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with open(fd, "r+") as file:
+        fd = create(self._path, os.O_RDWR)
+        try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            state: dict[str, Any] = {"reply": 0, "ends": {}, "taken": 0}
-            with contextlib.suppress(ValueError):  # new, or its writer died: values come again, none is lost
-                state = json.loads(file.read())
+            state = _position(os.read(fd, _MOST_BYTES))
             yield state
-            file.seek(0)
-            file.write(json.dumps(state))
-            file.truncate()
+            data = json.dumps(state).encode()
+            os.pwrite(fd, data, 0)
+            os.ftruncate(fd, len(data))
+        finally:
+            os.close(fd)
 
     def begin(self, seen: int | None) -> tuple[int, int]:
         """Return where a reply begins, and its number; `seen` is that of the last the client got."""

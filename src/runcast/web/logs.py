@@ -68,6 +68,7 @@ def log_reply(run: Run, request: Request, *, interval: float | None = None) -> R
     last = request.header("last-event-id")
     if last and parse_event_id(last) == (run.id, None):
         return Reply(204, [("Cache-Control", "no-store")])  # it has seen the exit: an EventSource stops
+    _ = run.tail_offset  # a log that cannot be read is told before the first byte
     live = query.follow and not run.closed
     told = headers(form, live=live)
     if form is Format.POLL:

@@ -247,7 +247,7 @@ def test_damaged_tail(tmp_path: Path):
     data[20] ^= 1
     path.write_bytes(data)
 
-    with pytest.raises(StoreUnusable, match="damaged"):
+    with pytest.raises(StoreUnusable, match="tail: expected the place of the last append"):
         stream.open_log().read(0)
 
 

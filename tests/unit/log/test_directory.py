@@ -12,22 +12,25 @@ from runcast.log.directory import STATE_BYTES, write_durably
 from runcast.model import Outcome, Reason
 
 
+ASKED = {"name": "ls", "source": "command", "command": ["ls"], "created_at": 1.0}
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> RunDirectory:
     """The folder of a run that was just asked for."""
-    return RunDirectory.create(str(tmp_path / "run"), {"command": ["ls"]})
+    return RunDirectory.create(str(tmp_path / "run"), ASKED)
 
 
 def test_request(directory: RunDirectory):
     """What was asked comes back; the folder and its files are the owner's alone."""
-    assert directory.request() == {"command": ["ls"]}
+    assert directory.request() == ASKED
     assert os.stat(directory.path).st_mode & 0o777 == 0o700
     assert os.stat(f"{directory.path}/run.json").st_mode & 0o777 == 0o600
 
 
 def test_long_request(tmp_path: Path):
     """A request of any length is written whole."""
-    request = {"env": {f"NAME_{n}": "value" * 100 for n in range(1000)}}
+    request = ASKED | {"env": {f"NAME_{n}": "value" * 100 for n in range(1000)}}
 
     assert RunDirectory.create(str(tmp_path / "run"), request).request() == request
 

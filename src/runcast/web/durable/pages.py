@@ -13,7 +13,8 @@ from typing import Any
 
 from runcast.durable import FileStreams, Streams
 from runcast.durable.stream_log import StreamLog
-from runcast.errors import RunActive, RunFinished, UsageError
+from runcast.errors import RunActive, RunFinished, StoreUnusable, UsageError
+from runcast.ids import is_run_id
 from runcast.model import Outcome, State
 from runcast.run import Run
 
@@ -55,23 +56,27 @@ class StreamRuns:
 
     def get(self, stream_id: str) -> StreamRun | None:
         """Return the stream with an id."""
-        return None if self._streams.by_id(stream_id) is None else self._shown(stream_id)
+        streams = self._streams
+        there = is_run_id(stream_id) and (streams.by_id(stream_id) or streams.damaged(stream_id))
+        return self._shown(stream_id) if there else None
 
     def named(self, name: str) -> StreamRun | None:
         """Return the stream with a name."""
         try:
             return self._shown(self._streams.get(name).id)
-        except (UsageError, LookupError):  # it is no name; there is none, or no more
+        except (UsageError, LookupError, StoreUnusable):  # it is no name; there is none, or no more
             return None
 
     def matching(self, part: str) -> list[str]:
         """Return the ids of streams that begin or end so."""
         found = [one for one in self._streams.ids() if one.startswith(part) or one.endswith(part)]
-        return sorted(one for one in found if self._streams.by_id(one) is not None)
+        return sorted(one for one in found if self.get(one) is not None)
 
     def list(self, before: str | None = None) -> Iterator[StreamRun]:
-        """Yield the streams, newest first, or those that are older than an id."""
-        return (self._shown(stream.id) for stream in self._streams.list(before))
+        """Yield the streams, newest first, or those that are older than an id; damaged ones among them."""
+        for stream_id in sorted(self._streams.ids(), reverse=True):
+            if (before is None or stream_id < before) and (stream := self.get(stream_id)) is not None:
+                yield stream
 
     def remove(self, run: Run, *, force: bool = False) -> None:
         """Delete a stream.
@@ -84,7 +89,7 @@ class StreamRuns:
             RunActive: it is open.
             StreamNotFound: it is not there any more.
         """
-        if not force and not run.closed:
+        if not force and not run.closed and not self._streams.damaged(run.id):
             raise RunActive(
                 f"the stream {run.name[:80]!r} is open, others may go on to append to it: close it first, or "
                 "remove it as it is (runcast rm --force, or DELETE of its own address)"

@@ -118,10 +118,12 @@ def test_newest_first(own_store: Path, streams: FileStreams, runs: StreamRuns):
 
 
 def test_only_what_is_asked_for_is_read(streams: FileStreams, runs: StreamRuns):
-    """A list is read no further than somebody takes from it: what is behind may be rubbish."""
+    """A list is read no further than somebody takes from it; what is rubbish there is listed as such."""
     made = [streams.create(f"s{number}", TEXT)[0].id for number in range(5)]
     listed = newest_first([], runs.list())
     assert next(listed).id == made[4]
     (Path(streams.path) / made[0] / "run.json").unlink()
 
-    assert [run.id for run in listed] == made[3:0:-1]
+    rest = list(listed)
+    assert [run.id for run in rest] == made[3::-1]
+    assert rest[-1].damaged == "run.json: it is missing"

@@ -95,18 +95,18 @@ class RunBase:
 
         What can be read of a damaged run can be looked at, its log above all, and it can be removed.
         """
-        return self._described[1] or self.directory.problem(self.outcome) or self._size()[2]
+        return self._described[1] or self.directory.problem(self.outcome) or self._size(lines=False)[2]
 
-    def _size(self) -> tuple[int, int, str | None]:
+    def _size(self, *, lines: bool = True) -> tuple[int, int, str | None]:
         """Return the tail offset, the lines of the log, and what keeps it from being read, if anything."""
         log = self.open_log()
         try:
-            return log.tail_offset, log.lines, None
+            return log.tail_offset, log.lines if lines else 0, None
         except (OSError, RuncastError) as error:
             if not os.path.isdir(self.directory.path):
                 raise
             said = str(error) if isinstance(error, RuncastError) else (error.strerror or str(error)).lower()
-            return 0, 0, f"log: {said.removeprefix(f'{self.directory.path}/')}"
+            return 0, 0, said.removeprefix(f"{self.directory.path}/")
         finally:
             log.close()
 

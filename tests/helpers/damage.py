@@ -497,7 +497,7 @@ class Trial:
                 return call()
         except RuncastError as error:
             if self.damage.what == "a newer format" and isinstance(error, FormatTooNew):
-                assert "upgrade runcast" in str(error)
+                self.expect("upgrade runcast" in str(error), f"{what}: {error}")
             return default
         except Hang:
             self.fault(f"{what}: hangs")

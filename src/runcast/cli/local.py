@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from runcast.cli.terminal import tell
-from runcast.errors import RunNotFound, StreamNotFound
+from runcast.errors import RuncastError, RunNotFound
 from runcast.ids import is_run_id
 from runcast.model import CHUNK_BYTES, Channel, Chunk
 from runcast.readers import begin
@@ -111,9 +111,9 @@ class Local:
 
     @contextlib.contextmanager
     def reading(self, run: AnyRun) -> Iterator[None]:
-        """Pass over a run that was removed meanwhile; tell of one whose files are damaged, and go on."""
+        """Pass over a run that was removed meanwhile; tell of one that cannot be read at all, and go on."""
         try:
             yield
-        except (OSError, ValueError, KeyError, TypeError, StreamNotFound) as error:
+        except (OSError, RuncastError) as error:
             if os.path.isdir(cast(Run, run).directory.path):
                 tell(f"run {run.id} cannot be read: {error}")

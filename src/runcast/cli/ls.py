@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -13,6 +14,7 @@ import click
 from runcast.cli.runs import STREAM, source_of
 from runcast.cli.terminal import STDOUT, printable, say, tell
 from runcast.cli.where import AnyRun, Runs, Where, at_server
+from runcast.errors import RuncastError
 from runcast.ids import time_of
 from runcast.model import Outcome, Reason, signal_name
 
@@ -43,7 +45,8 @@ def command(where: Where, limit: int, everything: bool, as_json: bool) -> None:
     Streams, to which others append, are among them: with their names as the command, running until
     they are closed.
 
-    A run whose output was cut by its cap, or could not all be written, says so.
+    A run whose output was cut by its cap, or could not all be written, says so, and so does one
+    whose files are damaged: what is wrong is told on stderr.
 
     \b
     Examples:
@@ -77,7 +80,13 @@ def _row(runs: Runs, run: AnyRun) -> list[tuple[str, ...]]:
         end = time.time() if outcome is None else outcome.ended_at
         took = "-" if started is None else _span(end - started)
         ago = _span(time.time() - (started or time_of(run.id))) + " ago"
-        return [(run.id, state, ago, took, _size(run.tail_offset), _title(run, source))]
+        size = "-"
+        if (damaged := run.damaged) is not None:
+            tell(f"run {run.id} is damaged: {damaged}")
+            state += ", damaged"
+        with contextlib.suppress(*([] if damaged is None else [OSError, RuncastError])):
+            size = _size(run.tail_offset)  # unless the log is what is damaged
+        return [(run.id, state, ago, took, size, _title(run, source))]
     return []
 
 
@@ -100,7 +109,7 @@ def _title(run: AnyRun, source: str) -> str:
     """Return the command, behind the name if it was given one; else the name, behind what has it."""
     argv = run.command
     if not argv:
-        return f"{source} {run.name}"
+        return f"{source} {run.name}" if run.name != run.id else source
     text = shlex.join(argv)
     return text if run.name == os.path.basename(argv[0]) else f"{run.name}: {text}"
 

@@ -59,7 +59,7 @@ def command(where: Where, ids: tuple[str, ...], all_finished: bool, force: bool)
 
 
 def _is_stream(run: AnyRun) -> bool:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a damaged run can be removed, too
+    with contextlib.suppress(OSError):  # it was removed meanwhile
         return source_of(run) == STREAM
     return False
 

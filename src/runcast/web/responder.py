@@ -193,13 +193,11 @@ class Responder:
         return runs if self.streams is None else newest_first(runs, self.streams.list(before))
 
     def _told(self, run: Run, request: Request, wanted: Mapping[str, str]) -> dict[str, Any] | None:
-        """Return a run as JSON; None if it is not as wanted, or is removed or damaged by now."""
+        """Return a run as JSON; None if it is not as wanted, or is removed by now."""
         try:
             if all(str(_FILTERS[name](run)) == value for name, value in wanted.items()):
                 return self.to_json(run, request)
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
-            pass  # a power loss may take a part of it or all: the other runs are there to be seen
-        except (OSError, StreamNotFound):
+        except (OSError, RunNotFound, StreamNotFound):
             if os.path.isdir(run.directory.path):
                 raise
         return None

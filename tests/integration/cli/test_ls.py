@@ -81,7 +81,7 @@ def test_only_what_is_listed_is_read(store: Store):
     done = cli("ls", "-n", "1")
     assert [row[0] for row in rows(done.out)] == [newest.id]
     assert done.err == ""
-    assert cli("ls", "-n", "3").err.count("cannot be read") == 2
+    assert cli("ls", "-n", "3").err.count("is damaged: run.json: it is missing") == 2
 
 
 def test_json(store: Store):
@@ -132,22 +132,23 @@ def test_width_of_a_terminal(store: Store):
 
 
 def test_damaged_run(store: Store):
-    """A run whose files are damaged is told, and the others are listed."""
+    """A run whose files are damaged is marked, what is wrong is told, and the others are listed."""
     good, bad = finished(store, ["true"]), finished(store, ["true"])
     Path(bad.directory.path, "run.json").write_text("")
 
-    for arguments in ([], ["--json"]):
-        done = cli("ls", *arguments)
-        assert done.code == 0
-        assert good.id.encode() in done.out
-        assert bad.id.encode() not in done.out
-        assert f"runcast: run {bad.id} cannot be read: " in done.err
-        assert done.err.count("\n") == 1
+    wrong = "run.json: expected a JSON object, it is empty"
+    done = cli("ls")
+    assert done.code == 0
+    assert good.id.encode() in done.out
+    assert f"{bad.id}  exit 0, damaged".encode() in done.out
+    assert done.err == f"runcast: run {bad.id} is damaged: {wrong}\n"
 
-    only = cli("ls", "-n", "1")
-    assert only.out == b""
-    assert only.err.startswith(f"runcast: run {bad.id} cannot be read: ")
-    assert only.err.count("\n") == 1
+    told = [json.loads(line) for line in cli("ls", "--json").out.splitlines()]
+    assert [(run["id"], run.get("damaged")) for run in told] == [(bad.id, wrong), (good.id, None)]
+
+    assert cli("log", bad.id) == cli("log", good.id)
+    assert cli("rm", bad.id) == (0, b"", "")
+    assert bad.id.encode() not in cli("ls").out
 
 
 def test_no_runs(store: Store):

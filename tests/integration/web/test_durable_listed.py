@@ -156,17 +156,19 @@ def test_closed_by_another_process(server: Server, store: Store) -> None:
 
 
 def test_damaged_stream(server: Server, store: Store) -> None:
-    """A stream that has lost its description keeps no other from the list."""
+    """A stream that has lost its description is listed as damaged, beside the others, and can be deleted."""
     streams = FileStreams(store.path)
     good, bad = (streams.create(name, Creation("text/plain"))[0] for name in ("good", "bad"))
     Path(streams.path, bad.id, "run.json").write_text("{")
 
+    assert [(run["id"], "damaged" in run) for run in listed(server)] == [(bad.id, True), (good.id, False)]
+    assert server.ask("DELETE", f"/runs/{bad.id}")[0] == 204
     assert [run["id"] for run in listed(server)] == [good.id]
 
 
 @pytest.mark.parametrize("damage", [None, b"", b'{"command": ["tr', b"{}"])
 def test_damaged_run(server: Server, store: Store, damage: bytes | None) -> None:
-    """A run whose description a power loss took, or a part of it, does not take the list with it."""
+    """A run whose description a power loss took, or a part of it, is listed as damaged, beside the others."""
     store.start(["true"], name="before").wait()
     damaged = store.start(["true"], name="damaged")
     damaged.wait()
@@ -177,14 +179,18 @@ def test_damaged_run(server: Server, store: Store, damage: bytes | None) -> None
     else:
         description.write_bytes(damage)
 
-    assert [run["name"] for run in listed(server)] == ["behind", "before"]
+    runs = listed(server)
+    assert [run["name"] for run in runs] == ["behind", damaged.id, "before"]
+    assert [str(run.get("damaged"))[:10] for run in runs] == ["None", "run.json: ", "None"]
 
 
 def test_run_without_its_log(server: Server, store: Store) -> None:
-    """A run whose log is gone does not take the list with it."""
+    """A run whose log is gone is listed as damaged, beside the others."""
     store.start(["true"], name="before").wait()
     damaged = store.start(["true"], name="damaged")
     damaged.wait()
     shutil.rmtree(f"{damaged.directory.path}/log")
 
-    assert [run["name"] for run in listed(server)] == ["before"]
+    runs = listed(server)
+    assert [run["name"] for run in runs] == ["damaged", "before"]
+    assert runs[0]["damaged"] == "log: expected a folder, it is missing"

@@ -11,7 +11,6 @@ from runcast.log import RunDirectory
 from runcast.log.directory import STATE_BYTES, write_durably
 from runcast.model import Outcome, Reason
 
-
 ASKED = {"name": "ls", "source": "command", "command": ["ls"], "created_at": 1.0}
 
 

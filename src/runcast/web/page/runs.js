@@ -123,6 +123,7 @@ function showRow(row) {
   set(row.name, visible(title));
   set(row.state, word);
   row.state.dataset.kind = kind;
+  row.state.title = visible(run.damaged || "");
   set(row.command, what(run));
   set(row.when, ago(when, serverNow()));
   row.when.dateTime = when;

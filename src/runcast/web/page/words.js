@@ -69,11 +69,17 @@ export const commandLine = (argv) => visible(argv.map(quoted).join(" "));
 /** What is run: a command, or else what kind of thing it is. */
 export function what(run) {
   if (run.command.length) return commandLine(run.command);
+  if (run.source === "unknown") return "nobody knows what: its run.json is damaged";
   return run.source === "stream" ? "a stream" : `a Python ${run.source}`;
 }
 
 /** What a run is doing or how it ended: the kind decides the colour, the word says it. */
 export function verdict(run) {
+  const [kind, word] = ending(run);
+  return run.damaged ? ["bad", `${word}, damaged`] : [kind, word];
+}
+
+function ending(run) {
   const outcome = run.outcome;
   if (!outcome) return run.state === "stopping" ? ["warn", "stopping"] : ["busy", run.state];
   if (run.source === "stream") return ["good", "closed"];
@@ -89,8 +95,12 @@ export function verdict(run) {
   }
 }
 
-/** How a run ended, as sentences. */
+/** How a run ended, as sentences, and what is wrong with its files. */
 export function sentence(run) {
+  return ended(run) + (run.damaged ? ` Its files are damaged: ${visible(run.damaged)}.` : "");
+}
+
+function ended(run) {
   const outcome = run.outcome;
   if (run.source === "stream") return outcome ? "Closed: nothing more will come." : "Open: others append to it.";
   if (!outcome) {

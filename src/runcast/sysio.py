@@ -37,6 +37,7 @@ __all__ = [
     "read_json",
     "read_own",
     "remove",
+    "sync_file",
     "sync_folder",
     "write_all",
     "write_durably",
@@ -305,6 +306,15 @@ def write_durably(temporary: str, path: str, data: bytes) -> None:
         os.close(fd)
     os.rename(temporary, path)
     sync_folder(os.path.dirname(path))
+
+
+def sync_file(path: str) -> None:
+    """Have what is in a file of ours survive a power loss."""
+    fd = open_own(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def sync_folder(path: str) -> None:

@@ -178,13 +178,15 @@ class FileStream(Stream):
                 raise
         self._known = True
 
-    def begun(self, start: int) -> None:
-        """Note that it was made with bytes in the segment that begins at `start`."""
-        self._unsynced.add(start)
+    def begun(self, start: int | None) -> None:
+        """Note that it was made, with bytes in the segment that begins at `start` if there are some."""
+        if start is not None:
+            self._unsynced.add(start)
         self._appended(self)
 
     def sync(self) -> None:
-        """Have what was appended survive a power loss."""
+        """Have the stream, and what was appended to it, survive a power loss."""
+        self.directory.sync()
         writer = self._writer
         if writer is not None:
             writer.sync()

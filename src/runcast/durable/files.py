@@ -199,8 +199,8 @@ class FileStreams(Streams):
                 raise StreamFull(offset) from None
             raise
         made = self._of_id(settings.id)
-        if made is not None and data:
-            made.begun(offset)
+        if made is not None:
+            made.begun(offset if data else None)
         return made
 
     def _remove(self, stream: Stream) -> None:

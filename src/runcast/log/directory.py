@@ -25,7 +25,7 @@ from typing import Any
 from runcast.errors import FileDamaged, FormatTooNew
 from runcast.log.request import FORMAT, outcome_in, progress_in, request_in, state_of
 from runcast.model import Outcome, Reason
-from runcast.sysio import DIR_MODE, FILE_MODE, create, open_own, own_size, write_all, write_durably
+from runcast.sysio import DIR_MODE, FILE_MODE, create, open_own, own_size, sync_file, sync_folder, write_all, write_durably
 
 __all__ = ["DIR_MODE", "FILE_MODE", "OWNERS", "RunDirectory", "is_locked"]
 
@@ -42,6 +42,7 @@ class RunDirectory:
         self.log_path = f"{path}/log"
         self._lock_fd: int | None = None
         self._owner: str | None = None
+        self._synced = False
 
     @property
     def control_path(self) -> str:
@@ -108,6 +109,19 @@ class RunDirectory:
             FileNotFoundError: there is no such run.
         """
         return request_in(self.path)
+
+    def sync(self) -> None:
+        """Have `run.json`, and the names that lead to it, survive a power loss; only the first call does.
+
+        Whatever is made durable later (output, the outcome) depends on it. An error is none of the
+        caller's: without it all that was written is there still, as long as the power is.
+        """
+        if not self._synced:
+            self._synced = True
+            with contextlib.suppress(OSError):
+                sync_file(f"{self.path}/run.json")
+                sync_folder(self.path)
+                sync_folder(os.path.dirname(self.path))
 
     def subscribe(self, wake: object) -> None:
         """Return None: what is told of the run is told by changes in its folder."""

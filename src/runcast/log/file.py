@@ -347,6 +347,7 @@ class FileLogWriter(LogWriter):
 
         May take as long as the disk does, so another thread may call it while this one appends.
         """
+        self._directory.sync()
         for start in list(self._unsynced):
             finished = start != self._newest
             sync_segment(self._directory, start)

@@ -142,7 +142,7 @@ class Supervision:
         now = time.monotonic()
         self._limits = Limits(self._request, self._watched, now)
         self._heard_bytes = 0
-        self._sync_at, self._synced = now + 1.0, 0
+        self._sync_at, self._synced = now + 1.0, -1  # once without output, too: for run.json
         try:
             while not self._ended(now):
                 ready = self._poll.poll(self._wait_ms(now))

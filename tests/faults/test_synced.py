@@ -1,4 +1,4 @@
-"""What survives a power loss before anything depends on it: the order of syncs and renames, as strace sees it."""
+"""What survives a power loss before anything depends on it: the order of syncs, as strace sees it."""
 
 import re
 import subprocess

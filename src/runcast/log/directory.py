@@ -25,7 +25,17 @@ from typing import Any
 from runcast.errors import FileDamaged, FormatTooNew
 from runcast.log.request import FORMAT, outcome_in, progress_in, request_in, state_of
 from runcast.model import Outcome, Reason
-from runcast.sysio import DIR_MODE, FILE_MODE, create, open_own, own_size, sync_file, sync_folder, write_all, write_durably
+from runcast.sysio import (
+    DIR_MODE,
+    FILE_MODE,
+    create,
+    open_own,
+    own_size,
+    sync_file,
+    sync_folder,
+    write_all,
+    write_durably,
+)
 
 __all__ = ["DIR_MODE", "FILE_MODE", "OWNERS", "RunDirectory", "is_locked"]
 

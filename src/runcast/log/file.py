@@ -26,6 +26,7 @@ from runcast.sysio import open_folder, open_own, own_size
 __all__ = ["FileLog", "FileLogWriter", "segment_name", "segment_starts", "sync_segment"]
 
 _OPEN_SEGMENTS = 4  # of one log at a time: descriptors are scarcer than open() is dear
+_MOST_INDEX = 2 * SEGMENT_BYTES  # a writer begins the next segment when an index is as long as its bytes
 _ANY = 2**64  # more than any offset
 _RACY_NS = 50_000_000  # a folder listed so soon after it changed may have changed again unseen
 _fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has none
@@ -81,6 +82,9 @@ class _Segment(Extent):
             if not os.path.lexists(self._path):  # bytes go first when a segment is dropped
                 raise Dropped from None
             return None  # lost: every byte is there still, of unknown channel
+        if os.fstat(index).st_size > _MOST_INDEX:  # damage, and nothing that could be searched in time
+            os.close(index)
+            return None
         try:
             check_header(os.pread(index, RECORD_BYTES, 0), self._path)
         except BaseException:

@@ -7,6 +7,7 @@ next record was never written, so up to `RECORD_SPAN` (64 KiB) of the bytes behi
 record that is left carry that record's channel; what lies further behind is `unknown`.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,6 +181,15 @@ def test_time_behind_a_torn_record(damaged: Damaged):
     time = FileLog(damaged.path).read(8, 1).chunks[0].time
 
     assert damaged.put(name, damaged.files[name][:-5]).offset_of_time(time) == 0
+
+
+def test_index_huge(damaged: Damaged):
+    """An index longer than any that a writer makes is one that was lost, and not searched for hours."""
+    for name in damaged.indexes:
+        log = damaged.put(name, damaged.files[name])
+        os.truncate(f"{damaged.path}/log/{name}", 1 << 40)
+        check_whole(log, damaged.plain)
+        damaged.heal(name)
 
 
 def test_index_lost(damaged: Damaged):

@@ -598,8 +598,8 @@ class Trial:
                 "a link to its copy outside",
             ),
         ):
-            if self.damage.what == "missing" and "outcome" in self.damage.target:
-                return
+            if self.damage.what in ("missing", "a newer format") and "outcome" in self.damage.target:
+                return  # then it is lost; and an outcome has no format of its own
             self.expect(
                 '"damaged": "' in text or '"damaged":"' in text, f"{where} does not say that it is damaged"
             )
@@ -796,6 +796,14 @@ def _captured() -> Iterator[Callable[[], str]]:
 
 def faults(folder: Path, seed: int) -> tuple[Damage, list[str]]:
     """Damage a fresh store by a seed and try it; return the damage and all that was wrong."""
+    trial = damaged_store(folder, seed)
+    for side in (trial.library, trial.command_line, trial.web, trial.writing, trial.outside_is_untouched):
+        side()
+    return trial.damage, trial.faults
+
+
+def damaged_store(folder: Path, seed: int) -> Trial:
+    """Damage a fresh store by a seed; return what tries it. The store is `folder / "store"`."""
     folder.mkdir()
     make_outside(folder / "outside")
     store = folder / "store"
@@ -810,9 +818,7 @@ def faults(folder: Path, seed: int) -> tuple[Damage, list[str]]:
     trial = Trial(store, damage)
     damage.apply(store / damage.target.replace("STREAM", trial.stream).replace("RUN", BAD))
     trial.before = _seen(trial.outside)
-    for side in (trial.library, trial.command_line, trial.web, trial.writing, trial.outside_is_untouched):
-        side()
-    return damage, trial.faults
+    return trial
 
 
 def _template(folder: Path) -> Path:

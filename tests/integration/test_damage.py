@@ -16,6 +16,7 @@ STEP = 17  # so that few seeds meet all kinds of files and of damages
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
 def test_damages(first: int, tmp_path: Path) -> None:
     """No damage of one file is answered with a traceback, a 500 or a hang, or hides another run."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cached_property
 from signal import valid_signals
 from typing import Any, TypedDict, TypeVar, Unpack
@@ -95,20 +95,22 @@ class RunBase:
 
         What can be read of a damaged run can be looked at, its log above all, and it can be removed.
         """
-        return self._described[1] or self.directory.problem(self.outcome) or self._size(lines=False)[2]
+        problem = self._described[1] or self.directory.problem(self.outcome)
+        if problem is None:
+            log = self.open_log()
+            problem = self._measured(lambda: (log.tail_offset, 0))[1]
+            log.close()
+        return problem
 
-    def _size(self, *, lines: bool = True) -> tuple[int, int, str | None]:
-        """Return the tail offset, the lines of the log, and what keeps it from being read, if anything."""
-        log = self.open_log()
+    def _measured(self, measure: Callable[[], tuple[int, int]]) -> tuple[tuple[int, int], str | None]:
+        """Return what a log measures, and what keeps it from being read, if anything."""
         try:
-            return log.tail_offset, log.lines if lines else 0, None
+            return measure(), None
         except (OSError, RuncastError) as error:
             if not os.path.isdir(self.directory.path):
                 raise
             said = str(error) if isinstance(error, RuncastError) else (error.strerror or str(error)).lower()
-            return 0, 0, said.removeprefix(f"{self.directory.path}/")
-        finally:
-            log.close()
+            return (0, 0), said.removeprefix(f"{self.directory.path}/")
 
     @property
     def name(self) -> str:
@@ -177,7 +179,8 @@ class RunBase:
 
     def to_json(self) -> dict[str, Any]:
         """Return what there is to know, as JSON values; times are RFC 3339, in UTC."""
-        state, outcome, (tail, lines, unreadable) = self.state, self.outcome, self._size()
+        log, state, outcome = self.open_log(), self.state, self.outcome
+        (tail, lines), unreadable = self._measured(lambda: (log.tail_offset, log.lines))
         problem = self._described[1] or self.directory.problem(outcome) or unreadable
         ended = outcome and outcome.to_json() | {"ended_at": rfc3339(outcome.ended_at)}
         return {
@@ -194,7 +197,7 @@ class RunBase:
             "ended_at": ended and ended["ended_at"],
             "tail_offset": format_offset(tail),
             "lines": lines,
-            "closed": self.closed,
+            "closed": log.closed,
             **({} if problem is None else {"damaged": problem}),
         }
 

@@ -43,6 +43,7 @@ _KINDS = {
     Format.ASCIICAST: "asciicast",
 }
 _RANGE = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})", re.I)
+_OWN_WRITER = ("command", "function", "generator")  # of a live one the log was just made: no need to look
 _OF_ONE_POLL = {"format", *PLACES}  # what the next poll has otherwise
 
 
@@ -68,8 +69,9 @@ def log_reply(run: Run, request: Request, *, interval: float | None = None) -> R
     last = request.header("last-event-id")
     if last and parse_event_id(last) == (run.id, None):
         return Reply(204, [("Cache-Control", "no-store")])  # it has seen the exit: an EventSource stops
-    _ = run.tail_offset  # a log that cannot be read is told before the first byte
     live = query.follow and not run.closed
+    if not live or run.request["source"] not in _OWN_WRITER:
+        _ = run.tail_offset  # a log that cannot be read is told before the first byte
     told = headers(form, live=live)
     if form is Format.POLL:
         place = _place(run, query, last, form)

@@ -8,6 +8,7 @@
     ├── RunExists                  the key already names another request (409)
     ├── RunActive                  the run goes on, so this cannot be done to it (409)
     ├── RunFinished                the run has ended, so this cannot be done to it (409)
+    ├── RunElsewhere               the run is another host's, where alone this can be done (409)
     ├── RunFailed                  `check=True` and the outcome was not ok
     │   └── StartFailed            … because the command could not be started
     ├── SupervisorLost             the run's supervisor does not answer (503)
@@ -24,6 +25,7 @@
     │   └── CapReached             … because the stream may have no more bytes
     ├── StoreUnusable              the store cannot be used as it is (503)
     │   ├── FileDamaged            … because a file in it is not what it should be
+    │   ├── StoreUnwritable        … because it cannot be written to (503), or is full (507)
     │   └── FormatTooNew           … because a newer runcast wrote it
     ├── ServerUnreachable          a server does not answer its client, or no longer (502)
     ├── NotRuncast                 what answers a client is no server that it understands (502)
@@ -60,6 +62,7 @@ __all__ = [
     "ProducerFenced",
     "ProducerGap",
     "RunActive",
+    "RunElsewhere",
     "RunExists",
     "RunFailed",
     "RunFinished",
@@ -69,6 +72,7 @@ __all__ = [
     "ServerUnreachable",
     "StartFailed",
     "StoreUnusable",
+    "StoreUnwritable",
     "StreamConflict",
     "StreamFull",
     "StreamGone",
@@ -139,6 +143,20 @@ class RunFinished(RuncastError):
     """The run has ended, so it can no longer be stopped, signalled or sent anything."""
 
     http_status = 409
+
+
+class RunElsewhere(RuncastError):
+    """The run belongs to another host, which alone knows how it stands; `host` is its name."""
+
+    http_status = 409
+
+    def __init__(self, run_id: str, host: str) -> None:
+        super().__init__(
+            f"expected a run of this host, {run_id} belongs to the host {host!r}: follow it to its end, stop "
+            "or remove it there"
+        )
+        self.run_id = run_id
+        self.host = host
 
 
 class RunStopped(BaseException):
@@ -297,6 +315,14 @@ class StoreUnusable(RuncastError):
 
 class FileDamaged(StoreUnusable, OSError):
     """A file of a store is not what it should be: cut, no JSON, of a wrong type, or no file at all."""
+
+
+class StoreUnwritable(StoreUnusable):
+    """The store can be read and not be written to: it is read-only, not ours to write, or full."""
+
+    def __init__(self, why: str, *, full: bool) -> None:
+        super().__init__(f"expected a store that can be written to, it cannot: {why}")
+        self.http_status = 507 if full else 503
 
 
 class FormatTooNew(StoreUnusable):

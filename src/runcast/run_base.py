@@ -16,6 +16,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 from runcast.errors import (
     RuncastError,
+    RunElsewhere,
     RunFailed,
     RunFinished,
     RunNotFound,
@@ -29,7 +30,7 @@ from runcast.model import Channel, Chunk, Outcome, Reason, State, format_offset,
 from runcast.readers import Cursor, Followed, Lines, Steps, Wait, begin, drive, follow, until
 from runcast.supervisor.control import PartTaken, ask
 from runcast.supervisor.owner import tell
-from runcast.supervisor.recover import recover
+from runcast.supervisor.recover import recover, recover_rest
 
 __all__ = ["Channels", "Place", "RunBase", "follow_runs"]
 
@@ -147,16 +148,31 @@ class RunBase:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended; None while it goes on."""
-        return self.directory.outcome()
+        """How it ended; None while it goes on. Looking finishes what settled a lost run and could not."""
+        outcome = self.directory.outcome()
+        if outcome is not None and outcome.reason is Reason.LOST and self.directory.unsettled:
+            return self.directory.outcome() if recover_rest(self.directory.path) else outcome
+        return outcome
 
     @property
     def state(self) -> State:
-        """Where it is in its life. Looking settles a run whose supervisor died."""
-        outcome = self._settled()
+        """Where it is in its life. Looking settles a run whose supervisor died; see `elsewhere`."""
+        try:
+            outcome = self._settled()
+        except RunElsewhere:  # its last word
+            outcome = None
         if outcome is None:
             return State(self.directory.state().get("state", State.STARTING))
         return State.LOST if outcome.reason is Reason.LOST else State.EXITED
+
+    @property
+    def elsewhere(self) -> str | None:
+        """The name of the host that it belongs to, where that is another one and tells nothing here."""
+        try:
+            self._settled()
+        except RunElsewhere as error:
+            return error.host
+        return None
 
     @property
     def progress(self) -> dict[str, Any] | None:
@@ -199,6 +215,7 @@ class RunBase:
             "lines": lines,
             "closed": log.closed,
             **({} if problem is None else {"damaged": problem}),
+            **({} if outcome or (host := self.elsewhere) is None else {"elsewhere": host}),
         }
 
     @cached_property
@@ -253,7 +270,7 @@ class RunBase:
     def _ended(self) -> Outcome | None:
         outcome = self._settled()
         if outcome is None and not os.path.isdir(self.directory.path):  # there never will be one
-            raise RunNotFound(self.id, f"the store {os.path.dirname(self.directory.path)}")
+            raise RunNotFound(self.id, f"the store {os.path.dirname(self.directory.path)}: it was removed")
         return outcome
 
     def _wait_steps(self, timeout: float | None) -> Steps[Outcome | None]:

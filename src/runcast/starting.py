@@ -25,6 +25,7 @@ from runcast.model import Outcome, Reason
 from runcast.sources.command import current_folder, environment, to_argv
 from runcast.sources.kinds import AHEAD, Kind, Source, check_arguments, kind_of, name_of, take
 from runcast.supervisor.launch import launch
+from runcast.supervisor.origin import origin_of
 from runcast.sysio import create, folder, is_folder, open_own, read_json, remove
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Start(NamedTuple):
         try:
             if command is not None:
                 command = [*command, path] if call else command
-            RunDirectory.create(new, asked | {"command": command or []})
+            RunDirectory.create(new, asked | {"command": command or []}, origin_of)
             if self.key is not None:
                 taken, other = _take_key(store, self.key, new, asked)
                 if other is not None:
@@ -140,7 +141,7 @@ class Start(NamedTuple):
         path, new = f"{store}/{run_id}", f"{store}/.new-{run_id}"
         asked = self._asked(run_id, Kind.FUNCTION, None)
         try:
-            RunDirectory.create(new, asked)
+            RunDirectory.create(new, asked, origin_of)
             return Recording(new, path, asked)
         except BaseException:
             _remove(new)

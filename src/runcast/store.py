@@ -155,7 +155,11 @@ class Store:
             if not os.path.exists(f"{self.path}/store.json"):
                 os.makedirs(self.path, DIR_MODE, exist_ok=True)
                 temporary = f"{self.path}/.store-{new_run_id()}"  # threads may do this at the same moment
-                write_durably(temporary, f"{self.path}/store.json", json.dumps({"format": FORMAT}).encode())
+                write_durably(
+                    temporary,
+                    f"{self.path}/store.json",
+                    json.dumps({"format": FORMAT, "id": new_run_id()}).encode(),
+                )
                 sync_folder(os.path.dirname(self.path))  # the name of the store itself
         except OSError as error:
             raise self._unwritable(error) from None
@@ -344,10 +348,11 @@ class Store:
 
         Raises:
             RunNotFound: there is no such run.
-            RunActive: it still goes on.
+            RunActive, RunElsewhere: it still goes on; it is another host's.
         """
         found = self.get(run if isinstance(run, str) else run.id)
-        if found.state in (State.EXITED, State.LOST):  # asking settles a lost one
+        found.settle()
+        if found.state in (State.EXITED, State.LOST):
             # Whoever waited was told of the end a moment before the log closes.
             next(drive(until(found.directory, lambda: found.closed or None, _CLOSING_SECONDS)), None)
         if not found.closed and not self._settled_soon(found):

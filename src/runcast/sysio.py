@@ -35,6 +35,7 @@ __all__ = [
     "own_size",
     "parse_object",
     "read_json",
+    "read_kernel",
     "read_own",
     "remove",
     "sync_file",
@@ -48,6 +49,7 @@ SMALL = (
 )  # bytes: more than run.json has with the longest command and environment there can be
 FILE_MODE, DIR_MODE = 0o600, 0o700  # output may hold secrets: nobody else's business
 _SAFE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_BLOCK = 64 * 1024
 _DEPTH = 200  # of JSON within JSON; Python's own limit depends on how deep the caller is
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -143,6 +145,22 @@ def read_own(path: str, most: int = SMALL) -> bytes:
                 break
         if len(data) > most:
             raise FileDamaged(f"{path}: expected at most {most} bytes, it has more")
+        return data
+    finally:
+        os.close(fd)
+
+
+def read_kernel(path: str) -> bytes:
+    """Return what the kernel, or the system's owner, says in a file: one whose size tells nothing.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = b""
+        while part := os.read(fd, _BLOCK):
+            data += part
         return data
     finally:
         os.close(fd)

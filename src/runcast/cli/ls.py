@@ -75,7 +75,10 @@ def _row(runs: Runs, run: AnyRun) -> list[tuple[str, ...]]:
     with runs.reading(run):
         outcome, started = run.outcome, run.started_at
         source = source_of(run)
-        state = run.state if outcome is None else "closed" if source == STREAM else _ending(outcome)
+        if outcome is None:
+            state = str(run.state) if run.elsewhere is None else f"{run.state} on {run.elsewhere}"
+        else:
+            state = "closed" if source == STREAM else _ending(outcome)
         outcome = outcome or run.outcome  # asking for the state settles a run that is lost
         end = time.time() if outcome is None else outcome.ended_at
         took = "-" if started is None else _span(end - started)

@@ -111,6 +111,11 @@ class RemoteRunBase:
         return State(self._told["state"])
 
     @property
+    def elsewhere(self) -> str | None:
+        """The name of the host that it belongs to, where that is another one than the server's."""
+        return cast("str | None", self._told.get("elsewhere"))
+
+    @property
     def progress(self) -> dict[str, Any] | None:
         """What a function last told of its progress: `done`, `total`, `text`, `time`."""
         return cast("dict[str, Any] | None", self._told.get("progress"))

@@ -19,6 +19,7 @@ from runcast.errors import (
     OffsetBeyondTail,
     OffsetGone,
     RuncastError,
+    RunElsewhere,
     RunNotFound,
     ServerUnreachable,
     UsageError,
@@ -106,6 +107,8 @@ class Server:
             name, detail = str(told["error"]), str(told["detail"])
             if name == "RunNotFound":
                 return RunNotFound(run_id or "", f"the server {self}")
+            if name == "RunElsewhere":
+                return RunElsewhere(run_id or "", str(told["host"]))
             if name == "OffsetGone":
                 return OffsetGone(int(told["offset"]), int(told["next"]))
             if name == "OffsetBeyondTail":

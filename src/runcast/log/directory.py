@@ -5,6 +5,7 @@
     log/           the segments
     progress.json  the latest that a function told of its progress; replaced by rename
     outcome.json   written once, durably; its presence and a free lock mean: closed
+    unsettled      of a lost run: its processes are still to be looked for, where that can be done
     control        the supervisor's socket
 
 The lock is `flock`: the kernel frees it at once when its holder dies, however it dies, so
@@ -20,6 +21,7 @@ import contextlib
 import fcntl
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 from runcast.errors import FileDamaged, FormatTooNew
@@ -42,6 +44,7 @@ __all__ = ["DIR_MODE", "FILE_MODE", "OWNERS", "RunDirectory", "is_locked"]
 OWNERS = ".owners"  # folder of a store: the locks of processes that write logs of theirs, by name
 STATE_BYTES = 512  # one write, padded: a reader sees the old line or the new one
 OUTCOME_RESERVE = 4096  # kept free from the start, so that a full disk cannot swallow the outcome
+_unwritten: dict[str, Outcome] = {}  # of lost runs whose outcome cannot be written, by folder
 
 
 class RunDirectory:
@@ -82,9 +85,19 @@ class RunDirectory:
         return f"{folder}/.{what}-{name}"
 
     @classmethod
-    def create(cls, path: str, request: dict[str, Any]) -> RunDirectory:
-        """Make the folder, with `run.json` and nothing else; the caller gives it its name at the end."""
+    def create(
+        cls,
+        path: str,
+        request: dict[str, Any],
+        origin_of: Callable[[str], dict[str, Any]] | None = None,
+    ) -> RunDirectory:
+        """Make the folder, with `run.json` and nothing else; the caller gives it its name at the end.
+
+        `origin_of` says where the folder is, which is added to the request.
+        """
         os.mkdir(path, DIR_MODE)
+        if origin_of is not None:
+            request = request | {"origin": origin_of(path)}
         directory = cls(path)
         os.mkdir(directory.log_path, DIR_MODE)
         _write(f"{path}/run.json", json.dumps(request).encode())
@@ -140,12 +153,13 @@ class RunDirectory:
         """Return the folder whose changes mean news of the run's state, not of its output."""
         return [self.path]
 
-    def acquire(self) -> bool:
-        """Take the lock without waiting; return whether it was free.
+    def acquire(self, *, read_only: bool = False) -> bool:
+        """Take the lock without waiting; return whether it was free. `read_only` writes nothing at all.
 
         What is no file of ours, in its place, nobody can hold: it makes way.
         """
-        fd = create(f"{self.path}/lock", os.O_RDWR)
+        lock = f"{self.path}/lock"
+        fd = open_own(lock, os.O_RDONLY) if read_only else create(lock, os.O_RDWR)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -187,12 +201,24 @@ class RunDirectory:
         assert self._lock_fd is not None, "the state belongs to the holder of the lock"
         os.pwrite(self._lock_fd, _state_line(state), 0)
 
+    def origin(self) -> dict[str, Any]:
+        """Return where the run was started; empty if its version of runcast did not record that."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            origin = self.request().get("origin")
+            return origin if isinstance(origin, dict) else {}
+        return {}
+
     def _write_line(self, state: dict[str, Any]) -> None:
         fd = open_own(f"{self.path}/lock", os.O_WRONLY | os.O_CREAT)
         try:
             os.pwrite(fd, _state_line(state), 0)
         finally:
             os.close(fd)
+
+    @property
+    def removed(self) -> bool:
+        """Whether somebody removed the folder, or its lock alone, while it is held here."""
+        return self._lock_fd is not None and os.fstat(self._lock_fd).st_nlink == 0
 
     def state(self) -> dict[str, Any]:
         """Return what the holder last told; empty if nothing yet."""
@@ -252,14 +278,30 @@ class RunDirectory:
         text = json.dumps(outcome.to_json()).encode()
         write_durably(self._draft_path, f"{self.path}/outcome.json", text)
 
-    def outcome(self) -> Outcome | None:
-        """Return how the run ended; None while nobody has said."""
-        return outcome_in(self.path)[0]
+    def note_lost(self, outcome: Outcome) -> None:
+        """Remember in this process how the run ended, where that cannot be written."""
+        _unwritten[self.path] = outcome
 
     @property
     def ended(self) -> bool:
         """Whether something is there that says how it ended, readable or not."""
-        return os.path.lexists(f"{self.path}/outcome.json")
+        return os.path.lexists(f"{self.path}/outcome.json") or self.path in _unwritten
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether processes of this lost run are still to be looked for, in their own pid namespace."""
+        return os.path.lexists(f"{self.path}/unsettled")
+
+    def mark_unsettled(self, *, unsettled: bool) -> None:
+        """Note whether they are. Only the holder of the lock may."""
+        if unsettled:
+            _write(f"{self.path}/unsettled", b"")
+        else:
+            os.unlink(f"{self.path}/unsettled")
+
+    def outcome(self) -> Outcome | None:
+        """Return how the run ended; None while nobody has said."""
+        return outcome_in(self.path)[0] or _unwritten.get(self.path)
 
     def problem(self, outcome: Outcome | None) -> str | None:
         """Return what is wrong with the files beside `run.json` and the log, in one sentence.

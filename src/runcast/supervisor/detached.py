@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,6 +34,10 @@ IDLE = "idle"
 _REQUEST_BYTES = 32 * 1024  # most requests at once: an environment is some KiB
 _ERRORS_BYTES = 256 * 1024
 _FDS = 2  # a request brings at most its stdin and a lifeline
+
+
+class _Removed(Exception):
+    """Somebody removed the folder of a run that went on, which was stopped therefore."""
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, int]]:
@@ -98,7 +103,9 @@ def _supervise(
         def sync() -> None:
             _thread.start_new_thread(log.sync, ())  # the disk may take its time, the pipes may not
 
-        run = Supervision(request, log, directory.write_state, exits, sync, directory.watched)
+        run = Supervision(
+            request, log, directory.write_state, exits, sync, directory.watched, lambda: directory.removed
+        )
         pid = run.start(fds.pop("stdin", None))
         if pid is None:
             return
@@ -110,7 +117,13 @@ def _supervise(
         if orphaned is not None:
             run.hear(*orphaned)
         directory.reserve_outcome()
-        run.run()
+        try:
+            run.run()
+        except FileNotFoundError:
+            if os.path.isdir(directory.path):
+                raise
+            # There is no place for an outcome, and who follows the run sees that it is gone.
+            raise _Removed(f"run {request['id']}: its folder was removed while it went on: stopped") from None
         with contextlib.suppress(OSError):
             os.unlink(directory.supervisor_path)
     finally:
@@ -184,6 +197,11 @@ def _noting_errors(path: str) -> Iterator[None]:
     """Write down what went wrong with a supervisor, which has no terminal to say it on."""
     try:
         yield
+    except _Removed as error:
+        with contextlib.suppress(OSError):  # the store may be removed as well
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            os.write(fd, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {error}\n".encode())
+            os.close(fd)
     except Exception:
         fd = create(path, os.O_WRONLY | os.O_APPEND)
         with open(fd, "w") as file:
@@ -200,5 +218,6 @@ def main(fd: int) -> None:
         os._exit(0)  # who started us waits for this, and never has a zombie of us
     with socket.socket(fileno=fd) as connection:
         connection.settimeout(10.0)
-        _supervise(connection, *_receive(connection), prepare())
+        with contextlib.suppress(_Removed):
+            _supervise(connection, *_receive(connection), prepare())
     sys.exit(0)

@@ -19,6 +19,7 @@ import signal
 import socket
 import time
 
+from runcast.errors import RunElsewhere
 from runcast.supervisor.control import listen_path
 from runcast.supervisor.detached import IDLE, serve
 from runcast.supervisor.recover import recover
@@ -94,8 +95,8 @@ class _Forkserver:
         supervisor.link.close()
         os.waitpid(supervisor.pid, 0)
         if supervisor.run is not None:  # settled already if it ended by itself: then this does nothing
-            with contextlib.suppress(OSError):
-                recover(supervisor.run)
+            with contextlib.suppress(OSError, RunElsewhere):
+                recover(supervisor.run, died_now=True)
         self._stillborn = 0 if supervisor.used else self._stillborn + 1
 
     def _idle(self) -> list[_Supervisor]:

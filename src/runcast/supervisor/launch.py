@@ -8,6 +8,7 @@ sockets), a fresh interpreter supervises this one run: the same code, 10 to 40 m
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -20,6 +21,7 @@ from zlib import crc32
 from runcast._version import __version__
 from runcast.errors import SupervisorLost
 from runcast.supervisor.control import connect_path, pack_request
+from runcast.sysio import read_kernel
 
 __all__ = ["PACKAGE_ROOT", "interpreter", "launch"]
 
@@ -28,7 +30,6 @@ PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(_
 
 _ANSWER_SECONDS = 30.0
 _START_SECONDS = 20.0
-_BLOCK = 64 * 1024
 _LEAST_BYTES, _LEAST_FILES = 64 * 1024, 16  # for the files of a run, its outcome above all
 # What a supervisor needs of the environment; some builds of Python do not start without the second.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUNCAST_RUN_ID")
@@ -37,20 +38,9 @@ _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith(
 
 
 def _read(path: str) -> bytes:
-    """Return a file of the kernel's, whose size nobody knows before it is read."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        data = b""
-        while part := os.read(fd, _BLOCK):
-            data += part
-        return data
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
+    with contextlib.suppress(OSError):
+        return read_kernel(path)
+    return b""
 
 
 def _namespaces() -> list[str]:

@@ -1,7 +1,8 @@
 """The times after which a run is stopped: too long, too silent, watched by nobody.
 
 Owns nothing but clocks, all monotonic. Says when to look again and what was exceeded; stopping
-is the supervision's. A limit that was exceeded is not told twice.
+is the supervision's. A limit that was exceeded is not told twice. That somebody removed the run's
+folder by hand counts as one: nobody could see the run any more, or stop it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from runcast.model import Reason
 __all__ = ["Limits"]
 
 _LOOKS = 4  # so often within a limit is looked whether somebody watches
+_REMOVED_SECONDS = 2.0  # between looks whether the run is still there, while it prints nothing
 
 
 class Limits:
@@ -23,9 +25,16 @@ class Limits:
         request: `timeout`, `idle_timeout` and `stop_unwatched` in seconds; None or missing for none.
         watched: returns a number that changes whenever somebody notes that they watch.
         now: monotonic seconds.
+        removed: whether somebody has removed the run's folder; None where that ends nothing.
     """
 
-    def __init__(self, request: Mapping[str, Any], watched: Callable[[], int], now: float) -> None:
+    def __init__(
+        self,
+        request: Mapping[str, Any],
+        watched: Callable[[], int],
+        now: float,
+        removed: Callable[[], bool] | None = None,
+    ) -> None:
         timeout = request.get("timeout")
         self._timeout_at: float | None = None if timeout is None else now + timeout
         self._idle: float | None = request.get("idle_timeout")
@@ -34,6 +43,8 @@ class Limits:
         self._watched = watched
         self._seen = 0
         self._seen_at = self._looked_at = now
+        self._removed = removed
+        self._there_at = now
 
     def heard(self, now: float) -> None:
         """Note that there was output."""
@@ -41,13 +52,14 @@ class Limits:
 
     def end(self) -> None:
         """Forget all limits: the run is being stopped, or is over."""
-        self._timeout_at = self._idle = self._unwatched = None
+        self._timeout_at = self._idle = self._unwatched = self._removed = None
 
     def due(self) -> float | None:
         """Return when to ask again."""
         times = [self._timeout_at]
         times.append(None if self._idle is None else self._heard + self._idle)
         times.append(None if self._unwatched is None else self._looked_at + self._unwatched / _LOOKS)
+        times.append(None if self._removed is None else self._there_at + _REMOVED_SECONDS)
         return min((time for time in times if time is not None), default=None)
 
     def exceeded(self, now: float) -> Reason | None:
@@ -62,5 +74,9 @@ class Limits:
             if seen != self._seen:
                 self._seen, self._seen_at = seen, now
             elif now >= self._seen_at + self._unwatched:
+                return Reason.STOPPED
+        if self._removed is not None and now >= self._there_at + _REMOVED_SECONDS:
+            self._there_at = now
+            if self._removed():
                 return Reason.STOPPED
         return None

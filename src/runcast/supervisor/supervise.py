@@ -22,6 +22,7 @@ from runcast.log import LogWriter
 from runcast.model import Channel, Outcome, Reason, State
 from runcast.supervisor.control import Connection
 from runcast.supervisor.limits import Limits
+from runcast.supervisor.origin import clock
 from runcast.supervisor.pump import Pipe, Pump
 from runcast.supervisor.spawn import CannotStart, spawn
 from runcast.supervisor.tree import Tree
@@ -47,6 +48,7 @@ class Supervision:
         exits: a descriptor that becomes readable when a child may have ended.
         watched: returns a number that changes whenever somebody notes that they watch.
         sync: has the log survive a power loss so far; called at most once a second.
+        removed: whether somebody has removed the run's folder, which ends the run.
     """
 
     def __init__(
@@ -57,13 +59,13 @@ class Supervision:
         exits: int,
         sync: Callable[[], None],
         watched: Callable[[], int],
+        removed: Callable[[], bool],
     ) -> None:
         self._request = request
         self._log = log
         self._tell = tell
-        self._exits = exits
-        self._sync = sync
-        self._watched = watched
+        self._exits, self._sync = exits, sync
+        self._watched, self._removed = watched, removed
         self._poll = select.poll()
         self._connections: dict[int, Connection] = {}
         self._calls: dict[int, Callable[[], object]] = {}
@@ -87,6 +89,7 @@ class Supervision:
         try:
             given = self._open_stdin(stdin, theirs)
             argv, env, cwd = self._request["argv"], self._request["env"], self._request["cwd"]
+            before = clock()
             pid = spawn(argv, env, cwd, given, out_write, err_write)
         except CannotStart as error:
             os.close(out_read)
@@ -105,7 +108,8 @@ class Supervision:
         self._tree = Tree(pid)
         pipes = [Pipe(out_read, Channel.STDOUT), Pipe(err_read, Channel.STDERR)]
         self._pump = Pump(self._log, pipes, self._poll.unregister)
-        self._state = {"pid": pid, "supervisor": os.getpid(), "started_at": time.time()}
+        self._state = {"pid": pid, "birth": [before, clock()]}
+        self._state |= {"supervisor": os.getpid(), "started_at": time.time()}
         self._tell_state(State.RUNNING)
         return pid
 
@@ -140,7 +144,7 @@ class Supervision:
         """Supervise until the log is closed; return how the run ended."""
         self._poll.register(self._exits, select.POLLIN)
         now = time.monotonic()
-        self._limits = Limits(self._request, self._watched, now)
+        self._limits = Limits(self._request, self._watched, now, self._removed)
         self._heard_bytes = 0
         self._sync_at, self._synced = now + 1.0, -1  # once without output, too: for run.json
         try:

@@ -1,8 +1,8 @@
 """All processes of one run: signal them, reap them, and know when none is left.
 
 A supervisor is a subreaper (prctl(2)): whatever a process of the run leaves behind becomes its
-child, so `waitpid` answering ECHILD is the kernel's proof that nothing is left. Who comes after
-a supervisor that died has only the marker in the environment of the run's processes.
+child, so `waitpid` answering ECHILD is the kernel's proof that nothing is left. What a supervisor
+that died has left is another matter (leftovers.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import signal
 import time
 
-__all__ = ["Tree", "become_subreaper", "kill_marked", "processes_of"]
+__all__ = ["Tree", "become_subreaper"]
 
 _PR_SET_CHILD_SUBREAPER = 36
 # Looked up here, once, and not in each supervisor, which would have 0.2 MiB of its own for it.
@@ -44,37 +44,6 @@ def _pids() -> list[int]:
 def _newest_pid() -> int:
     with open("/proc/loadavg", "rb") as file:
         return int(file.read().split()[4])
-
-
-def _is_marked(pid: int, run_id: str) -> bool:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return b"RUNCAST_RUN_ID=" + run_id.encode() in file.read().split(b"\0")
-    except OSError:
-        return False
-
-
-def processes_of(run_id: str) -> list[int]:
-    """Return the processes whose environment says that they belong to a run, and that we may look at."""
-    return [pid for pid in _pids() if _is_marked(pid, run_id)]
-
-
-def kill_marked(run_id: str) -> list[int]:
-    """Kill the processes of a run by their marker, once; return which there were.
-
-    By pidfd, and the marker read again behind it: a pid may have a new owner by now.
-    """
-    killed = []
-    for pid in processes_of(run_id):
-        with contextlib.suppress(OSError):
-            fd = os.pidfd_open(pid)
-            try:
-                if _is_marked(pid, run_id):
-                    signal.pidfd_send_signal(fd, signal.SIGKILL)
-                    killed.append(pid)
-            finally:
-                os.close(fd)
-    return killed
 
 
 class Tree:

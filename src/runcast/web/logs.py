@@ -7,9 +7,10 @@ told before the first byte, as problem+json.
 from __future__ import annotations
 
 import re
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from urllib.parse import urlencode
 
-from runcast.errors import OffsetBeyondTail, RuncastError, UsageError
+from runcast.errors import OffsetBeyondTail, RuncastError, RunElsewhere, StoreUnwritable, UsageError
 from runcast.log import Log
 from runcast.model import Channel, Reason, parse_offset
 from runcast.readers import begin
@@ -42,13 +43,22 @@ _KINDS = {
     Format.WS: "websocket",
     Format.ASCIICAST: "asciicast",
 }
+_FULL, _UNWRITABLE = {ENOSPC, EDQUOT}, {EROFS, EACCES, EPERM}
 _RANGE = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})", re.I)
 _OWN_WRITER = ("command", "function", "generator")  # of a live one the log was just made: no need to look
 _OF_ONE_POLL = {"format", *PLACES}  # what the next poll has otherwise
 
 
-def problem_reply(error: RuncastError) -> Reply:
-    """Return an error as a reply."""
+def problem_reply(error: RuncastError | OSError) -> Reply:
+    """Return an error as a reply.
+
+    Raises:
+        OSError: it is one, and does not say that the store cannot be written to.
+    """
+    if isinstance(error, OSError) and not isinstance(error, RuncastError):
+        if error.errno not in _FULL | _UNWRITABLE:
+            raise error
+        error = StoreUnwritable((error.strerror or str(error)).lower(), full=error.errno in _FULL)
     status, body = problem(error)
     fixed = [("Content-Type", PROBLEM_TYPE), ("Cache-Control", "no-store")]
     return Reply(status, [*fixed, ("X-Content-Type-Options", "nosniff")], body)
@@ -72,6 +82,9 @@ def log_reply(run: Run, request: Request, *, interval: float | None = None) -> R
     live = query.follow and not run.closed
     if not live or run.request["source"] not in _OWN_WRITER:
         _ = run.tail_offset  # a log that cannot be read is told before the first byte
+    if live and (last or query.offset is not None) and (host := run.elsewhere) is not None:
+        if _place(run, query, last, form).start == run.tail_offset:  # it has seen all that there is
+            raise RunElsewhere(run.id, host)
     told = headers(form, live=live)
     if form is Format.POLL:
         place = _place(run, query, last, form)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 
-from runcast.errors import FileDamaged, RunNotFound, StreamNotFound
+from runcast.errors import FileDamaged, RunElsewhere, RunNotFound, StreamNotFound
 from runcast.log import Log
 from runcast.model import Reading, format_offset
 from runcast.readers import Steps, Wait, hub
@@ -99,7 +99,12 @@ class PollViewing(Viewing):
                 next_url=None if end else self._next_url(reading.next),
             )
             self._delivered(reading.next, end)  # who takes the reply comes back here when it has
-        except (RunNotFound, StreamNotFound, FileDamaged):  # since it began: whoever comes again is told
+        except (
+            FileDamaged,
+            RunElsewhere,
+            RunNotFound,
+            StreamNotFound,
+        ):  # since it began: whoever comes again is told
             self.finished = self.cut = True
         finally:
             watch.close()

@@ -119,12 +119,12 @@ class Responder:
         self.streams: StreamRuns | None = None  # what others append to, listed and shown beside the runs
 
     def respond(self, request: Request) -> Reply:
-        """Answer one request; an error is an answer, too."""
+        """Answer one request; an error is an answer, too, also that the store cannot be written to."""
         try:
             return self._dispatch(request)
         except MethodNotAllowed as error:
             return problem_reply(error).adding((("Allow", error.allowed),))
-        except RuncastError as error:
+        except (RuncastError, OSError) as error:
             return problem_reply(error)
 
     def _dispatch(self, request: Request) -> Reply:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from errno import ECONNRESET
 from typing import NamedTuple
 
-from runcast.errors import FileDamaged, RunNotFound, StreamNotFound
+from runcast.errors import FileDamaged, RunElsewhere, RunNotFound, StreamNotFound
 from runcast.model import CHUNK_BYTES, Channel, Reading, State
 from runcast.readers import Steps, Wait, hub
 from runcast.run import Run
@@ -285,7 +285,12 @@ class LogViewing(Viewing):
                 said = self.encoder.restart()
                 self.cut = not said  # plain text: who reads it must not take this for the end
                 yield said
-        except (RunNotFound, StreamNotFound, FileDamaged):  # since it began: whoever comes again is told
+        except (
+            FileDamaged,
+            RunElsewhere,
+            RunNotFound,
+            StreamNotFound,
+        ):  # since it began: whoever comes again is told
             self.finished = self.cut = True
         finally:
             if watch:

@@ -15,7 +15,9 @@ from runcast.errors import (
     OffsetBeyondTail,
     OffsetGone,
     RuncastError,
+    RunElsewhere,
     RunNotFound,
+    StoreUnwritable,
     StreamFull,
     WaitTimeout,
 )
@@ -49,7 +51,7 @@ def problem(error: RuncastError) -> tuple[int, bytes]:
 def _detail(error: RuncastError) -> str:
     if isinstance(error, RunNotFound):
         return f"no run {error.run_id[:80]!r} here"
-    if error.http_status >= 500 and not isinstance(error, WaitTimeout | StreamFull):
+    if error.http_status >= 500 and not isinstance(error, WaitTimeout | StreamFull | StoreUnwritable):
         return "the server could not do this: its own log says why"
     return str(error)
 
@@ -60,6 +62,8 @@ def _more(error: RuncastError) -> dict[str, object]:
             return {"offset": format_offset(error.offset), "next": format_offset(error.next)}
         case OffsetBeyondTail():
             return {"offset": format_offset(error.offset), "tail": format_offset(error.tail)}
+        case RunElsewhere():
+            return {"host": error.host}
         case NotAcceptable():
             return {"offered": list(error.offered)}
         case _:

@@ -83,4 +83,5 @@ def test_every_error():
     for kind in kinds:
         error = kind.__new__(kind)
         error.run_id, error.offset, error.next, error.tail, error.offered = "", 0, 0, 0, ()
+        error.host = ""
         assert body(error)["title"]

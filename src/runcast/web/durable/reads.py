@@ -11,7 +11,7 @@ import time
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-from runcast.errors import FileDamaged, OffsetGone, RunNotFound, StreamNotFound
+from runcast.errors import FileDamaged, OffsetGone, RunElsewhere, RunNotFound, StreamNotFound
 from runcast.log import Log
 from runcast.model import CHUNK_BYTES, Channel, format_offset
 from runcast.readers import Steps, Wait, hub
@@ -272,8 +272,8 @@ class _Events(Viewing):
                 yield Wait(seen, _LOOK_SECONDS)
                 woken = True
             self.finished = True
-        except (StreamNotFound, RunNotFound, FileDamaged):
-            self.finished = True  # deleted: whoever comes again is told
+        except (FileDamaged, RunElsewhere, RunNotFound, StreamNotFound):
+            self.finished = True  # whoever comes again is told
         finally:
             watch.close()
             log.close()

@@ -114,7 +114,7 @@ class Durable:
         """
         try:
             reply = self._dispatch(request, wait)
-        except RuncastError as error:
+        except (RuncastError, OSError) as error:
             reply = refusal(error)
         return reply if isinstance(reply, Later) else with_always(reply)
 
@@ -191,7 +191,7 @@ class Durable:
                 reply = _take(self.streams.get(name), ask, body, False)
             except Busy:
                 return None
-            except RuncastError as error:
+            except (RuncastError, OSError) as error:
                 reply = refusal(error)
             return with_always(reply)
 
@@ -235,7 +235,7 @@ def _appended(done: Appended, *, closed_only: bool) -> Reply:
     return Reply(204 if done.duplicate or closed_only else 200, told)
 
 
-def refusal(error: RuncastError) -> Reply:
+def refusal(error: RuncastError | OSError) -> Reply:
     """Return an error as a reply, with what the protocol says of it in headers."""
     reply = problem_reply(error)
     told: Headers = []

@@ -48,7 +48,7 @@ serve: $(STAMP) ## Serve the example commands on 127.0.0.1:8765 (SERVE_ARGS="--p
 
 .PHONY: test-programs
 test-programs:
-	@scripts/test-programs curl chromium nginx=nginx-light strace node=nodejs npm
+	@scripts/test-programs curl slowhttptest chromium nginx=nginx-light strace node=nodejs npm
 
 .PHONY: test
 test: $(STAMP) test-programs $(SUITE) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")

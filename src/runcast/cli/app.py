@@ -122,5 +122,7 @@ def _usage(error: click.ClickException) -> str:
     """Return what is wrong with the arguments as one line that says where the help is."""
     said = " ".join(error.format_message().split()).rstrip(".")
     said = said[:1].lower() + said[1:]
+    if isinstance(error, click.NoSuchOption) and error.option_name == "--token":
+        said += ": the token is taken from RUNCAST_TOKEN, for others see a command line in `ps`"
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "runcast"
     return f"{said} (see `{path} --help`)"

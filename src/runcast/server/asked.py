@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus, urlsplit
 __all__ = ["Asked", "hide_token", "host_name", "local_url", "same_origin", "without_token"]
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_SEPARATORS = re.compile(r"([&;])")
 _NOT_IN_URLS = re.compile(r"[^!-~]")
 
 
@@ -69,10 +70,16 @@ def host_name(text: str, *, port: bool = False) -> str | None:
 
 
 def hide_token(query: str) -> str:
-    """Return a query for the log: the token, however it is spelled, is not shown."""
-    return "&".join(
-        f"{part.partition('=')[0]}=***" if _is_token(part) else part for part in query.split("&") if part
+    """Return a query for the log: the token is not shown, however its name and separators are spelled."""
+    return "".join(
+        f"{part.partition('=')[0]}=***" if _may_be_token(part) else part
+        for part in _SEPARATORS.split(query)
+        if part
     )
+
+
+def _may_be_token(part: str) -> bool:
+    return "=" in part and unquote_plus(part.partition("=")[0]).strip(" ?").lower() == "token"
 
 
 def _is_token(part: str) -> bool:

@@ -15,8 +15,9 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from runcast.server.counted import CountedProtocol
 from runcast.web.again import EXTENSION, Again
 from runcast.web.durable.routes import is_stream
 from runcast.web.http import Reply
@@ -30,7 +31,7 @@ _LENGTH, _NUMBER = b"content-length", b"producer-seq"  # in what requests of a k
 Headers = list[tuple[bytes, bytes]]
 
 
-class EagerProtocol(HttpToolsProtocol):
+class EagerProtocol(CountedProtocol):
     """uvicorn's protocol, with the shortcuts."""
 
     _held: tuple[Any, Any] | None = None  # a request whose body is still coming, and its application
@@ -42,6 +43,9 @@ class EagerProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Have the request begun, or wait for the body of one more of a kind."""
+        if self._careful:
+            self._check_head()
+        self._begun = self.headers
         if self._again is not None and self._is_again():
             self._body = bytearray()
         else:
@@ -52,10 +56,15 @@ class EagerProtocol(HttpToolsProtocol):
         if self._body is not None:
             self._body += body
         else:
+            if self._chunks:
+                self._payload += len(body)
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Have the request answered whose body is complete now."""
+        if self._chunks:
+            self._end_chunks()
+        self._ended = self.headers
         if self._body is not None:
             body, self._body = bytes(self._body), None
             self._take_again(body)

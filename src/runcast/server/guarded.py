@@ -6,12 +6,15 @@ around `send` does all of it, for it is on the way of every byte of every viewer
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
 from runcast.server.asked import hide_token
+from runcast.server.connections import KNOWN
 from runcast.server.guard import Guard
 from runcast.server.metrics import Metrics
 from runcast.server.replies import problem
@@ -96,8 +99,15 @@ class Guarded:
                 await _send_reply(reply, scope, receive, send_more)
             else:
                 await self._app(scope, receive, send_more)
-        except Exception:
+        except asyncio.CancelledError:  # the server stops, and has waited long enough
+            if status or scope["type"] != "http":
+                raise
+            await _send_reply(_busy("the server stops"), scope, receive, send_more)
+        except Exception as error:
             if not status and scope["type"] == "http":
+                if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                    await _send_reply(_busy("too many files are open"), scope, receive, send_more)
+                    return
                 await _send_reply(_failed(), scope, receive, send_more)
             raise  # the server logs it
         finally:
@@ -134,11 +144,19 @@ class Guarded:
             log.warning("%s from %r", verdict.note, _client(scope))
         if verdict.reads_only:
             scope[READS_ONLY] = True
+        if verdict.reply is None and scope.get("method") != "OPTIONS":  # which may be a preflight, of anybody
+            known = (scope.get("state") or {}).get(KNOWN)
+            if known is not None:
+                known()
         return verdict.reply
 
 
 def _failed() -> Reply:
     return problem(500, "Failed", "the server could not do this: its own log says why")
+
+
+def _busy(why: str) -> Reply:
+    return problem(503, "Busy", f"the server cannot do this now, {why}: try again", [("Retry-After", "1")])
 
 
 def _add_headers(message: Message) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import itertools
 import logging
 import os
 import signal
@@ -18,7 +19,6 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 import uvicorn
@@ -27,11 +27,14 @@ from runcast.errors import UsageError
 from runcast.server import addresses
 from runcast.server.app import ServerApp
 from runcast.server.asked import host_name
+from runcast.server.bounded import HEAD_BYTES, IDLE_SECONDS, Bounded
 from runcast.server.config import Config, load_config
+from runcast.server.connections import Connections, bound
 from runcast.server.guard import Guard
 from runcast.server.registry import registered
-from runcast.server.token import SHORT, checked, kept_token
+from runcast.server.token import checked, kept_token
 from runcast.store import Store
+from runcast.supervisor import descriptors
 from runcast.web.origins import Origins, parse_origin
 from runcast.web.peer import keep_alive, vanished
 
@@ -41,10 +44,8 @@ TOKEN_VARIABLE = "RUNCAST_TOKEN"
 UNSAID = -1  # of a cap: as the file has it
 _LAST_WORDS = 30  # hundredths of a second for live replies to end by themselves, which takes them a moment …
 _GRACE_SECONDS = 1  # … and seconds for what a slow client has not taken yet; then it is cut
-_LOOK_SECONDS = 2.5  # between looks at who has vanished
-# Longer than clients and proxies keep a connection for later (nginx, AWS: 60): whoever sends a request
-# just when the server hangs up cannot know whether it was taken.
-_IDLE_SECONDS = 75
+_LOOK_SECONDS = 1.0  # between looks at who has waited too long
+_VANISHED_LOOKS = 2  # every so many of them at who has vanished, which the kernel would hold for long
 _MESSAGE_BYTES = 1024 * 1024  # of a WebSocket: stdin comes in small pieces
 
 log = logging.getLogger("runcast.server")
@@ -184,35 +185,47 @@ def _log_to_stderr() -> None:
 def _advise(options: Options, token: str | None, commands: bool) -> None:
     if token is None:
         log.warning("without a token: every user and program of this machine can start the commands")
-    elif len(token) < SHORT:
-        log.warning("the token is short enough to be guessed: use at least %d letters", SHORT)
     if options.allow_any_command:
         log.warning("whoever has the token can run any command as this user (--allow-any-command)")
     elif not commands:
         log.info("nothing can be started from the web: name commands in a file (--config FILE)")
 
 
-def _http_protocol() -> Any:
-    """Return how uvicorn speaks HTTP: ours where its fast parser is installed."""
-    if importlib.util.find_spec("httptools") is None:
-        return "auto"
+def _http_protocol() -> Callable[..., asyncio.Protocol]:
+    """Return how uvicorn speaks HTTP: with shortcuts where its fast parser is installed."""
+    if not _installed("httptools"):
+        from runcast.server.h11 import BoundedH11Protocol
+
+        return BoundedH11Protocol
     from runcast.server.eager import EagerProtocol
 
     return EagerProtocol
 
 
+def _installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # somebody took it away on purpose
+        return False
+
+
 class _Server(uvicorn.Server):
     """uvicorn, which says when it listens and ends its streams when it is asked to end."""
 
+    _book: Connections
+
     def __init__(self, app: ServerApp, ready: Callable[[], None]) -> None:
+        protocol = _http_protocol()
         config = uvicorn.Config(
             app,
-            http=_http_protocol(),
+            # Called for each connection: by then, there is a book.
+            http=lambda **options: protocol(book=self._book, **options),  # type: ignore[arg-type]
             lifespan="off",
             log_config=None,
             access_log=False,  # it would show the token
             server_header=False,
-            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_keep_alive=int(IDLE_SECONDS),
+            h11_max_incomplete_event_size=HEAD_BYTES,
             ws_max_size=_MESSAGE_BYTES,
             ws_per_message_deflate=False,  # 300 KiB and much of a processor for each viewer
             timeout_graceful_shutdown=_GRACE_SECONDS,
@@ -220,6 +233,8 @@ class _Server(uvicorn.Server):
         )
         super().__init__(config)
         self._cast, self._ready = app, ready
+        opened = self.server_state.connections  # WebSockets included
+        self._book = Connections(bound(descriptors.raise_limit()), lambda: len(opened))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -227,12 +242,19 @@ class _Server(uvicorn.Server):
         self._ready()
 
     async def _sweep(self) -> None:
-        """Cut the connections of clients that have vanished, which the kernel would hold for long."""
-        while True:
+        """End the connections that have waited too long, and those of clients that have vanished."""
+        now = asyncio.get_running_loop().time
+        for number in itertools.count(1):
             await asyncio.sleep(_LOOK_SECONDS)
             for connection in tuple(self.server_state.connections):
+                if isinstance(connection, Bounded):
+                    connection.look(now())
+                    if connection.strange:
+                        continue  # has no time to vanish
                 transport = getattr(connection, "transport", None)
-                if transport is not None and vanished(transport.get_extra_info("socket").fileno()):
+                if number % _VANISHED_LOOKS or transport is None or transport.is_closing():
+                    continue
+                if vanished(transport.get_extra_info("socket").fileno()):
                     transport.abort()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

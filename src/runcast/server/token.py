@@ -27,11 +27,15 @@ def checked(token: str, where: str) -> str:
     """Return a token that somebody chose.
 
     Raises:
-        UsageError: it cannot be sent in a header.
+        UsageError: it cannot be sent in a header, or can be guessed.
     """
     if not _TOKEN.fullmatch(token):
         raise UsageError(
-            f"expected {where} as 1 to 256 letters, digits and -._~+/=, got {len(token)} characters"
+            f"expected {where} as {SHORT} to 256 letters, digits and -._~+/=, got {len(token)} characters"
+        )
+    if len(token) < SHORT:
+        raise UsageError(
+            f"expected {where} of at least {SHORT} characters, got {len(token)}: a shorter one can be guessed"
         )
     return token
 
@@ -85,4 +89,9 @@ def _read(path: str) -> str | None:
         )
     if not _TOKEN.fullmatch(text):
         raise StoreUnusable(f"expected a token in {path}, got something else: remove it for a new one")
+    if len(text) < SHORT:
+        raise StoreUnusable(
+            f"expected a token of at least {SHORT} characters in {path}, got {len(text)}: "
+            "remove it for a new one"
+        )
     return text

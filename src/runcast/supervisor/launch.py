@@ -20,6 +20,7 @@ from zlib import crc32
 
 from runcast._version import __version__
 from runcast.errors import SupervisorLost
+from runcast.supervisor import descriptors
 from runcast.supervisor.control import connect_path, pack_request
 from runcast.sysio import read_kernel
 
@@ -50,6 +51,12 @@ def _namespaces() -> list[str]:
         return []
 
 
+def _limit(limit: int) -> tuple[int, int]:
+    """Return a limit as what is started from here has it."""
+    raised = descriptors.before() if limit == resource.RLIMIT_NOFILE else None
+    return raised or resource.getrlimit(limit)
+
+
 def _context() -> str:
     """Return a name for everything that a child of a forkserver inherits from it."""
     status = _read("/proc/self/status")
@@ -63,7 +70,7 @@ def _context() -> str:
         os.getgroups(),
         os.getpriority(os.PRIO_PROCESS, 0),
         sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        [resource.getrlimit(limit) for limit in _LIMITS],
+        [_limit(limit) for limit in _LIMITS],
         status[at : at + 12],
         _read("/proc/self/cgroup"),
         _namespaces(),  # two containers may share a store
@@ -85,6 +92,8 @@ def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
     """Run a few lines of ours in a fresh, minimal interpreter; return its exit code at its end."""
     import subprocess
 
+    if (files := descriptors.before()) is not None:
+        code = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, {files}); {code}"
     code = f"import sys; sys.path.insert(0, {PACKAGE_ROOT!r}); {code}"
     null = subprocess.DEVNULL
     child = subprocess.Popen(

@@ -56,6 +56,12 @@ def test_token_is_hidden(query: str):
     assert TOKEN not in hide_token(query)
 
 
+@pytest.mark.parametrize("query", ["Token=", "a=1;token=", "a;TOKEN=", "%54oken=", "?token=", "+token="])
+def test_hidden_however_spelled(query: str):
+    """The token does not come into the log by another case or separator."""
+    assert hide_token(f"{query}{TOKEN}&b=2") == f"{query}***&b=2"
+
+
 @given(
     st.lists(st.sampled_from(["token", "%74oken", "a", "tail", "to", "", "=", "&", f"={TOKEN}", "=1", "+"]))
 )

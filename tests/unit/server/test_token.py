@@ -107,16 +107,22 @@ def test_folder_in_its_place(tmp_path: Path):
         kept_token(str(tmp_path))
 
 
-@pytest.mark.parametrize("token", ["a", "correct-horse_battery.staple~+/=", "x" * 256])
+@pytest.mark.parametrize("token", ["x" * 16, "correct-horse_battery.staple~+/=", "x" * 256])
 def test_chosen_token(token: str):
     """What a header can carry is a token."""
     assert checked(token, "--token") == token
+
+
+def test_chosen_short():
+    """A token that can be guessed is refused."""
+    with pytest.raises(UsageError, match="of at least 16 characters, got 7: a shorter one can be guessed"):
+        checked("hunter2", "--token")
 
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "a\n", "ü", 'a"b', "a;b", "a&b", "a%20b", "x" * 257])
 def test_chosen_wrongly(token: str):
     """What a header or a URL would change is refused, and not repeated."""
     with pytest.raises(
-        UsageError, match=f"^expected --token as 1 to 256 letters.*, got {len(token)} characters$"
+        UsageError, match=f"^expected --token as 16 to 256 letters.*, got {len(token)} characters$"
     ):
         checked(token, "--token")

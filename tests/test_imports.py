@@ -18,9 +18,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "runcast"
 
 # From the bottom. A module imports from its own room and from lower layers only.
 LAYERS = (
-    {"errors", "forked", "ids", "own_thread", "quantities", "utf8", "_version"},
-    {"model", "shared_folders", "sysio"},
-    {"memory_folder"},
+    {"errors", "forked", "ids", "quantities", "shortages", "utf8", "_version"},
+    {"model", "own_thread", "shared_folders", "sysio"},
+    {"memory_folder", "store_folder"},
     {"log", "wire"},
     {"supervisor", "readers"},
     {"sources", "client", "durable"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Collection
 from signal import SIGKILL, SIGTERM
 from types import TracebackType
@@ -11,7 +10,7 @@ from typing import Any, Literal, Unpack, overload
 from runcast import api
 from runcast.errors import RunFinished
 from runcast.model import Chunk, Outcome
-from runcast.own_thread import in_own_thread
+from runcast.own_thread import in_own_thread, in_pool
 from runcast.readers import drive_async
 from runcast.readers.text import text_of
 from runcast.run_base import Channels, Place, RunBase, follow_runs
@@ -76,15 +75,15 @@ class AsyncRun(RunBase):
 
     async def stop(self, *, grace: float = 5.0, signal: int = SIGTERM) -> None:
         """Ask the run to end; kill all of it if it has not within `grace` seconds. Does not wait."""
-        await asyncio.to_thread(self._control, self._stop_request(grace, signal))
+        await in_pool(self._control, self._stop_request(grace, signal))
 
     async def kill(self) -> None:
         """Kill the run and everything it started, at once. Does not wait. Raises what `stop` does."""
-        await asyncio.to_thread(self._control, self._stop_request(0, SIGKILL))
+        await in_pool(self._control, self._stop_request(0, SIGKILL))
 
     async def signal(self, number: int) -> None:
         """Send a signal to the run's process group. Raises what `stop` does."""
-        await asyncio.to_thread(self._control, self._signal_request(number))
+        await in_pool(self._control, self._signal_request(number))
 
     async def send(self, data: bytes | str, *, eof: bool = False) -> None:
         """Write to the run's stdin (`start(stdin="pipe")`); returns when the program has taken it."""
@@ -121,13 +120,13 @@ async def start(source: Source, *args: Any, store: Store | str | None = None, **
     if kind_of(source) in (Kind.ASYNC_FUNCTION, Kind.COROUTINE, Kind.ASYNC_GENERATOR):
         run = api.start(source, *args, store=store, **options)
     else:
-        run = await asyncio.to_thread(api.start, source, *args, store=store, **options)
+        run = await in_pool(api.start, source, *args, store=store, **options)
     return AsyncRun(run.directory.path, check=bool(options.get("check")))
 
 
 async def get(run_id: str, *, store: Store | str | None = None) -> AsyncRun:
     """Return a run of the default store, or another; see `Store.get`."""
-    run = await asyncio.to_thread(api.get, run_id, store=store)
+    run = await in_pool(api.get, run_id, store=store)
     return AsyncRun(run.directory.path)
 
 

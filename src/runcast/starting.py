@@ -21,6 +21,7 @@ from runcast.errors import FileDamaged, RunExists, UsageError
 from runcast.ids import is_run_id, new_run_id
 from runcast.log import CAP_BYTES, RunDirectory
 from runcast.log.directory import is_locked
+from runcast.log.request import FORMAT
 from runcast.model import Outcome, Reason
 from runcast.sources.command import current_folder, environment, to_argv
 from runcast.sources.kinds import AHEAD, Kind, Source, check_arguments, kind_of, name_of, take
@@ -31,9 +32,8 @@ from runcast.sysio import create, folder, is_folder, open_own, read_json, remove
 if TYPE_CHECKING:
     from runcast.sources.recording import Recording
 
-__all__ = ["FORMAT", "Start", "free_key"]
+__all__ = ["Start", "free_key"]
 
-FORMAT = 1  # of a store's folder, in its store.json
 _IDLE_GENERATOR = 3600.0  # seconds after which a generator that nobody asks is closed, unless told otherwise
 _KEY_SECONDS = 60.0  # a run that has the key but is not there yet is being started
 _LIMITS = ("timeout", "idle_timeout", "cap", "stop_unwatched")

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
 import heapq
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -18,36 +16,30 @@ from typing import IO, TYPE_CHECKING, Any
 
 from runcast.errors import (
     FileDamaged,
-    FormatTooNew,
     RunActive,
     RuncastError,
     RunNotFound,
     StoreUnusable,
     UsageError,
 )
-from runcast.ids import is_run_id, new_run_id
+from runcast.ids import is_run_id
 from runcast.log import CAP_BYTES
 from runcast.memory_folder import make_memory_folder
 from runcast.model import State
 from runcast.readers import drive, until
 from runcast.run import Run
-from runcast.shared_folders import check_parents, check_writers, user_name
 from runcast.sources.kinds import AHEAD, Source
-from runcast.starting import FORMAT, Start, free_key
+from runcast.starting import Start, free_key
+from runcast.store_folder import check_store, make_store, unwritable
 from runcast.sysio import (
-    DIR_MODE,
     is_folder,
     open_own,
-    parse_object,
-    read_own,
-    sync_folder,
-    write_durably,
 )
 
 if TYPE_CHECKING:
     from runcast.sources.recording import Recording
 
-__all__ = ["FORMAT", "Store", "default_path"]
+__all__ = ["Store", "default_path"]
 
 _CLOSING_SECONDS = 0.5
 _SETTLING_SECONDS = 6.0  # leftovers of a lost run are killed first
@@ -93,84 +85,8 @@ class Store:
         if not text:  # which would be the folder we happen to be in
             raise StoreUnusable("expected the name of a folder as the store, got an empty one")
         store = cls(os.path.abspath(os.path.expanduser(text)))
-        store._check()
+        check_store(store.path)
         return store
-
-    def _check(self) -> None:
-        """Refuse a folder that is none of ours. Touches nothing."""
-        try:
-            status = os.stat(self.path)
-        except FileNotFoundError:
-            check_parents(self.path)
-            return
-        except OSError as error:
-            raise StoreUnusable(
-                f"cannot look into the store {self.path}: {(error.strerror or '').lower()}"
-            ) from None
-        if not os.path.isdir(self.path):
-            raise StoreUnusable(f"expected a folder as the store, {self.path} is a file: name a folder")
-        if status.st_uid != os.geteuid():
-            raise StoreUnusable(
-                f"the store {self.path} belongs to {user_name(status.st_uid)}, "
-                f"this is {user_name(os.geteuid())}: use a store of your own (--store, RUNCAST_STORE)"
-            )
-        check_writers(self.path, status)
-        self._check_format()
-
-    def _check_format(self) -> None:
-        try:
-            data = read_own(f"{self.path}/store.json", _SMALL)
-        except FileNotFoundError:
-            if not self._has_runs() and any(not name.startswith(".") for name in os.listdir(self.path)):
-                if os.path.lexists(f"{self.path}/store.json"):  # somebody has just made it
-                    return self._check_format()
-                raise StoreUnusable(
-                    f"expected a store or an empty folder, {self.path} holds other files: name another folder"
-                ) from None
-            return
-        except OSError as error:
-            said = str(error) if isinstance(error, FileDamaged) else (error.strerror or "").lower()
-            raise StoreUnusable(f"cannot read {self.path}/store.json: {said}: is this a store?") from None
-        try:
-            version = parse_object(data)["format"]
-            if not isinstance(version, int) or isinstance(version, bool):
-                raise ValueError(f"expected format as a whole number, got {version!r:.60}")
-        except (ValueError, KeyError) as error:
-            if self._has_runs():  # a power loss took it; the runs are there, and each says its own format
-                return
-            said = "expected format, it is missing" if isinstance(error, KeyError) else str(error)
-            raise StoreUnusable(f"cannot read {self.path}/store.json: {said}: is this a store?") from None
-        if version > FORMAT:
-            raise FormatTooNew(
-                f"the store {self.path} has format {version}, this runcast knows up to {FORMAT}: "
-                "upgrade runcast, or use another store"
-            )
-
-    def _has_runs(self) -> bool:
-        return any(map(is_run_id, os.listdir(self.path)))
-
-    def _make(self) -> None:
-        """Make the folder and its mark, if they are not there."""
-        try:
-            if not os.path.exists(f"{self.path}/store.json"):
-                os.makedirs(self.path, DIR_MODE, exist_ok=True)
-                temporary = f"{self.path}/.store-{new_run_id()}"  # threads may do this at the same moment
-                write_durably(
-                    temporary,
-                    f"{self.path}/store.json",
-                    json.dumps({"format": FORMAT, "id": new_run_id()}).encode(),
-                )
-                sync_folder(os.path.dirname(self.path))  # the name of the store itself
-        except OSError as error:
-            raise self._unwritable(error) from None
-
-    def _unwritable(self, error: OSError) -> StoreUnusable:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return StoreUnusable(
-            f"cannot write to the store {self.path}: {(error.strerror or str(error)).lower()}: "
-            f"{'remove old runs (`runcast rm`)' if full else 'make it writable'}, "
-            "or use another (--store, RUNCAST_STORE)"
-        )
 
     def start(
         self,
@@ -249,23 +165,23 @@ class Store:
             key,
         )
         asked.check()
-        self._make()
+        make_store(self.path)
         try:
             return Run(asked.run(self.path, self._lifeline), check=check)
         except FileDamaged:  # which says what is wrong, and where
             raise
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise unwritable(self.path, error) from None
 
     def _record(self, asked: Start) -> Recording:
         """Begin a run that this process records itself; see `runcast.attach`."""
-        self._make()
+        make_store(self.path)
         try:
             return asked.attach(self.path)
         except FileDamaged:
             raise
         except OSError as error:
-            raise self._unwritable(error) from None
+            raise unwritable(self.path, error) from None
 
     def rerun(self, run: Run) -> Run:
         """Start the same again: command, folder, variables, input and limits of another run."""

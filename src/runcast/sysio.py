@@ -29,6 +29,7 @@ __all__ = [
     "create",
     "folder",
     "is_folder",
+    "make_folders",
     "names_in",
     "open_folder",
     "open_own",
@@ -42,6 +43,7 @@ __all__ = [
     "sync_folder",
     "write_all",
     "write_durably",
+    "write_file",
 ]
 
 SMALL = (
@@ -314,6 +316,27 @@ def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def make_folders(path: str) -> None:
+    """Make a folder and those above it that are missing, for this user alone whatever the umask is."""
+    parent = os.path.dirname(path)
+    if not os.path.isdir(parent) and parent != path:
+        make_folders(parent)
+    try:
+        os.mkdir(path, DIR_MODE)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Write a small file anew, for this user alone; what is no file of ours makes way for it."""
+    fd = create(path, os.O_WRONLY | os.O_TRUNC)
+    try:
+        write_all(fd, data)
+    finally:
+        os.close(fd)
 
 
 def write_durably(temporary: str, path: str, data: bytes) -> None:

@@ -20,6 +20,7 @@ from runcast.cli.terminal import Output, OutputClosed, OutputFailed, tell
 from runcast.cli.where import AnyRun
 from runcast.errors import RuncastError, RunFinished, ServerUnreachable
 from runcast.model import CHUNK_BYTES
+from runcast.own_thread import begin
 
 __all__ = ["Attendance", "forward_stdin"]
 
@@ -130,7 +131,11 @@ class Attendance:
             tell(f"stopping run {self._run.id}; killing it in {GRACE:g} s, or at once with another Ctrl-C")
         elif self._interrupts == 2:
             tell(f"killing run {self._run.id}")
-        threading.Thread(target=self._end, args=(self._run, self._interrupts), daemon=True).start()
+        acted = self._run, self._interrupts
+        try:
+            threading.Thread(target=self._end, args=acted, daemon=True).start()
+        except RuntimeError:  # too many threads: then here, which the output has to wait for
+            self._end(*acted)
 
     @staticmethod
     def _end(run: AnyRun, interrupts: int) -> None:
@@ -150,10 +155,10 @@ def forward_stdin(run: AnyRun, *, wait: bool = False) -> None:
 
     With `wait` it returns then, for somebody who will not stay.
     """
-    thread = threading.Thread(target=_forward, args=(run,), daemon=True)
-    thread.start()
     if wait:
-        thread.join()
+        _forward(run)
+    else:
+        begin(threading.Thread(target=_forward, args=(run,), name="stdin", daemon=True))
 
 
 def _forward(run: AnyRun) -> None:

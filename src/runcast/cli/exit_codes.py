@@ -1,7 +1,8 @@
 """The exit codes of the command line, in one place.
 
 Where a run's own exit status is passed on (`run`, `wait`, `follow --exit-status`) it is the
-command's, 126 and 127 included: "cannot be executed" and "not found" (POSIX.1-2024, XCU 2.8.2).
+command's, 126 and 127 included: "cannot be executed" and "not found" (POSIX.1-2024, XCU 2.8.2),
+and 125 where the system had no process, descriptor or memory for it, as env(1) and timeout(1) say.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ BROKEN_PIPE = SIGNALED + 13  # whoever read our output left: what SIGPIPE would 
 
 
 def of_outcome(outcome: Outcome) -> int:
-    """Return what to exit with for a run: its exit status, and never 0 for one that was cut short."""
-    if outcome.exit_status == 0 and outcome.reason in (Reason.TIMED_OUT, Reason.IDLE_TIMED_OUT):
+    """Return what to exit with for a run: its exit status, or 124 where a timeout of its own ended it."""
+    if outcome.reason in (Reason.TIMED_OUT, Reason.IDLE_TIMED_OUT):
         return TIMED_OUT
     return outcome.exit_status

@@ -19,6 +19,7 @@ from runcast.cli.values import DURATION
 from runcast.errors import RuncastError, UsageError
 from runcast.ids import new_run_id
 from runcast.model import CHUNK_BYTES
+from runcast.own_thread import begin
 
 __all__ = ["command", "stream_url"]
 
@@ -84,12 +85,12 @@ def command(
         pusher = Pusher(stream, content_type)
         backlog = Backlog()
         ending = os.pipe2(os.O_CLOEXEC)
-        reader = threading.Thread(target=_read, args=(fd, ending[0], backlog, tee), daemon=True)
+        reader = threading.Thread(target=_read, args=(fd, ending[0], backlog, tee), name="input", daemon=True)
         try:
             pusher.create()
             tell(f"watch it at {pusher.page}")
             with _interrupted(ending[1]):
-                reader.start()
+                begin(reader)
                 pusher.run(backlog, close=not keep_open)
         except RuncastError:
             backlog.end()

@@ -10,7 +10,7 @@ import click
 from runcast.cli import exit_codes
 from runcast.cli.attend import Attendance, forward_stdin
 from runcast.cli.runs import tell_outcome
-from runcast.cli.terminal import say, tell
+from runcast.cli.terminal import STDERR, say, tell
 from runcast.cli.values import DURATION, SIZE, VARIABLE
 from runcast.cli.where import AnyRun, Where, at_server
 from runcast.errors import CommandRefused, UsageError
@@ -46,6 +46,7 @@ __all__ = ["command"]
     metavar="SIZE",
     help="Keep so much output, head and tail: 64M, 1G, none. [default: 1G]",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Do not say where to watch it.")
 @click.option("--safe", is_flag=True, help="Leave out escape sequences and control codes.")
 @at_server
 @click.pass_obj
@@ -61,14 +62,15 @@ def command(
     timeout: float | None,
     idle_timeout: float | None,
     cap: int | None,
+    quiet: bool,
     safe: bool,
 ) -> int:
     """Start a command, show its output as it comes, and exit with its exit code.
 
     Its stdout comes out of ours and its stderr out of ours, byte for byte. The exit code is 128+N
-    when signal N ended it, 127 or 126 when it could not be started, 124 when a timeout did and it
-    then ended with 0. Ctrl-C stops the run, a second one kills it, and the exit code is 130. When
-    the terminal closes, the run goes on: `runcast follow` shows it again.
+    when signal N ended it, 127, 126 or 125 when it could not be started, and 124 when a timeout
+    ended it, however it took that. Ctrl-C stops the run, a second one kills it, and the exit code
+    is 130. When the terminal closes, the run goes on: `runcast follow` shows it again.
 
     \b
     Examples:
@@ -98,7 +100,7 @@ def command(
     }
     with Attendance(runs.option, safe=safe) as attendance:
         run = runs.start(asked, stdin, options)
-        if link := runs.link(run):
+        if not quiet and os.isatty(STDERR) and (link := runs.link(run)):  # a file would keep it for ever
             tell(f"watch it at {link}")
         if detach:
             say(run.id)

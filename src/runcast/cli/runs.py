@@ -112,7 +112,7 @@ def tell_outcome(run: AnyRun, outcome: Outcome) -> None:
     """Tell on stderr what the exit code alone does not."""
     if outcome.reason is Reason.FAILED_TO_START:
         tell(outcome.message)
-    elif outcome.reason is not Reason.EXITED:
+    elif outcome.reason is not Reason.EXITED or (outcome.ok and outcome.message):
         tell(f"run {run.id}: {outcome}")
     if outcome.dropped:
         tell(f"run {run.id}: {outcome.dropped} bytes of output could not be kept")

@@ -82,7 +82,11 @@ class Caps:
             self._used, self._measured = self._measure(), now
         elif now - self._measured >= _FRESH_SECONDS and not self._measuring:
             self._measuring, self._since = True, 0
-            threading.Thread(target=self._measure_aside, name="runcast-streams-size", daemon=True).start()
+            thread = threading.Thread(target=self._measure_aside, name="runcast-streams-size", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # too many threads: what was measured last is good for a while longer
+                self._measuring = False
         if self._used + size > total:
             raise StreamFull(
                 tail,

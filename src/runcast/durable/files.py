@@ -273,7 +273,8 @@ class FileStreams(Streams):
         if now - self._swept < _SWEEP_SECONDS:
             return
         self._swept = now
-        threading.Thread(target=self.sweep, name="runcast-streams-sweep", daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # too many threads: another time
+            threading.Thread(target=self.sweep, name="runcast-streams-sweep", daemon=True).start()
 
     def sweep(self) -> None:
         """Delete what has expired, and what was left by who was killed making or deleting a stream."""

@@ -27,6 +27,7 @@ from typing import Any
 from runcast.errors import FileDamaged, FormatTooNew
 from runcast.log.request import FORMAT, outcome_in, progress_in, request_in, state_of
 from runcast.model import Outcome, Reason
+from runcast.shortages import shortage
 from runcast.sysio import (
     DIR_MODE,
     FILE_MODE,
@@ -35,8 +36,8 @@ from runcast.sysio import (
     own_size,
     sync_file,
     sync_folder,
-    write_all,
     write_durably,
+    write_file,
 )
 
 __all__ = ["DIR_MODE", "FILE_MODE", "OWNERS", "RunDirectory", "is_locked"]
@@ -100,7 +101,7 @@ class RunDirectory:
             request = request | {"origin": origin_of(path)}
         directory = cls(path)
         os.mkdir(directory.log_path, DIR_MODE)
-        _write(f"{path}/run.json", json.dumps(request).encode())
+        write_file(f"{path}/run.json", json.dumps(request).encode())
         return directory
 
     def moved(self, path: str) -> RunDirectory:
@@ -241,7 +242,7 @@ class RunDirectory:
         """Tell how far the run is; nobody ever sees half of it. Best effort: a full disk is no error."""
         draft = self._beside("progress")
         with contextlib.suppress(OSError):
-            _write(draft, json.dumps(progress).encode())
+            write_file(draft, json.dumps(progress).encode())
             os.rename(draft, f"{self.path}/progress.json")
 
     def progress(self) -> dict[str, Any] | None:
@@ -276,7 +277,19 @@ class RunDirectory:
     def write_outcome(self, outcome: Outcome) -> None:
         """Write the outcome so that it survives a power loss; it appears whole or not at all."""
         text = json.dumps(outcome.to_json()).encode()
-        write_durably(self._draft_path, f"{self.path}/outcome.json", text)
+        try:
+            write_durably(self._draft_path, f"{self.path}/outcome.json", text)
+        except OSError as error:
+            self.leave_word(error)
+            raise
+
+    def leave_word(self, error: OSError) -> None:
+        """Say in the state why there is no outcome, for whoever settles the run. Needs no descriptor."""
+        if self._lock_fd is not None:
+            with contextlib.suppress(OSError, ValueError):
+                state = json.loads(os.pread(self._lock_fd, STATE_BYTES, 0) or b"{}")
+                short = shortage(error)
+                self.write_state(state | {"died_of": short.what if short else (error.strerror or "").lower()})
 
     def note_lost(self, outcome: Outcome) -> None:
         """Remember in this process how the run ended, where that cannot be written."""
@@ -295,7 +308,7 @@ class RunDirectory:
     def mark_unsettled(self, *, unsettled: bool) -> None:
         """Note whether they are. Only the holder of the lock may."""
         if unsettled:
-            _write(f"{self.path}/unsettled", b"")
+            write_file(f"{self.path}/unsettled", b"")
         else:
             os.unlink(f"{self.path}/unsettled")
 
@@ -339,11 +352,3 @@ def is_locked(path: str) -> bool:
 
 def _state_line(state: dict[str, Any]) -> bytes:
     return json.dumps(state).encode().ljust(STATE_BYTES - 1) + b"\n"
-
-
-def _write(path: str, data: bytes) -> None:
-    fd = create(path, os.O_WRONLY | os.O_TRUNC)
-    try:
-        write_all(fd, data)
-    finally:
-        os.close(fd)

@@ -35,6 +35,7 @@ from runcast.server.registry import registered
 from runcast.server.token import checked, kept_token
 from runcast.store import Store
 from runcast.supervisor import descriptors
+from runcast.web.going_on import going_on, said
 from runcast.web.origins import Origins, parse_origin
 from runcast.web.peer import keep_alive, vanished
 
@@ -126,6 +127,9 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
                     log.info("pages of these origins may read: %s", ", ".join(origins))
 
             _Server(app, ready).run(sockets)
+            if sentence := going_on(store):
+                log.info("%s; the next `runcast serve` shows it", sentence)
+            said(store)
     finally:
         for one in sockets:
             one.close()

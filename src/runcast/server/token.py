@@ -13,7 +13,7 @@ import re
 import secrets
 
 from runcast.errors import StoreUnusable, UsageError
-from runcast.sysio import open_own
+from runcast.sysio import make_folders, open_own
 
 __all__ = ["FILE", "SHORT", "checked", "kept_token"]
 
@@ -50,7 +50,7 @@ def kept_token(store: str) -> str:
     try:
         if (token := _read(path)) is not None:
             return token
-        os.makedirs(store, 0o700, exist_ok=True)
+        make_folders(store)
         _make(path)
         token = _read(path)
     except OSError as error:

@@ -17,6 +17,7 @@ from typing import Any
 
 from runcast.errors import RunStopped, UsageError
 from runcast.model import Outcome
+from runcast.own_thread import begin
 from runcast.sources.kinds import name_of
 from runcast.sources.recording import Recording, as_value
 
@@ -31,7 +32,7 @@ def call_here(
     context = copy_context()
     thread = threading.Thread(target=context.run, args=(call.run,), name=f"run {recording.id}", daemon=True)
     recording.insist = call.inside.insist
-    thread.start()
+    begin(thread)
 
 
 class Inside:

@@ -26,13 +26,23 @@ class Pipe:
         os.set_blocking(self.reader, False)
         self._over = threading.Lock()  # held while a thread waits at the reading end
 
-    def follow(self, take: Callable[[], bool]) -> None:
-        """Have a thread call `take` whenever there is something to read, until that returns False."""
+    @property
+    def followed(self) -> bool:
+        """Whether a thread waits at the reading end."""
+        return self._over.locked()
+
+    def follow(self, take: Callable[[], bool]) -> bool:
+        """Have a thread call `take` whenever there is something to read, until that returns False.
+
+        Returns False where no thread can be had: the interpreter ends, or there are too many.
+        """
         self._over.acquire()
         try:
             start_new_thread(self._run, (take,))
-        except RuntimeError:  # the interpreter ends: whoever appends next reads what there is
+        except RuntimeError:
             self._over.release()
+            return False
+        return True
 
     def _run(self, take: Callable[[], bool]) -> None:
         poller = select.poll()

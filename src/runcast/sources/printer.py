@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import io
 import itertools
 import os
@@ -27,6 +28,7 @@ from threading import get_ident
 
 from runcast.errors import LogClosed, StoreUnusable
 from runcast.model import Channel
+from runcast.shortages import TOO_MANY_PROCESSES
 from runcast.sources.pipe import Pipe
 
 __all__ = ["Printer", "encoded"]
@@ -132,13 +134,18 @@ class Printer:
             made = Pipe()
             pipe = self._pipes.setdefault(channel, made)
             if pipe is made:
-                pipe.follow(self._take)
+                self._follow(pipe)
             else:  # another thread was faster
                 made.close()
         if pipe is None or self._closed:
             raise io.UnsupportedOperation("expected a run that goes on, this one's output is closed: fileno")
         self.flush()
         return pipe.writer
+
+    def _follow(self, pipe: Pipe) -> None:
+        """Have somebody read a pipe: a thread of its own, else the flusher until there can be one."""
+        if not pipe.follow(self._take) and not _flusher.over and not self._arm():
+            raise BlockingIOError(errno.EAGAIN, f"{TOO_MANY_PROCESSES.what}: nobody could read this pipe")
 
     def between(self, do: Callable[[], object]) -> None:
         """Call something between two appends, as what closes the log's files for a while must be."""
@@ -254,9 +261,18 @@ class Printer:
         with self._lock:
             self._empty()
             self._let_go(tick)
+            self._follow_later()
             if self._held and not self._armed and not self._arm():
                 self._let_go()
         self._drain()
+
+    def _follow_later(self) -> None:
+        """Read the pipes for which there was no thread, and look for one again. Needs the lock."""
+        alone = [pipe for pipe in self._pipes.values() if not pipe.followed]
+        if alone and not self._closed:
+            self._read_pipes()
+            if not all(pipe.follow(self._take) for pipe in alone):
+                self._arm()
 
     def _take(self) -> bool:
         """Append what came through the pipes; return whether more may come. A pipe's thread calls this."""

@@ -15,6 +15,7 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from runcast.model import Outcome
+from runcast.own_thread import begin
 from runcast.sources.recording import Recording, as_value
 
 __all__ = ["own_loop", "run_task", "running_loop"]
@@ -32,13 +33,22 @@ _loop_lock = threading.Lock()
 
 
 def own_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop of our own, in a thread of its own, for callers who have none."""
+    """Return an event loop of our own, in a thread of its own, for callers who have none.
+
+    Raises:
+        SupervisorLost: no thread can be started.
+    """
     global _loop
     with _loop_lock:
         if _loop is None or _loop.is_closed():
-            _loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_loop.run_forever, name="runcast loop", daemon=True)
-            Context().run(thread.start)
+            made = asyncio.new_event_loop()
+            thread = threading.Thread(target=made.run_forever, name="runcast loop", daemon=True)
+            try:
+                Context().run(begin, thread)
+            except BaseException:
+                made.close()
+                raise
+            _loop = made
         return _loop
 
 
@@ -78,7 +88,7 @@ def run_task(
 
     tasks: list[asyncio.Task[None]] = []
 
-    def begin() -> None:
+    def begin_task() -> None:
         tasks.append(loop.create_task(work(), name=f"run {recording.id}"))
         tasks[0].add_done_callback(done)
 
@@ -96,10 +106,10 @@ def run_task(
     recording.raises = False  # other tasks share the thread
     recording.interrupt = recording.insist = interrupt
     if running_loop() is loop:
-        begin()
+        begin_task()
     else:
         context = copy_context()
-        loop.call_soon_threadsafe(begin, context=context)
+        loop.call_soon_threadsafe(begin_task, context=context)
 
 
 def _forget() -> None:

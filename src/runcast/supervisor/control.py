@@ -45,6 +45,7 @@ def listen_path(path: str, backlog: int = 16) -> socket.socket:
     name, folder = _short(path)
     try:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        os.fchmod(listener.fileno(), 0o600)  # before it has a name: whatever the umask is
         listener.bind(name)
         listener.listen(backlog)
         listener.setblocking(False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import _thread
 import array
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -23,14 +24,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from runcast.log import CAP_BYTES, FileLogWriter, RunDirectory
+from runcast.shortages import shortage
 from runcast.supervisor.control import REQUEST_LENGTH, listen_path
+from runcast.supervisor.oom import OomWatch
 from runcast.supervisor.supervise import Supervision
 from runcast.supervisor.tree import become_subreaper
 from runcast.sysio import create
 
-__all__ = ["main", "serve"]
+__all__ = ["ASKS_ROOM", "GO", "IDLE", "NO_ROOM", "ROOM", "main", "serve"]
 
-IDLE = "idle"
+# What a supervisor and its forkserver tell each other; anything else is the folder of a run.
+IDLE, ASKS_ROOM = "idle", "full"
+GO, ROOM, NO_ROOM = b"go", b"room", b"none"
+_ROOM_SECONDS = 2.0  # for the forkserver to give up one of its others
 _REQUEST_BYTES = 32 * 1024  # most requests at once: an environment is some KiB
 _ERRORS_BYTES = 256 * 1024
 _FDS = 2  # a request brings at most its stdin and a lifeline
@@ -78,8 +84,10 @@ def _supervise(
     request: dict[str, Any],
     fds: dict[str, int],
     exits: int,
+    oom: OomWatch,
     taken: Callable[[str], object] = lambda path: None,
     orphaned: tuple[int, Callable[[], object]] | None = None,
+    make_room: Callable[[], bool] = lambda: False,
 ) -> None:
     """Take the run that a connection asks for, answer, start it and stay with it until it is over.
 
@@ -88,8 +96,8 @@ def _supervise(
     is a descriptor to hear while the run goes on, and what to do then.
     """
     lifeline = fds.get("lifeline")
+    directory = RunDirectory(request["new"])
     try:
-        directory = RunDirectory(request["new"])
         if not directory.acquire():
             connection.sendall(b'{"error": "its lock is held by another process"}\n')
             return
@@ -101,10 +109,21 @@ def _supervise(
         log = FileLogWriter(directory, cap_bytes=request.get("cap", CAP_BYTES))
 
         def sync() -> None:
-            _thread.start_new_thread(log.sync, ())  # the disk may take its time, the pipes may not
+            try:
+                _thread.start_new_thread(log.sync, ())  # the disk may take its time, the pipes may not
+            except RuntimeError:  # the run met its limit of processes: then the pipes wait
+                log.sync()
 
         run = Supervision(
-            request, log, directory.write_state, exits, sync, directory.watched, lambda: directory.removed
+            request,
+            log,
+            directory.write_state,
+            exits,
+            sync,
+            directory.watched,
+            lambda: directory.removed,
+            oom,
+            make_room,
         )
         pid = run.start(fds.pop("stdin", None))
         if pid is None:
@@ -126,6 +145,11 @@ def _supervise(
             raise _Removed(f"run {request['id']}: its folder was removed while it went on: stopped") from None
         with contextlib.suppress(OSError):
             os.unlink(directory.supervisor_path)
+    except _Removed:
+        raise
+    except OSError as error:
+        directory.leave_word(error)
+        raise
     finally:
         for fd in fds.values():
             os.close(fd)
@@ -155,14 +179,23 @@ def _fresh() -> bool:
 
 def serve(listener: socket.socket, parent: socket.socket, log_path: str) -> None:
     """Take runs from a listening socket, as other supervisors do, until the parent has enough of us."""
-    exits = prepare()
+    exits, oom = prepare(), OomWatch()
     poll = select.epoll()
     poll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)  # one connection wakes one of us
     poll.register(parent, select.EPOLLIN)
 
     def tell(path: str) -> None:
         with contextlib.suppress(OSError):  # the parent is dead; the run is not
-            parent.send(path.encode())
+            parent.send(os.fsencode(path))
+
+    def make_room() -> bool:
+        with contextlib.suppress(OSError):
+            parent.send(ASKS_ROOM.encode())
+            asked = select.poll()
+            asked.register(parent, select.POLLIN)
+            if asked.poll(_ROOM_SECONDS * 1000) and parent.recv(16, socket.MSG_PEEK) != GO:  # heeded later
+                return parent.recv(16) == ROOM
+        return False
 
     while True:
         ready = {fd for fd, _ in poll.poll()}
@@ -170,8 +203,10 @@ def serve(listener: socket.socket, parent: socket.socket, log_path: str) -> None
             return
         try:
             connection = listener.accept()[0]
-        except OSError:  # another one was faster, or who asked is gone
-            continue
+        except OSError as error:
+            if shortage(error) is not None and error.errno != errno.EAGAIN:
+                return  # no descriptor for it: to look again would be a loop without end
+            continue  # another one was faster, or who asked is gone
         with connection:
             connection.setblocking(True)
             connection.settimeout(10.0)
@@ -182,7 +217,7 @@ def serve(listener: socket.socket, parent: socket.socket, log_path: str) -> None
             # A socket that we alone still listen at would keep who connects waiting for our run's end.
             orphaned = parent.fileno(), listener.close
             with _noting_errors(log_path):
-                _supervise(connection, request, fds, exits, tell, orphaned)
+                _supervise(connection, request, fds, exits, oom, tell, orphaned, make_room)
         os.chdir("/")  # the run's folder is not ours to keep busy
         if not _fresh():
             return
@@ -219,5 +254,5 @@ def main(fd: int) -> None:
     with socket.socket(fileno=fd) as connection:
         connection.settimeout(10.0)
         with contextlib.suppress(_Removed):
-            _supervise(connection, *_receive(connection), prepare())
+            _supervise(connection, *_receive(connection), prepare(), OomWatch())
     sys.exit(0)

@@ -21,7 +21,7 @@ import time
 
 from runcast.errors import RunElsewhere
 from runcast.supervisor.control import listen_path
-from runcast.supervisor.detached import IDLE, serve
+from runcast.supervisor.detached import ASKS_ROOM, GO, IDLE, NO_ROOM, ROOM, serve
 from runcast.supervisor.recover import recover
 from runcast.sysio import create, folder, remove
 
@@ -43,6 +43,8 @@ class _Supervisor:
         self.used = False
         self.since = time.monotonic()  # when it became idle
         self.leaving = False
+        self.asking = False  # for room: it has a run, which cannot be started
+        self.makes_room_for: _Supervisor | None = None
 
 
 class _Forkserver:
@@ -52,6 +54,7 @@ class _Forkserver:
         self._listener = listener
         self._lock = lock
         self._supervisors: dict[int, _Supervisor] = {}
+        self._full_until = 0.0  # there are too many processes: none of ours may take what was given up
         self._stillborn = 0  # supervisors in a row that died before their first run
         self._poll = select.poll()
         self._files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -80,13 +83,16 @@ class _Forkserver:
         """Take what a supervisor says: the run it has taken, that it is idle, or nothing ever more."""
         supervisor = self._supervisors[fd]
         try:
-            said = supervisor.link.recv(4096).decode()
+            said = os.fsdecode(supervisor.link.recv(4096))
         except BlockingIOError:
             return
         except OSError:
             said = ""
+        if said == ASKS_ROOM:
+            self._give_up_one(supervisor)
+            return
         if said:
-            supervisor.used = True
+            supervisor.used, supervisor.asking = True, False
             supervisor.run = None if said == IDLE else said
             supervisor.since = time.monotonic()
             return
@@ -94,13 +100,27 @@ class _Forkserver:
         self._poll.unregister(fd)
         supervisor.link.close()
         os.waitpid(supervisor.pid, 0)
+        if supervisor.makes_room_for is not None:
+            _send(supervisor.makes_room_for, ROOM)
         if supervisor.run is not None:  # settled already if it ended by itself: then this does nothing
             with contextlib.suppress(OSError, RunElsewhere):
                 recover(supervisor.run, died_now=True)
         self._stillborn = 0 if supervisor.used else self._stillborn + 1
 
+    def _give_up_one(self, asker: _Supervisor) -> None:
+        """End a supervisor that waits, since a run that has one cannot start its command."""
+        self._full_until = time.monotonic() + FORK_AGAIN_SECONDS
+        asker.asking = True
+        spare = next(iter(self._idle()), None)
+        if spare is None:
+            _send(asker, NO_ROOM)
+            return
+        spare.leaving, spare.makes_room_for = True, asker
+        _send(spare, GO)
+
     def _idle(self) -> list[_Supervisor]:
-        return [one for one in self._supervisors.values() if one.run is None and not one.leaving]
+        waiting = (one for one in self._supervisors.values() if one.run is None)
+        return [one for one in waiting if not (one.leaving or one.asking)]
 
     def _send_home(self) -> None:
         """End the supervisors that a burst left over; not at once, the next one may be near."""
@@ -108,8 +128,7 @@ class _Forkserver:
         for supervisor in idle[: max(len(idle) - SPARE, 0)]:
             if time.monotonic() - supervisor.since >= SPARE_SECONDS:
                 supervisor.leaving = True
-                with contextlib.suppress(OSError):
-                    supervisor.link.send(b"go")
+                _send(supervisor, GO)
 
     def run(self) -> None:
         """Serve until nobody has wanted anything for a while."""
@@ -117,12 +136,15 @@ class _Forkserver:
         while True:
             patience = SPARE_SECONDS if len(self._idle()) > SPARE else self._idle_seconds
             while len(self._idle()) < READY and self._stillborn < MOST_STILLBORN:
+                if (full := self._full_until - time.monotonic()) > 0:
+                    patience = full
+                    break
                 try:
                     self._fork()
                 except OSError:  # too many processes or descriptors, at the moment
                     patience = FORK_AGAIN_SECONDS
                     break
-            if not self._supervisors:
+            if not self._supervisors and self._full_until < time.monotonic():
                 return
             for fd, _event in self._poll.poll(patience * 1000):
                 self._hear(fd)
@@ -130,6 +152,11 @@ class _Forkserver:
             self._send_home()
             if time.monotonic() - used >= self._idle_seconds and len(self._idle()) == len(self._supervisors):
                 return
+
+
+def _send(supervisor: _Supervisor, message: bytes) -> None:
+    with contextlib.suppress(OSError):  # it is dead, as is heard soon
+        supervisor.link.send(message)
 
 
 def main(store: str, name: str, idle: float = IDLE_SECONDS) -> None:

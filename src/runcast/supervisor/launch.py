@@ -1,14 +1,14 @@
 """Have a run started: find or start the forkserver that fits, and hand the request over.
 
 Owns the side of whoever starts. A forkserver gives its children what it has itself: limits,
-umask, niceness, processors, cgroup, groups. So its socket's name is made of them, and a caller
-in another context finds another forkserver. Where none can be had (a file system without
-sockets), a fresh interpreter supervises this one run: the same code, 10 to 40 ms later.
+umask, niceness, processors, cgroup, groups, score for the OOM killer. So its socket's name is made
+of them, and a caller in another context finds another forkserver. Where none can be had (a file
+system without sockets), a fresh interpreter supervises this one run: the same code, 10 to 40 ms
+later.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import resource
@@ -20,9 +20,9 @@ from zlib import crc32
 
 from runcast._version import __version__
 from runcast.errors import SupervisorLost
+from runcast.shortages import TOO_MANY_PROCESSES, Shortage, shortage
 from runcast.supervisor import descriptors
 from runcast.supervisor.control import connect_path, pack_request
-from runcast.sysio import read_kernel
 
 __all__ = ["PACKAGE_ROOT", "interpreter", "launch"]
 
@@ -31,17 +31,26 @@ PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(_
 
 _ANSWER_SECONDS = 30.0
 _START_SECONDS = 20.0
+_MOST_HUNG_UP = 5
+_TEMPORARY = 75  # what an interpreter of ours exits with that cannot fork; EX_TEMPFAIL of sysexits(3)
 _LEAST_BYTES, _LEAST_FILES = 64 * 1024, 16  # for the files of a run, its outcome above all
 # What a supervisor needs of the environment; some builds of Python do not start without the second.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUNCAST_RUN_ID")
+_PROC_BYTES = 16 * 1024  # more than any of these files has
 _NAMESPACES = ("mnt", "pid", "net", "user", "ipc", "uts")
 _LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 
 
 def _read(path: str) -> bytes:
-    with contextlib.suppress(OSError):
-        return read_kernel(path)
-    return b""
+    """Return what a file of /proc says, in one read: three of them are part of each start."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(fd, _PROC_BYTES)
+        finally:
+            os.close(fd)
+    except OSError:
+        return b""
 
 
 def _namespaces() -> list[str]:
@@ -73,6 +82,7 @@ def _context() -> str:
         [_limit(limit) for limit in _LIMITS],
         status[at : at + 12],
         _read("/proc/self/cgroup"),
+        _read("/proc/self/oom_score_adj"),
         _namespaces(),  # two containers may share a store
         (root.st_dev, root.st_ino),
         os.environ.get("RUNCAST_RUN_ID"),  # a run inside a run belongs to it, and dies with it
@@ -89,12 +99,21 @@ def interpreter() -> str:
 
 
 def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
-    """Run a few lines of ours in a fresh, minimal interpreter; return its exit code at its end."""
+    """Run a few lines of ours in a fresh, minimal interpreter; return its exit code at its end.
+
+    Raises:
+        OSError: there is too little of something, processes for instance.
+    """
     import subprocess
 
+    # The reason matters where a fork fails: `os._exit`, since a traceback would have nowhere to go.
     if (files := descriptors.before()) is not None:
         code = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, {files}); {code}"
-    code = f"import sys; sys.path.insert(0, {PACKAGE_ROOT!r}); {code}"
+    code = (
+        f"import os, sys; sys.path.insert(0, {PACKAGE_ROOT!r})\n"
+        f"try: {code}\n"
+        f"except BlockingIOError: os._exit({_TEMPORARY})"
+    )
     null = subprocess.DEVNULL
     child = subprocess.Popen(
         [interpreter(), "-I", "-S", "-X", "utf8", "-c", code],
@@ -106,7 +125,9 @@ def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
         pass_fds=keep,
         start_new_session=True,
     )
-    return child.wait()
+    if (status := child.wait()) == _TEMPORARY:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return status
 
 
 def _check_room(store: str) -> None:
@@ -133,11 +154,28 @@ def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
         OSError: the disk is full.
     """
     _check_room(store)
+    try:
+        _launch(store, request, fds)
+    except OSError as error:
+        short = shortage(error)
+        if short is None or error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _lost(request, short) from None
+
+
+def _lost(request: dict[str, Any], short: Shortage) -> SupervisorLost:
+    return SupervisorLost(
+        f"expected a supervisor for run {request['id']}, none can be started: {short.what}: {short.advice}"
+    )
+
+
+def _launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
     message = pack_request(request | {"fds": list(fds)})
     name = f".supervisors/{_context()}"
     path = f"{store}/{name}"
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    hung_up = 0  # forkservers that left us without an answer: the next may die of the same
+    while time.monotonic() < deadline and hung_up < _MOST_HUNG_UP:
         try:
             connection = connect_path(path, _ANSWER_SECONDS)
         except (FileNotFoundError, ConnectionRefusedError):
@@ -149,6 +187,7 @@ def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
         with connection:
             if _hand_over(connection, message, list(fds.values())):
                 return
+        hung_up += 1
         if not os.path.isdir(request["new"]):  # taken; its supervisor died since, which the run itself tells
             return
     ours, theirs = socket.socketpair()
@@ -163,7 +202,7 @@ def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
             return
     raise SupervisorLost(
         f"expected a supervisor for run {request['id']}, none could be started with {interpreter()!r}: "
-        f"{path}/../errors.log may say why"
+        f"{store}/.supervisors/errors.log may say why"
     )
 
 
@@ -175,7 +214,8 @@ def _hand_over(connection: socket.socket, message: bytes, fds: list[int]) -> boo
         answer = connection.recv(4096)
     except TimeoutError:
         raise SupervisorLost(
-            f"expected an answer within {_ANSWER_SECONDS:.0f} s, the supervisor gave none"
+            f"expected an answer within {_ANSWER_SECONDS:.0f} s, no supervisor gave one: perhaps there are "
+            f"{TOO_MANY_PROCESSES.what}: {TOO_MANY_PROCESSES.advice}"
         ) from None
     except OSError:
         return False

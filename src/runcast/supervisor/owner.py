@@ -101,9 +101,16 @@ class Owner:
     def _add(self, run: Owned) -> None:
         with self._lock:
             self._runs[run.id] = run
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="runcast owner", daemon=True)
-                Context().run(self._thread.start)  # belongs to no run, whatever code asked for it
+            self._begin()
+
+    def _begin(self) -> None:
+        """Have a thread serve. Where there are too many, the next call tries again: its runs go on."""
+        if self._thread is not None:
+            return
+        thread = threading.Thread(target=self._serve, name="runcast owner", daemon=True)
+        with contextlib.suppress(RuntimeError):
+            Context().run(thread.start)  # belongs to no run, whatever code asked for it
+            self._thread = thread
 
     def forget(self, run: Owned) -> None:
         """Let go of a run that has ended."""
@@ -121,6 +128,8 @@ class Owner:
         with self._lock:
             heapq.heappush(self._times, (when, next(self._numbers), call))
             soonest = self._times[0][0] == when
+            if self._runs:
+                self._begin()
         if soonest:
             self._ring()
 

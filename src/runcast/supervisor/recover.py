@@ -93,8 +93,10 @@ def _relation(directory: RunDirectory) -> Relation | None:
 
 
 def _settle(directory: RunDirectory, relation: Relation, alive_at: float) -> None:
-    who = "process" if "owner" in directory.state() else "supervisor"
-    message = f"its {who} died before the run ended"
+    state = directory.state()
+    message = f"its {'process' if 'owner' in state else 'supervisor'} died before the run ended"
+    if "died_of" in state:  # its last words, where it had no descriptor for an outcome
+        message += f": {state['died_of']}"
     if said := _end_processes(directory, relation, alive_at):
         message += f"; {said}"
     outcome = Outcome(Reason.LOST, message=message, ended_at=time.time())

@@ -22,9 +22,11 @@ from runcast.log import LogWriter
 from runcast.model import Channel, Outcome, Reason, State
 from runcast.supervisor.control import Connection
 from runcast.supervisor.limits import Limits
+from runcast.supervisor.oom import OomWatch
 from runcast.supervisor.origin import clock
 from runcast.supervisor.pump import Pipe, Pump
-from runcast.supervisor.spawn import CannotStart, spawn
+from runcast.supervisor.spawn import CannotStart, NoRoom, spawn
+from runcast.supervisor.stdin import Stdin
 from runcast.supervisor.tree import Tree
 from runcast.sysio import read_json
 
@@ -49,6 +51,8 @@ class Supervision:
         watched: returns a number that changes whenever somebody notes that they watch.
         sync: has the log survive a power loss so far; called at most once a second.
         removed: whether somebody has removed the run's folder, which ends the run.
+        oom: what this process knows of memory running out.
+        make_room: gives up a process that is not needed now, and returns whether there was one.
     """
 
     def __init__(
@@ -60,19 +64,21 @@ class Supervision:
         sync: Callable[[], None],
         watched: Callable[[], int],
         removed: Callable[[], bool],
+        oom: OomWatch,
+        make_room: Callable[[], bool] = lambda: False,
     ) -> None:
         self._request = request
         self._log = log
         self._tell = tell
         self._exits, self._sync = exits, sync
         self._watched, self._removed = watched, removed
+        self._oom, self._make_room = oom, make_room
         self._poll = select.poll()
         self._connections: dict[int, Connection] = {}
         self._calls: dict[int, Callable[[], object]] = {}
         self._listener: socket.socket | None = None
         self._deaf = False  # no more connections can be had at the moment
-        self._stdin: int | None = None
-        self._stdin_queue: list[tuple[Connection, memoryview, bool]] = []
+        self._stdin = Stdin(self._poll)
         self._reason: Reason | None = None
         self._kill_at: float | None = None
         self._drain_until: float | None = None
@@ -83,18 +89,26 @@ class Supervision:
 
     def start(self, stdin: int | None = None) -> int | None:
         """Start the command; return its pid, or None if it cannot be started: the run is over then."""
-        out_read, out_write = os.pipe2(os.O_CLOEXEC)
-        err_read, err_write = os.pipe2(os.O_CLOEXEC)
-        theirs = [out_write, err_write]
+        ours: list[int] = []
+        theirs = [] if stdin is None else [stdin]
         try:
             given = self._open_stdin(stdin, theirs)
+            for _ in range(2):
+                reading, writing = os.pipe2(os.O_CLOEXEC)
+                ours.append(reading)
+                theirs.append(writing)
+            out_read, err_read = ours
+            self._oom.begin()
             argv, env, cwd = self._request["argv"], self._request["env"], self._request["cwd"]
             before = clock()
-            pid = spawn(argv, env, cwd, given, out_write, err_write)
-        except CannotStart as error:
-            os.close(out_read)
-            os.close(err_read)
-            self._close_stdin()
+            with self._oom.first_to_go(env):
+                pid = spawn(argv, env, cwd, given, *theirs[-2:], make_room=self._make_room)
+        except (CannotStart, OSError) as failed:
+            error = NoRoom(self._request["argv"][0], failed) if isinstance(failed, OSError) else failed
+            for fd in (*ours, *theirs):  # at the limit of descriptors the outcome needs some of them
+                os.close(fd)
+            theirs.clear()
+            self._stdin.close()
             self._log.close(
                 Outcome(Reason.FAILED_TO_START, error.code, message=str(error), ended_at=time.time())
             )
@@ -115,13 +129,10 @@ class Supervision:
 
     def _open_stdin(self, given: int | None, theirs: list[int]) -> int:
         if given is not None:
-            theirs.append(given)
             return given
         if self._request.get("stdin") == "pipe":
-            reading, self._stdin = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(self._stdin, False)
-            theirs.append(reading)
-            return reading
+            theirs.append(self._stdin.open())
+            return theirs[-1]
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         theirs.append(null)
         return null
@@ -159,8 +170,8 @@ class Supervision:
                         self._reap(now)
                     elif self._listener is not None and fd == self._listener.fileno():
                         self._accept()
-                    elif fd == self._stdin:
-                        self._feed_stdin(event)
+                    elif fd == self._stdin.fd:
+                        self._stdin.feed(event)
                     elif fd in self._calls:
                         self._poll.unregister(fd)
                         self._calls.pop(fd)()
@@ -262,6 +273,8 @@ class Supervision:
         else:
             code = os.WEXITSTATUS(status)
             message, value = self._result()
+        if self._reason is None and status is not None:
+            message = message or self._oom.story(status)
         reason = self._reason or (Reason.EXITED if number is None else Reason.SIGNALED)
         return Outcome(
             reason,
@@ -309,10 +322,7 @@ class Supervision:
             if self._deaf and self._listener is not None:
                 self._deaf = False
                 self._poll.register(self._listener, select.POLLIN)
-            queue = [item for item in self._stdin_queue if item[0] is not connection]
-            if self._stdin_queue and not queue and self._stdin is not None:
-                self._poll.unregister(self._stdin)
-            self._stdin_queue = queue
+            self._stdin.forget(connection)
             connection.socket.close()
             return
         for request, data in requests:
@@ -324,7 +334,7 @@ class Supervision:
     def _do(self, connection: Connection, request: dict[str, Any], data: bytes, now: float) -> None:
         operation = request["op"]
         if operation == "stdin":
-            self._take_stdin(connection, data, bool(request.get("eof")))
+            self._stdin.take(connection, data, bool(request.get("eof")))
             return
         number = int(request.get("signal", signal.SIGTERM))
         grace = float(request.get("grace", STOP_GRACE))
@@ -340,50 +350,6 @@ class Supervision:
             return
         connection.answer()
 
-    def _take_stdin(self, connection: Connection, data: bytes, eof: bool) -> None:
-        if self._stdin is None:
-            connection.answer(error="this run reads no stdin: it was not asked for, or is closed")
-            return
-        if not self._stdin_queue:
-            self._poll.register(self._stdin, select.POLLOUT)
-        self._stdin_queue.append((connection, memoryview(data), eof))
-
-    def _feed_stdin(self, event: int) -> None:
-        """Give the program what it takes; answer who sent it when all was taken."""
-        assert self._stdin is not None
-        connection, data, eof = self._stdin_queue[0]
-        try:
-            if event & select.POLLERR:
-                raise BrokenPipeError
-            data = data[os.write(self._stdin, data) :] if data else data
-        except BlockingIOError:
-            return
-        except BrokenPipeError:
-            self._close_stdin()
-            for other, _data, _eof in self._stdin_queue:
-                other.answer(error="the program has closed its stdin")
-            self._stdin_queue.clear()
-            return
-        if data:
-            self._stdin_queue[0] = connection, data, eof
-            return
-        self._stdin_queue.pop(0)
-        connection.answer()
-        if eof:
-            self._close_stdin()
-            for other, _data, _eof in self._stdin_queue:
-                other.answer(error="stdin was closed by another sender")
-            self._stdin_queue.clear()
-        elif not self._stdin_queue:
-            self._poll.unregister(self._stdin)
-
-    def _close_stdin(self) -> None:
-        if self._stdin is not None:
-            with contextlib.suppress(KeyError):
-                self._poll.unregister(self._stdin)
-            os.close(self._stdin)
-            self._stdin = None
-
     def _close(self) -> None:
         """Close the log, which tells everybody, and then whatever else is open."""
         for pipe in list(self._pump.pipes.values()):
@@ -393,7 +359,7 @@ class Supervision:
             if self._outcome is not None:
                 self._log.close(self._outcome)
         finally:
-            self._close_stdin()
+            self._stdin.close()
             for connection in self._connections.values():
                 connection.socket.close()
             if self._listener is not None:

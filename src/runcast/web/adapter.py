@@ -25,6 +25,7 @@ from runcast.web.commands import Commands, NamedCommand, find_command, named_com
 from runcast.web.durable.routes import APPEND_BYTES, PREFIX, Durable, is_stream
 from runcast.web.durable.waits import answer
 from runcast.web.exposure import warning_once
+from runcast.web.going_on import say_at_exit
 from runcast.web.http import BODY_BYTES, Reply, Request
 from runcast.web.logs import problem_reply
 from runcast.web.origins import Origins
@@ -91,6 +92,7 @@ class Cast:
             allow_any_command=allow_any_command,
             authorize=_by_default if authorize is None else warning_once(authorize),
         )
+        say_at_exit(self.store)
         self.durable = Durable(self.responder)
         self.durable.streams.caps.stream, self.durable.streams.caps.total = caps
         self.mounted: str | None = None  # below which path `/runs` and others are; None where nowhere

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from runcast.errors import RuncastError
+from runcast.own_thread import in_pool
 from runcast.store import Store
 from runcast.web.adapter import Cast, is_foreign
 from runcast.web.again import offer
@@ -88,7 +89,7 @@ class RunsASGI(Cast):
         """Answer as a view that streams: start a run and show it; see `Cast.view` for the options."""
         request = to_request(scope, b"")
         view = f"asgi:{request.root}{request.path}"
-        reply = await asyncio.to_thread(self.view, request, view, source, args, **options)
+        reply = await in_pool(self.view, request, view, source, args, **options)
         await send_reply(reply, self.feeds, scope, receive, send)
 
     def shutdown(self) -> None:

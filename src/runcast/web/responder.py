@@ -247,11 +247,13 @@ class Responder:
         if ("name" in asked) == ("command" in asked):
             raise UsageError('expected either "name" (one of /commands) or "command" in the body')
         if "name" in asked:
+            if not isinstance(asked["name"], str):
+                raise UsageError(f'expected "name" as a text, one of /commands, got {asked["name"]!r:.80}')
             if own := sorted(OPTIONS & set(asked) - {"title"}):
                 raise UsageError(f"expected no {own[0]} with a name: the command has its own")
             if asked.get("params"):
                 raise UsageError(f"expected no params: the command {asked['name']!r} takes none")
-            run = find_command(self.commands, str(asked["name"])).start(self.store)
+            run = find_command(self.commands, asked["name"]).start(self.store)
         elif not self.allow_any_command:
             raise NotAllowed(
                 "expected the name of a command: this server starts no others "

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from runcast.errors import RuncastError, WaitTimeout
-from runcast.own_thread import in_own_thread
+from runcast.own_thread import in_own_thread, in_pool
 from runcast.run import Run
 from runcast.web.logs import problem_reply
 from runcast.web.shutdown import end_with_server
@@ -80,7 +80,7 @@ async def respond_async(responder: Responder, request: Request, feeds: Feeds) ->
         return responder.respond(request)
     if is_sent(request):  # for a program, maybe for ever
         return await sent(responder.respond, request, feeds)
-    return await asyncio.to_thread(responder.respond, request)  # for a supervisor or a disk
+    return await in_pool(responder.respond, request)  # for a supervisor or a disk
 
 
 def is_sent(request: Request) -> bool:

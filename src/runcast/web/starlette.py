@@ -9,7 +9,6 @@ async def build():
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 from collections.abc import MutableMapping
@@ -21,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from runcast.own_thread import in_pool
 from runcast.web.adapter import Cast, body_limit, decorated
 from runcast.web.asgi import receive_body, send_reply, serve_async, serve_socket, to_request
 from runcast.web.feeds import Feeds
@@ -87,7 +87,7 @@ class RunStream(Response):
         request = to_request(scope, b"")
         view = f"starlette:{request.root}{request.path}"
         cast = self._cast
-        reply = await asyncio.to_thread(cast.view, request, view, self._source, self._args, **self._options)
+        reply = await in_pool(cast.view, request, view, self._source, self._args, **self._options)
         own = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw_headers]
         kept = [(name, value) for name, value in own if name != "content-length"]  # a view's cookies
         await send_reply(replace(reply, headers=[*reply.headers, *kept]), cast.feeds, scope, receive, send)

@@ -180,7 +180,7 @@ def test_timeout(store: Store):
     """`--timeout` stops the run, and says so."""
     done = cli("run", "--timeout", "50ms", "sleep", "1000")
 
-    assert done.code == 143
+    assert done.code == 124  # as timeout(1)
     assert done.err == f"runcast: run {only(store).id}: timed out, killed by SIGTERM\n"
 
 
@@ -198,7 +198,7 @@ def test_idle_timeout(store: Store):
     """`--idle-timeout` stops a run that is silent."""
     done = cli("run", "--idle-timeout", "50ms", "--shell", "echo a; exec sleep 1000")
 
-    assert (done.code, done.out) == (143, b"a\n")
+    assert (done.code, done.out) == (124, b"a\n")
     assert only(store).outcome.reason is Reason.IDLE_TIMED_OUT
 
 
@@ -472,10 +472,15 @@ def test_no_asyncio(store: Store):
 def test_link_of_a_server_that_watches(store: Store):
     """Where a server watches the same store, the link to the run is told, and it is the run's page."""
     with serving("--allow-any-command") as server:
-        done = cli("run", "--", "echo", "hi")
-        url = re.search(r"watch it at (\S+)", done.err)
-        assert done.out == b"hi\n"
-        assert url, done.err
+        with terminal("run", "--", "echo", "hi") as screen:
+            assert screen.end() == 0
+        url = re.search(r"watch it at (\S+)", screen.seen)
+        assert "hi\n" in screen.seen
+        assert url, screen.seen
+        with terminal("run", "-q", "--", "echo", "hi") as screen:
+            assert screen.end() == 0
+        assert screen.seen == "hi\n"
+        assert cli("run", "--", "echo", "hi") == (0, b"hi\n", "")  # not into a file, for ever
         run_id = url[1].rsplit("/", 1)[1]
         assert url[1].startswith(f"http://127.0.0.1:{server.port}/runs/")
         assert cli("log", run_id).out == b"hi\n"

@@ -298,6 +298,21 @@ def test_ends_by_a_signal(store: Store, number: int):
         server.ask("GET", "/healthz")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_end_says_what_goes_on(store: Store, number: int):
+    """The end of a server names the commands that go on, and how to stop one; no finished ones."""
+    store.start(["true"]).wait()
+    names = ["first", "second", "third", "fourth"]
+    runs = [store.start(["sleep", "600"], name=name) for name in names]
+    with serving() as server:
+        assert server.end(number) == 0
+        said = server.process.communicate()[1].decode()
+
+    named = ", ".join(f"{run.id} ({run.name})" for run in runs[:0:-1])
+    assert f"4 runs go on: {named} and 1 more (`runcast ls`): `runcast stop ID` ends one" in said
+    assert said.count("go on") == 1
+
+
 def test_nohup(store: Store):
     """A server that was told to ignore the end of its terminal goes on."""
     command = ["nohup", RUNCAST, "serve", "--port", "0"]

@@ -15,13 +15,15 @@ from runcast.cli.exit_codes import of_outcome
         (Outcome(Reason.FAILED_TO_START, 127), 127),
         (Outcome(Reason.FAILED_TO_START, 126), 126),
         (Outcome(Reason.STOPPED, 0), 0),
-        (Outcome(Reason.TIMED_OUT, signal=15), 143),
-        (Outcome(Reason.TIMED_OUT, 3), 3),
+        (Outcome(Reason.FAILED_TO_START, 125), 125),
+        (Outcome(Reason.TIMED_OUT, signal=15), 124),
+        (Outcome(Reason.TIMED_OUT, signal=9), 124),
+        (Outcome(Reason.TIMED_OUT, 3), 124),
         (Outcome(Reason.TIMED_OUT, 0), 124),
         (Outcome(Reason.IDLE_TIMED_OUT, 0), 124),
         (Outcome(Reason.LOST), 1),
     ],
 )
 def test_of_outcome(outcome: Outcome, code: int):
-    """It is the command's exit status as a shell has it, and never 0 for one that was cut short."""
+    """It is the command's exit status as a shell has it, and 124 where a timeout of its own ended it."""
     assert of_outcome(outcome) == code

@@ -6,7 +6,6 @@ not the server's (an asynchronous one under WSGI, a synchronous one under ASGI).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -17,6 +16,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from runcast.errors import UsageError
+from runcast.own_thread import in_pool
 from runcast.run import Run
 from runcast.web.adapter import OPTIONS, Cast, decorated
 from runcast.web.django.database import closing
@@ -84,7 +84,7 @@ def stream(request: Any = None, source: Any = None, *args: Any, **options: Any) 
 
 async def astream(request: HttpRequest, source: Any, *args: Any, **options: Any) -> HttpResponseBase:
     """Do what `stream` does; the event loop goes on while the run is started."""
-    response: HttpResponseBase = await asyncio.to_thread(stream, request, source, *args, **options)
+    response: HttpResponseBase = await in_pool(stream, request, source, *args, **options)
     return response
 
 

@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import Any
 
 from runcast.errors import RuncastError
+from runcast.own_thread import in_pool
 from runcast.readers import Wait, hub
 from runcast.web.durable.reads import Later
 from runcast.web.durable.routes import Busy, Durable, refusal, with_always
@@ -65,9 +66,9 @@ async def answer_async(
         try:
             reply = durable.respond(request, wait=False)
         except Busy:
-            reply = await asyncio.to_thread(durable.respond, request)
+            reply = await in_pool(durable.respond, request)
     else:
-        reply = await asyncio.to_thread(durable.respond, request)
+        reply = await in_pool(durable.respond, request)
     if isinstance(reply, Reply):
         return reply
     return await _later(reply, feeds, gone)

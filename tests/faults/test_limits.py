@@ -1,6 +1,7 @@
 """T13, R7: no limit that a run meets ends its supervisor; what is short at a start is said."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator

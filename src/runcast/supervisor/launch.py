@@ -38,7 +38,8 @@ _LEAST_BYTES, _LEAST_FILES = 64 * 1024, 16  # for the files of a run, its outcom
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUNCAST_RUN_ID")
 _PROC_BYTES = 16 * 1024  # more than any of these files has
 _NAMESPACES = ("mnt", "pid", "net", "user", "ipc", "uts")
-_LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+_NAMED = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
+_LIMITS = sorted(_NAMED - {resource.RLIMIT_NOFILE})  # which a server raises for itself
 
 
 def _read(path: str) -> bytes:
@@ -60,12 +61,6 @@ def _namespaces() -> list[str]:
         return []
 
 
-def _limit(limit: int) -> tuple[int, int]:
-    """Return a limit as what is started from here has it."""
-    raised = descriptors.before() if limit == resource.RLIMIT_NOFILE else None
-    return raised or resource.getrlimit(limit)
-
-
 def _context() -> str:
     """Return a name for everything that a child of a forkserver inherits from it."""
     status = _read("/proc/self/status")
@@ -79,7 +74,8 @@ def _context() -> str:
         os.getgroups(),
         os.getpriority(os.PRIO_PROCESS, 0),
         sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        [_limit(limit) for limit in _LIMITS],
+        [*map(resource.getrlimit, _LIMITS)],
+        descriptors.before() or resource.getrlimit(resource.RLIMIT_NOFILE),  # as what is started has it
         status[at : at + 12],
         _read("/proc/self/cgroup"),
         _read("/proc/self/oom_score_adj"),

@@ -8,6 +8,7 @@ keeps `State` where a crash cannot part it from the bytes, and appends.
 
 from __future__ import annotations
 
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,9 @@ from runcast.log import Log
 from runcast.model import Channel, Outcome, Reason
 from runcast.wire.durable import JSON, OCTETS, Appending, Producer, media_type, parse_seconds
 
-__all__ = ["Appended", "Busy", "Settings", "State", "Stream", "channel_of", "ended"]
+__all__ = ["CONTROL", "Appended", "Busy", "Settings", "State", "Stream", "channel_of", "ended"]
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # what no name and no header may have
 
 
 class Appended(NamedTuple):
@@ -99,7 +102,11 @@ class Settings:
 
 
 def _text(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable()
+    """Whether a name or a header may have this value: what `check_name` lets through, at least."""
+    try:
+        return isinstance(value, str) and not CONTROL.search(value) and bool(value.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _count(value: object) -> bool:

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from runcast.durable.caps import Caps
-from runcast.durable.stream import Settings, Stream
+from runcast.durable.stream import CONTROL, Settings, Stream
 from runcast.errors import BadOffset, OffsetBeyondTail, StreamConflict, StreamGone, StreamNotFound, UsageError
 from runcast.ids import new_run_id
 from runcast.log import Log
@@ -22,7 +22,6 @@ from runcast.wire.durable import JSON, OCTETS, Creation, media_type, parse_posit
 __all__ = ["NAME_BYTES", "Streams", "check_name", "expect_boundary"]
 
 NAME_BYTES = 1024  # of a stream's name in UTF-8
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BAD_PART = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
 _TRIES = 8  # of who makes a stream at the very moment at which another one of the name comes or goes
 
@@ -42,7 +41,7 @@ def check_name(name: str) -> str:
         raise UsageError(f"expected the name of a stream in UTF-8, got other bytes: {name[:80]!r}")
     if not 0 < size <= NAME_BYTES:
         raise UsageError(f"expected the name of a stream in 1 to {NAME_BYTES} bytes, got {size}")
-    if _CONTROL.search(name):
+    if CONTROL.search(name):
         raise UsageError(f"expected the name of a stream without control characters, got {name[:80]!r}")
     if _BAD_PART.search(name):
         raise UsageError(

@@ -52,6 +52,14 @@ def test_two_that_append(tmp_path: Path):
     assert sorted(os.listdir(path / "log")) == [ZEROS, f"{ZEROS}.index"]
 
 
+@pytest.mark.parametrize("name", ["\u202e", "\u2028", "\xa0", "\ue000", "a b", "\U0010ffff"])
+def test_unusual_names(tmp_path: Path, name: str):
+    """Whatever name a stream may be made with, the next process finds it by that."""
+    FileStreams(str(tmp_path)).create(name, TEXT, b"x")
+
+    assert FileStreams(str(tmp_path)).get(name).settings.name == name
+
+
 @pytest.mark.parametrize("written", [1, 4])
 def test_cut_append_is_taken_away(tmp_path: Path, written: int):
     """Of an append that was cut nobody ever sees a part, and the next one takes its place."""

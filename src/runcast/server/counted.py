@@ -39,7 +39,8 @@ class CountedProtocol(Bounded, HttpToolsProtocol):
     _careful = True  # look at each piece: somebody unknown, or the last request is not whole yet
     _head = 0  # bytes of the head so far, and of what else is not the body
     _chunks = 0
-    _payload = 0  # of the body in chunks
+    _payload = 0  # bytes of bodies
+    _extension = 0  # bytes of the first chunk's header while it is not whole
     _named = 0  # headers of the head; what comes behind are trailers
     _rest = b""  # of what has come, to be parsed when those before are answered
 
@@ -132,6 +133,16 @@ class CountedProtocol(Bounded, HttpToolsProtocol):
             if self._head > HEAD_BYTES:
                 self.refuse_head()
                 return False
+        elif (
+            before is self.headers
+            and not in_head
+            and self.headers is not self._ended
+            and payload == self._payload
+        ):
+            self._extension += len(piece)
+            if self._extension > HEAD_BYTES:
+                self.refuse_head()
+                return False
         return True
 
     def _stop_parsing(self, error: Exception) -> None:
@@ -165,7 +176,7 @@ class CountedProtocol(Bounded, HttpToolsProtocol):
     def on_chunk_header(self) -> None:
         """Count a chunk; only bodies in chunks have any."""
         if not self._chunks:
-            self._head, self._payload = len(self.url) + _length(self.headers), 0
+            self._head, self._extension = len(self.url) + _length(self.headers), 0
             self._named = len(self.headers)
         self._chunks += 1
 

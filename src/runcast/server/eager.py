@@ -53,11 +53,10 @@ class EagerProtocol(CountedProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
+        self._payload += len(body)
         if self._body is not None:
             self._body += body
         else:
-            if self._chunks:
-                self._payload += len(body)
             super().on_body(body)
 
     def on_message_complete(self) -> None:

@@ -260,6 +260,20 @@ def test_chunk_extensions():
     assert (wire.status, site.heard[1:]) == (431, ["cut"])
 
 
+def test_endless_chunk_extension():
+    """The extension of a chunk is bounded before it is whole, that of the first one, too."""
+    site = Site(EagerProtocol)
+    for begun in (b"", b"1\r\na\r\n"):
+        one, wire = site.make()
+        one.data_received(CHUNKED + begun + b"1;x=")
+        site.run()
+        for _ in range(2 * HEAD_BYTES // PIECE):
+            one.data_received(b"y" * PIECE)
+        site.run()
+        assert (wire.status, site.heard.pop()) == (431, "cut")
+    site.loop.close()
+
+
 @pytest.mark.parametrize(
     ("data", "seconds", "status"),
     [

@@ -43,7 +43,6 @@ __all__ = ["Store", "default_path"]
 
 _CLOSING_SECONDS = 0.5
 _SETTLING_SECONDS = 6.0  # leftovers of a lost run are killed first
-_SMALL = 64 * 1024  # bytes; store.json has 13
 _NEAR = 2000  # newest runs among which a mistyped id is looked for
 _BESIDE = (".outcome-", ".watched-", ".progress-", ".position-")  # a run's small files beside its folder
 _HIDDEN = (".new-", ".gone-", *_BESIDE)
@@ -265,6 +264,7 @@ class Store:
         Raises:
             RunNotFound: there is no such run.
             RunActive, RunElsewhere: it still goes on; it is another host's.
+            StoreUnusable: the store cannot be written to.
         """
         found = self.get(run if isinstance(run, str) else run.id)
         found.settle()
@@ -277,7 +277,12 @@ class Store:
         with contextlib.suppress(OSError):  # it is just being removed by somebody else
             key = found.request.get("key")
         gone = f"{self.path}/.gone-{found.id}"
-        os.rename(found.directory.path, gone)  # whole or not at all, for whoever lists
+        try:
+            os.rename(found.directory.path, gone)  # whole or not at all, for whoever lists
+        except FileNotFoundError:
+            raise RunNotFound(found.id, f"the store {self.path}") from None
+        except OSError as error:
+            raise unwritable(self.path, error) from None
         _remove_tree(gone)
         if key:
             free_key(self.path, key, found.id)

@@ -15,6 +15,7 @@ INSIDE = """
 import io, json, os, sys
 from runcast import Run, Store
 from runcast.cli.app import call
+from runcast.errors import StoreUnusable
 from runcast.web.wsgi import RunsWSGI
 
 DEADLINE = 20.0
@@ -56,6 +57,10 @@ os.environ["RUNCAST_STORE"] = store.path
 codes = {verb: call([verb, run.id]) for verb in ("wait", "follow", "log", "rm")}
 assert codes == {"wait": 1, "follow": 0, "log": 0, "rm": 2}, codes
 assert call(["ls"]) == 0
+try:
+    store.remove(run)
+except StoreUnusable as error:
+    assert str(error).startswith(f"cannot write to the store {store.path}: read-only file system: "), error
 sys.stdout.flush()
 """
 

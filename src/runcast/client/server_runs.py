@@ -143,7 +143,8 @@ class ClientBase(Generic[Run]):
 
     def _remove_asking(self, run: Run | str, force: bool) -> Asking[None]:
         found = run if isinstance(run, RemoteRunBase) else (yield from self._get_asking(run))
-        stream = force and found.to_json()["source"] == "stream"
+        # Of a damaged one the name may not be known; it is removed by its id, open or not.
+        stream = force and found.to_json()["source"] == "stream" and found.damaged is None
         answer = yield Call("DELETE", f"/v1/stream/{quote(found.name)}" if stream else f"/runs/{found.id}")
         self._server.value(answer, found.id, 204)
 

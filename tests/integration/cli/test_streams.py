@@ -256,3 +256,13 @@ def test_damaged_stream(streams: FileStreams):
     assert [row[2] for row in rows(done)] == ["stream bad", "stream good"]
     assert done.err == (f"runcast: run {bad.id} is damaged: append/tail: expected a file, it is missing\n")
     assert good.id.encode() in done.out
+
+
+def test_remove_damaged_stream(streams: FileStreams, verb: Callable[..., Done]):
+    """A stream whose files do not say that it is one is removed at once, not waited for."""
+    bad, _ = streams.create("bad", TEXT)
+    Path(streams.path, bad.id, "run.json").write_bytes(b"")
+
+    assert json.loads(verb("ls", "--json").out)["source"] == "stream"
+    assert verb("rm", "--force", bad.id) == (0, b"", "")
+    assert not Path(streams.path, bad.id).exists()

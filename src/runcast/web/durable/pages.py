@@ -20,9 +20,16 @@ from runcast.run import Run
 
 __all__ = ["StreamRun", "StreamRuns", "newest_first", "stream_runs", "streams_in"]
 
+_SOURCE = "stream"
+
 
 class StreamRun(Run):
     """A stream in files, to look at."""
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What its `run.json` says, as far as that can be read. Where it lies makes it a stream."""
+        return {**super().request, "source": _SOURCE}
 
     @property
     def state(self) -> State:

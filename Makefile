@@ -65,7 +65,7 @@ test: $(STAMP) test-programs $(SUITE) ## Run all tests, the fast ones first (PYT
 
 .PHONY: soak
 soak: $(STAMP) test-programs ## Run the large forms of the promises, for hours (RUNCAST_SOAK=0.01 PYTEST_ARGS="-k leaks")
-	@$(PYTEST) --durations=0 -o faulthandler_timeout=0 tests/soak $(PYTEST_ARGS)
+	@$(PYTEST) --durations=0 tests/soak $(PYTEST_ARGS)
 
 .PHONY: conformance
 conformance: $(STAMP) $(SUITE) ## Run the conformance suite of Durable Streams (PYTEST_ARGS="-k memory")

@@ -318,13 +318,14 @@ WSGI_READERS: list[type[CutReader]] = [
 READERS: list[type[CutReader]] = [*WSGI_READERS, WebSocket]
 
 
-def read_cut(readers: list[CutReader], seed: int, most: int = 6000) -> list[str]:
+def read_cut(readers: list[CutReader], seed: int, most: int = 6000, timeout: float = 3 * LONG) -> list[str]:
     """Have each reader read to the end, in a thread of its own; return what went wrong.
 
     Args:
         readers: who reads.
         seed: where the cuts are.
         most: bytes between two cuts.
+        timeout: seconds until the last of them must have come to the end.
     """
     wrong: list[str] = []
 
@@ -340,6 +341,6 @@ def read_cut(readers: list[CutReader], seed: int, most: int = 6000) -> list[str]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(3 * LONG)
+        thread.join(timeout)
         assert not thread.is_alive()
     return wrong

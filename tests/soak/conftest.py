@@ -5,6 +5,7 @@ whose small form is among the fast ones (docs/explanation/promises.md): it is bo
 itself, and prints the figures that it measured.
 """
 
+import faulthandler
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,9 +13,20 @@ from collections.abc import Callable, Iterator
 import pytest
 
 FACTOR = float(os.environ.get("RUNCAST_SOAK", "1"))
-"""The share of the full size: `RUNCAST_SOAK=0.01 make soak` shows within minutes that all still run."""
+"""The share of the full size: `RUNCAST_SOAK=0.001 make soak` shows within minutes that all still run.
+
+Nothing else decides how large these tests are.
+"""
 
 _PROGRESS_SECONDS = 10
+
+
+def share(full: int, least: int = 1) -> int:
+    """Return what makes a full size the size of this run, but not less than that.
+
+    For what decides which tests there are; within a test this is the fixture `sized`.
+    """
+    return max(least, round(full * FACTOR))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,10 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(12 * 3600))
 
 
+def pytest_runtest_setup() -> None:
+    """Have no test that takes hours print where all its threads are, as one of the suite that hangs does."""
+    faulthandler.cancel_dump_traceback_later()
+
+
 @pytest.fixture
 def sized() -> Callable[[int], int]:
     """Give what makes a full size the size of this run; never nothing."""
-    return lambda full: max(1, round(full * FACTOR))
+    return share
 
 
 @pytest.fixture

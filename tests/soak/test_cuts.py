@@ -1,8 +1,8 @@
 """R23 at length: requests and replies are cut at random bytes, and push loses and doubles nothing."""
 
-import os
 import random
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.helpers.servers import Server
 from tests.helpers.stores import temporary_store
 from tests.integration.web.mounted import mounted_code
 
-CUTS = int(os.environ.get("RUNCAST_SOAK_CUTS", "100000"))  # of requests, and as many of replies
+CUTS = 100_000  # of requests, and as many of replies
 SERVES = [
     ("serve", "nothing"),
     ("uvicorn-h11", "starlette"),
@@ -30,13 +30,14 @@ _LINES = 200  # in a request
 _REQUEST_BYTES, _REPLY_BYTES = 2_000, 120  # about as many as each has at least
 
 
-@pytest.mark.timeout(0)
 @pytest.mark.parametrize(("name", "framework"), SERVES, ids=lambda value: value)
-def test_cuts(name: str, framework: str, tmp_path: Path) -> None:
-    """Each of many streams has every line once and in order, and is closed."""
+def test_cuts(
+    name: str, framework: str, tmp_path: Path, sized: Callable[[int], int], say: Callable[[str], None]
+) -> None:
+    """R23: each of many streams has every line once and in order, and is closed."""
     options = f"{{'store': {str(tmp_path / 'store')!r}, 'authorize': lambda *_: True}}"
     code, prefix = ("", "") if name == "serve" else (mounted_code(framework, options), "/casts")
-    wanted = -(-CUTS // len(SERVES))
+    wanted = sized(CUTS // len(SERVES))
     chance, began = random.Random(name), time.monotonic()
 
     def plan(phase: int, most: int) -> list[int | None]:
@@ -72,7 +73,7 @@ def test_cuts(name: str, framework: str, tmp_path: Path) -> None:
             assert (status, told["stream-closed"]) == (200, "true")
             assert body == b"".join(map(lines, range(count)))
         seconds = time.monotonic() - began
-        print(f"{name}: {proxy.cuts}, {proxy.connections} connections, {seconds:.0f} s")
+        say(f"cut {proxy.cuts}, {proxy.connections} connections, {seconds:.0f} s; nothing lost or doubled")
 
 
 def lines(number: int) -> bytes:

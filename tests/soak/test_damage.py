@@ -11,9 +11,10 @@ from tests.helpers.cli import cli, cli_begun
 from tests.helpers.damage import BAD, GOOD, SECRET, damaged_store, faults
 from tests.helpers.stores import end_store
 from tests.helpers.wait import MS
+from tests.soak.conftest import share
 
-DAMAGES, AT_ONCE = 1000, 50
-SERVED, STEP = 120, 7  # damages that a server and its commands meet, as processes: a second each
+DAMAGES, AT_ONCE = share(1000), 50
+SERVED, STEP = share(120), 7  # damages that a server and its commands meet, as processes: a second each
 FORMS = ("text", "ndjson", "json", "sse", "sse-json", "asciicast", "html")
 
 
@@ -23,7 +24,7 @@ FORMS = ("text", "ndjson", "json", "sse", "sse-json", "asciicast", "html")
 def test_damages(first: int, tmp_path: Path) -> None:
     """No damage of one file is answered with a traceback, a 500 or a hang, or hides another run."""
     found = []
-    for seed in range(first, first + AT_ONCE):
+    for seed in range(first, min(first + AT_ONCE, DAMAGES)):
         damage, wrong = faults(tmp_path / str(seed), seed)
         found += [f"{damage}: {fault}" for fault in wrong]
 

@@ -6,7 +6,6 @@ random texts get past the first check of a parser. The number of examples bounds
 
 import contextlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,9 @@ from runcast.wire.durable import (
     parse_reading,
 )
 from runcast.wire.durable_json import messages
+from tests.soak.conftest import share
 
-EXAMPLES = int(os.environ.get("RUNCAST_SOAK_EXAMPLES", "2000"))  # of each parser: some ten seconds
+EXAMPLES = share(2000, least=20)  # of each parser: some ten seconds
 RUN = "01jzzzzzzzzzzzzzzzzzzzzzz1"
 
 fuzzed = settings(

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -196,6 +197,41 @@ def test_raw_output(strict: Person, run: Run, puppet: Puppet):
 
     assert page.evaluate("document.contentType") == "text/plain"
     assert page.evaluate("document.scripts.length") == 0
+
+
+def test_files_of_a_run(strict: Person, store: Store, tmp_path: Path):
+    """Markup in a run's folder, environment, progress, outcome and value is text on its page."""
+    folder = tmp_path / "<img src=x onerror=alert(1)>"
+    folder.mkdir()
+    run = store.start(["true"], name="plain", cwd=str(folder), env={XSS[0]: XSS[1]})
+    run.wait(timeout=LONG)
+    wait_until(lambda: run.closed, timeout=LONG)
+    page = strict.open(f"/runs/{run.id}")
+    expect(page.locator("#state")).to_have_text("done")
+    before = elements(page)
+    every = " ".join(XSS)
+    outcome = {"reason": "failed to start", "code": None, "signal": None, "message": every, "value": XSS}
+    path = Path(run.directory.path)
+    (path / "outcome.json").write_text(json.dumps(outcome | {"ended_at": 1.0}))
+    (path / "progress.json").write_text(json.dumps({"done": 1, "total": 2, "text": every, "time": 1.0}))
+    page.reload()
+
+    expect(page.locator("#state")).to_have_text("not started")
+    assert page.locator("#outcome").text_content() == f"Could not be started: {every}."
+    assert page.locator("#progress-text").text_content() == every
+    assert elements(page) == before
+
+
+def test_address(strict: Person):
+    """Markup in the address of a page, as an id and as a query, is nothing to it but a run that is not there."""
+    page = strict.open()
+    for text in (XSS[1], XSS[19]):
+        page.goto(f"{strict.server.root}/runs?{quote(text, safe='<>=() ')}#{text}")
+        expect(page.locator("#link")).to_have_text("live")
+        page.goto(f"{strict.server.root}/runs/{quote(text, safe='')}?{quote(text, safe='')}")
+        assert page.locator("img[src=x], script:not([src]), iframe").count() == 0
+        assert "alert" not in page.evaluate("[...document.scripts].map((one) => one.text).join()")
+        assert before
 
 
 def test_hidden_characters(strict: Person, store: Store):

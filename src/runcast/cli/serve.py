@@ -42,6 +42,11 @@ _NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 )
 @click.option("--no-auth", is_flag=True, help="Ask for no token. On loopback only.")
 @click.option(
+    "--cookie",
+    type=click.Choice(["on", "off"]),
+    help="off: browsers get no cookie, each request has the token. [default: on]",
+)
+@click.option(
     "--allow-host",
     "allow_hosts",
     multiple=True,
@@ -84,6 +89,7 @@ def command(
     config: str | None,
     token: str | None,
     no_auth: bool,
+    cookie: str | None,
     allow_hosts: tuple[str, ...],
     allow_origins: tuple[str, ...],
     allow_any_command: bool,
@@ -126,6 +132,7 @@ def command(
         config=config,
         token=token,
         auth=not no_auth,
+        cookie=None if cookie is None else cookie == "on",
         allow_hosts=allow_hosts,
         allow_origins=allow_origins,
         allow_any_command=allow_any_command,

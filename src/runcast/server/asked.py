@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
-__all__ = ["Asked", "hide_token", "host_name", "local_url", "same_origin", "without_token"]
+__all__ = ["Asked", "hide_token", "host_name", "local_url", "same_origin", "spellings", "without_token"]
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _SEPARATORS = re.compile(r"([&;])")
@@ -76,6 +76,11 @@ def hide_token(query: str) -> str:
         for part in _SEPARATORS.split(query)
         if part
     )
+
+
+def spellings(token: str) -> re.Pattern[str]:
+    """Return what finds a token in a URL, each of whose letters may be percent-encoded there."""
+    return re.compile("".join(f"(?:{re.escape(one)}|%(?i:{ord(one):02x}))" for one in token))
 
 
 def _may_be_token(part: str) -> bool:

@@ -1,6 +1,7 @@
-"""The configuration file: TOML in, named commands, caps and origins out.
+"""The configuration file: TOML in, named commands, caps, origins and the cookie out.
 
     allow_origins = ["https://app.example"]
+    cookie = "off"
 
     [commands.deploy]
     command = ["./deploy.sh", "--all"]
@@ -36,7 +37,7 @@ from runcast.web.origins import parse_origin
 __all__ = ["Config", "ConfigError", "load_config"]
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_KEYS = ("commands", "streams", "allow_origins")
+_KEYS = ("commands", "streams", "allow_origins", "cookie")
 _WORDS = {
     "str": "a string",
     "array": "a list",
@@ -77,12 +78,14 @@ class Config(NamedTuple):
         stream_cap: bytes that a stream may have; None for no bound.
         streams_cap: bytes that all of them may have together; None for no bound.
         allow_origins: other origins, whose pages may read.
+        cookie: whether browsers get a cookie for the token.
     """
 
     commands: dict[str, NamedCommand]
     stream_cap: int | None = CAP_BYTES
     streams_cap: int | None = None
     allow_origins: tuple[str, ...] = ()
+    cookie: bool = True
 
 
 def load_config(path: str) -> Config:
@@ -137,7 +140,14 @@ class _File:
             self._fail(("commands",), f"expected tables [commands.NAME], got {_kind(tables)}")
         commands = {name: self._command(name, table) for name, table in tables.items()}
         caps = self._stream_caps(self._value.get("streams", {}))
-        return Config(commands, *caps, self._origins(self._value.get("allow_origins", [])))
+        origins = self._origins(self._value.get("allow_origins", []))
+        return Config(commands, *caps, origins, self._cookie(self._value.get("cookie", "on")))
+
+    def _cookie(self, said: object) -> bool:
+        if said not in ("on", "off"):
+            got = repr(said) if isinstance(said, str) else _kind(said)
+            self._fail(("cookie",), f'expected "on" or "off", got {got:.100}')
+        return said == "on"
 
     def _origins(self, listed: object) -> tuple[str, ...]:
         if not isinstance(listed, list):

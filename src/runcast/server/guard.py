@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from runcast.server.asked import Asked, host_name, local_url, same_origin, without_token
+from runcast.server.asked import Asked, host_name, local_url, same_origin, spellings, without_token
 from runcast.server.replies import page, problem, redirect
 from runcast.web.durable.routes import PREFIX
 from runcast.web.http import Reply
@@ -59,12 +59,23 @@ class Guard:
         hosts: the names and addresses that this server is called by, without ports.
         token: what whoever asks must know; None lets everybody in who passes the other checks.
         origins: other origins, whose pages may read if they know the token.
+        cookie: whether a browser gets a cookie for the token; without one each request must have the
+            token itself, in a header or in its URL.
     """
 
-    def __init__(self, hosts: Collection[str], token: str | None, origins: Origins | None = None) -> None:
+    def __init__(
+        self,
+        hosts: Collection[str],
+        token: str | None,
+        origins: Origins | None = None,
+        *,
+        cookie: bool = True,
+    ) -> None:
         self.origins = origins or Origins()
         self.hosts = frozenset(filter(None, (host_name(host) for host in hosts)))
         self._token = token.encode() if token is not None else None
+        self._sets_cookie = cookie
+        self._spelled = spellings(token) if token is not None else None
         self._failures = float(FAILURES)  # that may still come
         self._counted_at = -math.inf
         # The cookie goes to every server on this host, whatever its port: so its value is not the
@@ -76,6 +87,10 @@ class Guard:
     def asks(self) -> bool:
         """Whether who asks must know the token."""
         return self._token is not None
+
+    def hide(self, text: str) -> str:
+        """Return a URL for the log: the token is not shown, wherever it stands."""
+        return text if self._spelled is None else self._spelled.sub("***", text)
 
     def _derived(self, what: str) -> str:
         return hmac.new(self._token or b"", f"runcast {what}".encode(), hashlib.sha256).hexdigest()
@@ -124,6 +139,8 @@ class Guard:
         reply = self._foreign(asked) or self._unsafe(asked)
         if reply is not None:
             return Verdict(reply)
+        if by_query and not self._sets_cookie:
+            return Verdict(_no_cookie(asked, 403)) if asked.wants_page else PASSED
         if by_query:
             return Verdict(redirect(without_token(asked), [("Set-Cookie", self._set_cookie(asked))]))
         return PASSED
@@ -160,9 +177,10 @@ class Guard:
             for name, _, value in (part.strip().partition("=") for part in header.split(";"))
             if name == self.cookie_name
         ]
-        if reads_only:  # the person's cookie is for our pages, and an EventSource cannot send a header
+        if reads_only or not self._sets_cookie:
+            # The person's cookie is for our pages, and an EventSource cannot send a header.
             cookies = []
-        in_url = asked.navigation or reads_only
+        in_url = asked.navigation or reads_only or not self._sets_cookie
         urls = [value for name, value in parse_qsl(asked.query) if name == "token"] if in_url else []
         # Every one is compared, in constant time: neither how long it takes nor which was right is told.
         by_query = _any_equal(urls, self._token)
@@ -180,6 +198,8 @@ class Guard:
                 status, headers = 429, [("Retry-After", str(wait))]
             else:
                 note = "a wrong token"
+        if asked.wants_page and not self._sets_cookie:
+            return Verdict(_no_cookie(asked, status, headers), note)
         if asked.wants_page:
             title = "This server wants its token" if status == 401 else "Too many wrong tokens"
             said = [
@@ -248,6 +268,18 @@ class Guard:
     def _set_cookie(self, asked: Asked) -> str:
         secure = "; Secure" if asked.scheme == "https" else ""
         return f"{self.cookie_name}={self._cookie}; Path=/; HttpOnly; SameSite=Strict{secure}"
+
+
+def _no_cookie(asked: Asked, status: int, headers: Iterable[tuple[str, str]] = ()) -> Reply:
+    """Say to somebody at a browser what to use instead."""
+    url = f"{asked.scheme}://{asked.one('host')}"
+    said = [
+        "It was started with `--cookie off`, so no browser stays here: each request must have the token.",
+        "In a terminal, with the token in the variable RUNCAST_TOKEN, this follows a run:",
+        f"runcast follow --server {url} ID",
+        f'curl -N -H "Authorization: Bearer $RUNCAST_TOKEN" {url}/runs/ID/log',
+    ]
+    return page(status, "This server sets no cookie", said, headers)
 
 
 def _any_equal(given: Iterable[str], right: bytes) -> bool:

@@ -112,7 +112,7 @@ class Guarded:
             raise  # the server logs it
         finally:
             if self._log_requests:
-                _log_request(scope, status, time.monotonic() - began)
+                self._log_request(scope, status, time.monotonic() - began)
 
     def _around(self, again: Again) -> Again:
         def counted(number: str | None, body: bytes) -> Reply | None:
@@ -127,6 +127,20 @@ class Guarded:
             return reply.adding(SECURITY_HEADERS)
 
         return counted
+
+    def _log_request(self, scope: Scope, status: int, seconds: float) -> None:
+        """Log one request. What the client chose is shown by `repr`: no line breaks, no escape sequences."""
+        query = hide_token(scope.get("query_string", b"").decode("latin-1"))
+        method = scope.get("method", "WEBSOCKET")
+        target = _raw_path(scope) + (f"?{query}" if query else "")
+        access.info(
+            "%r %s %r %d %.3f s",
+            _client(scope),
+            method if method.isalpha() else repr(method),
+            self._guard.hide(target),
+            status,
+            seconds,
+        )
 
     def _check(self, scope: Scope) -> Reply | None:
         headers = [
@@ -193,18 +207,3 @@ def _raw_path(scope: Scope) -> str:
 def _client(scope: Scope) -> str:
     client = scope.get("client")
     return str(client[0]) if client else ""
-
-
-def _log_request(scope: Scope, status: int, seconds: float) -> None:
-    """Log one request. What the client chose is shown by `repr`: no line breaks, no escape sequences."""
-    query = hide_token(scope.get("query_string", b"").decode("latin-1"))
-    method = scope.get("method", "WEBSOCKET")
-    target = _raw_path(scope) + (f"?{query}" if query else "")
-    access.info(
-        "%r %s %r %d %.3f s",
-        _client(scope),
-        method if method.isalpha() else repr(method),
-        target,
-        status,
-        seconds,
-    )

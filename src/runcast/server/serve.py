@@ -65,6 +65,7 @@ class Options:
     allow_hosts: Sequence[str] = ()
     allow_origins: Sequence[str] = ()
     allow_any_command: bool = False
+    cookie: bool | None = None
     log_requests: bool = False
     stream_cap: int | None = UNSAID
     streams_cap: int | None = UNSAID
@@ -91,6 +92,7 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
     ]
     allowed = [_allowed_host(host) for host in options.allow_hosts]
     origins = Origins([*map(_allowed_origin, options.allow_origins), *config.allow_origins])
+    cookie = config.cookie if options.cookie is None else options.cookie
     chosen = _chosen_token(options)
     sockets = addresses.listen(options.host, options.port)
     try:
@@ -108,7 +110,7 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
         urls = [addresses.url(name, port) for name in (names[:1] if loopback else names)]
         app = ServerApp(
             store,
-            Guard([*names, *allowed], token, origins),
+            Guard([*names, *allowed], token, origins, cookie=cookie),
             commands=config.commands,
             allow_any_command=options.allow_any_command,
             log_requests=options.log_requests,

@@ -241,6 +241,7 @@ def test_token_stays_out_of_the_log(store: Store):
         server.ask("GET", "/runs", {"Cookie": cookie.partition(";")[0], "Referer": server.url})
         server.ask("GET", "/runs", {"Authorization": "Bearer a-wrong-guess"})
         server.ask("POST", f"/runs?token={server.token}", body={})
+        server.ask("GET", f"/runs/{server.token}?a={server.token.replace('-', '%2d')}", server.bearer)
         server.end()
         err = server.process.communicate()[1].decode()
 
@@ -249,6 +250,22 @@ def test_token_stays_out_of_the_log(store: Store):
     assert server.token not in err
     assert cookie.partition("=")[2].partition(";")[0] not in err
     assert "a-wrong-guess" not in err
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_no_cookie(by_file: bool, store: Store, tmp_path: Path):
+    """`--cookie off`, or the file: a browser gets no cookie, and each request has the token."""
+    (tmp_path / "s.toml").write_text('cookie = "off"')
+    with serving(*(("--config", tmp_path / "s.toml") if by_file else ("--cookie", "off"))) as server:
+        page = server.ask("GET", f"/runs?token={server.token}", {"Accept": "text/html"})
+        assert page.status == 403
+        assert "set-cookie" not in page.headers
+        assert b"This server sets no cookie" in page.body
+        once = server.ask("GET", f"/runs?token={server.token}")
+        assert (once.status, once.body) == (200, b'{"runs":[]}\n')
+        assert "set-cookie" not in once.headers
+        assert server.ask("GET", "/runs").status == 401
+        assert server.ask("GET", "/runs", server.bearer).status == 200
 
 
 def test_no_auth(store: Store):

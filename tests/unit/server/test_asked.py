@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runcast.server.asked import Asked, hide_token, host_name, local_url, same_origin, without_token
+from runcast.server.asked import (
+    Asked,
+    hide_token,
+    host_name,
+    local_url,
+    same_origin,
+    spellings,
+    without_token,
+)
 from tests.unit.texts import texts
 
 TOKEN = "correct-horse-battery-staple"
@@ -60,6 +68,16 @@ def test_token_is_hidden(query: str):
 def test_hidden_however_spelled(query: str):
     """The token does not come into the log by another case or separator."""
     assert hide_token(f"{query}{TOKEN}&b=2") == f"{query}***&b=2"
+
+
+@given(texts(max_size=8), st.lists(st.sampled_from(["", "x", "X"]), min_size=len(TOKEN), max_size=len(TOKEN)))
+def test_every_spelling_is_found(around: str, encoded: list[str]):
+    """A token is found in a URL whichever of its letters are percent-encoded, and however."""
+    spelled = "".join(
+        f"%{ord(letter):02{form}}" if form else letter for letter, form in zip(TOKEN, encoded, strict=True)
+    )
+
+    assert spellings(TOKEN).sub("***", f"/{around}/{spelled}") == f"/{around}/***"
 
 
 @given(

@@ -145,6 +145,13 @@ def test_origins(tmp_path: Path):
     assert load_config(write(tmp_path, "")).allow_origins == ()
 
 
+def test_cookie(tmp_path: Path):
+    """The cookie is on unless the file says otherwise."""
+    assert load_config(write(tmp_path, "")).cookie
+    assert load_config(write(tmp_path, "cookie = 'on'")).cookie
+    assert not load_config(write(tmp_path, "cookie = 'off'")).cookie
+
+
 def test_example():
     """The example that comes with the project is right, and shows a list, a string and a shell."""
     commands = load_config(str(EXAMPLE)).commands
@@ -168,11 +175,14 @@ def test_example():
         ('x = "é\n', "s.toml, line 1, column 7: expected TOML, got something else: illegal character"),
         (b"[commands.a]\ntitle = '\xff'", "s.toml, line 2: expected UTF-8, got the byte 0xff"),
         # keys that are not known
-        ("\nport = 80", "s.toml, line 2, port: expected commands, streams or allow_origins, got 'port'"),
+        (
+            "\nport = 80",
+            "s.toml, line 2, port: expected commands, streams, allow_origins or cookie, got 'port'",
+        ),
         (
             "commandz = 1",
-            "s.toml, line 1, commandz: expected commands, streams or allow_origins, got 'commandz': did you "
-            "mean commands?",
+            "s.toml, line 1, commandz: expected commands, streams, allow_origins or cookie, got 'commandz': "
+            "did you mean commands?",
         ),
         (
             "[commands.a]\ncommand = 'ls'\ntimeou = 1",
@@ -311,6 +321,8 @@ def test_example():
             "s.toml, line 2, allow_origins: expected an origin such as https://app.example or "
             "http://localhost:5173, got '*': any page at all",
         ),
+        ("cookie = false", 's.toml, line 1, cookie: expected "on" or "off", got true or false'),
+        ("\ncookie = 'of'", 's.toml, line 2, cookie: expected "on" or "off", got \'of\''),
         ("allow_origins = [3]", "s.toml, line 1, allow_origins: expected an origin such as https://app"),
     ],
 )

@@ -246,6 +246,52 @@ def test_token_url_sets_a_cookie():
     assert ask(guard, headers={"cookie": f"other=1; {value}"}) == Verdict()
 
 
+def test_no_cookie():
+    """With the cookie switched off none is set or taken, and a page says what to use instead."""
+    guard = Guard(HOSTS, TOKEN, cookie=False)
+
+    shown = ask(guard, path=f"/runs/{ID}", query=f"token={TOKEN}", headers=NAVIGATION).reply
+    unknown = ask(guard, headers=NAVIGATION).reply
+
+    assert shown is not None
+    assert unknown is not None
+    for reply, code in ((shown, 403), (unknown, 401)):
+        assert reply.status == code
+        assert "Set-Cookie" not in dict(reply.headers)
+        assert b"sets no cookie" in reply.body
+        assert f"runcast follow --server http://{HOST}".encode() in reply.body
+        assert TOKEN.encode() not in reply.body
+    assert status(ask(guard, headers=cookie(make()))) == 401
+    assert ask(guard, headers=BEARER) == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("method", "scheme", "headers"),
+    [
+        ("GET", "http", {}),
+        ("GET", "http", {"accept": "text/event-stream", "sec-fetch-mode": "cors"}),
+        ("GET", "ws", {}),
+        ("POST", "http", {"x-runcast": "1"}),
+    ],
+)
+def test_token_of_one_request(method: str, scheme: str, headers: dict[str, str]):
+    """Without cookies the token in a URL lets in this one request, and a wrong one does not."""
+    guard = Guard(HOSTS, TOKEN, cookie=False)
+
+    assert ask(guard, method, query=f"token={TOKEN}", scheme=scheme, headers=headers) == Verdict()
+    assert status(ask(guard, method, query=f"token={TOKEN}x", scheme=scheme, headers=headers)) == 401
+    assert status(ask(guard, method, scheme=scheme, headers=headers)) == 401
+
+
+def test_token_of_one_request_is_no_intent():
+    """The token in a URL replaces no other check: a form of another page changes nothing."""
+    guard = Guard(HOSTS, TOKEN, cookie=False)
+
+    assert status(ask(guard, "POST", query=f"token={TOKEN}")) == 403
+    foreign = {"x-runcast": "1", "origin": "https://evil.example"}
+    assert status(ask(guard, "POST", query=f"token={TOKEN}", headers=foreign)) == 403
+
+
 def test_cookie_over_tls():
     """Where the browser came over TLS, its cookie goes over nothing else."""
     reply = ask(make(), query=f"token={TOKEN}", scheme="https").reply

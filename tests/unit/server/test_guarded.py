@@ -215,6 +215,16 @@ def test_access_log_is_harmless(caplog: pytest.LogCaptureFixture):
     assert all(message.isprintable() and TOKEN not in message for message in caplog.messages)
 
 
+@pytest.mark.parametrize("spelled", [TOKEN, TOKEN.replace("c", "%63"), TOKEN.replace("-", "%2D")])
+def test_token_elsewhere_in_a_url(spelled: str, caplog: pytest.LogCaptureFixture):
+    """The token is hidden in the access log in a path and in another parameter, too."""
+    app = make(Inner(), log_requests=True)
+    with caplog.at_level(logging.INFO, "runcast.access"):
+        ask(app, BEARER, raw_path=f"/runs/{spelled}/log".encode(), query_string=f"a={spelled}&b=1".encode())
+
+    assert "GET '/runs/***/log?a=***&b=1' 200 " in caplog.messages[0]
+
+
 def test_wrong_tokens_are_logged(caplog: pytest.LogCaptureFixture):
     """A wrong token is logged with who sent it and without itself, and a flood of them a few times only."""
     app = make(Inner())

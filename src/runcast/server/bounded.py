@@ -23,7 +23,7 @@ from runcast.web.http import Reply
 if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
 
-__all__ = ["HEAD_BYTES", "HEAD_SECONDS", "Bounded", "Stage", "raw"]
+__all__ = ["HEAD_BYTES", "HEAD_SECONDS", "SECONDS", "Bounded", "Stage", "raw"]
 
 HEAD_BYTES = 64 * 1024  # of request line, header lines, trailers and chunk extensions together
 HEAD_LINES = 1000  # each takes 100 bytes beside its own
@@ -48,7 +48,7 @@ class Stage(Enum):
     IDLE = "the next request"
 
 
-_SECONDS = {
+SECONDS = {  # for each wait; a test may shorten them
     Stage.FRESH: HEAD_SECONDS,
     Stage.HEAD: HEAD_SECONDS,
     Stage.BODY: BODY_SECONDS,
@@ -143,7 +143,7 @@ class Bounded(asyncio.Protocol):
         ):
             self._looked, self._since, self._marked = looked, now, self._received
             return
-        limit = _SECONDS.get(looked[0], IDLE_SECONDS if self.strange else None)
+        limit = SECONDS.get(looked[0], IDLE_SECONDS if self.strange else None)
         if limit is not None and now - self._since >= limit:
             self._end(looked[0])
 

@@ -44,6 +44,7 @@ __all__ = [
     "write_all",
     "write_durably",
     "write_file",
+    "write_new",
 ]
 
 SMALL = (
@@ -333,6 +334,19 @@ def make_folders(path: str) -> None:
 def write_file(path: str, data: bytes) -> None:
     """Write a small file anew, for this user alone; what is no file of ours makes way for it."""
     fd = create(path, os.O_WRONLY | os.O_TRUNC)
+    try:
+        write_all(fd, data)
+    finally:
+        os.close(fd)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Write a file into a folder that was just made: nothing can be in its place, so nothing is looked for.
+
+    Raises:
+        FileExistsError: something is.
+    """
+    fd = os.open(path, _SAFE | os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     try:
         write_all(fd, data)
     finally:

@@ -20,6 +20,7 @@ from runcast.sysio import (
     read_own,
     remove,
     write_durably,
+    write_new,
 )
 
 SECRET = b'{"secret": 1}'
@@ -101,6 +102,20 @@ def test_create(plant: Callable[[Path], None], outside: Path, tmp_path: Path) ->
 
     assert (tmp_path / "name").read_bytes() == b"text"
     assert (tmp_path / "name").stat().st_mode & 0o777 == 0o600
+    assert outside.read_bytes() == SECRET
+
+
+@planted
+def test_write_new(plant: Callable[[Path], None], outside: Path, tmp_path: Path) -> None:
+    """A file of a folder that was just made is written there or not at all."""
+    path = tmp_path / "run.json"
+    plant(path)
+
+    with pytest.raises(FileExistsError):
+        write_new(str(path), b"text")
+    write_new(str(tmp_path / "other"), b"text")
+
+    assert (tmp_path / "other").read_bytes() == b"text"
     assert outside.read_bytes() == SECRET
 
 

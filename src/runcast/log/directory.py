@@ -38,6 +38,7 @@ from runcast.sysio import (
     sync_folder,
     write_durably,
     write_file,
+    write_new,
 )
 
 __all__ = ["DIR_MODE", "FILE_MODE", "OWNERS", "RunDirectory", "is_locked"]
@@ -101,7 +102,7 @@ class RunDirectory:
             request = request | {"origin": origin_of(path)}
         directory = cls(path)
         os.mkdir(directory.log_path, DIR_MODE)
-        write_file(f"{path}/run.json", json.dumps(request).encode())
+        write_new(f"{path}/run.json", json.dumps(request).encode())
         return directory
 
     def moved(self, path: str) -> RunDirectory:

@@ -42,7 +42,7 @@ VALUES = """\
 | `RUNCAST_STORE` | the store, where `--store` does not name one |
 | `RUNCAST_SERVER` | the server, where no `--server` or `--store` is given; before `RUNCAST_STORE` |
 | `RUNCAST_TOKEN` | the token of the server, where its address has none; of `serve`, its own |
-| `RUNCAST_OOM_SCORE_ADJ` | how much sooner than its supervisor the OOM killer takes a command: 300, or `0`; also by `--env` |
+| `RUNCAST_OOM_SCORE_ADJ` | how much sooner the OOM killer takes a command than us: 300, or `0` |
 | `RUNCAST_RUN_ID` | set for every command that is run: the id of its run |
 
 """
@@ -57,7 +57,7 @@ command's own as well as ours; stderr tells.
 |---|---|
 | {exit_codes.OK} | all is well |
 | {exit_codes.ERROR} | what was asked for is wrong, or cannot be done: one line on stderr says why |
-| {exit_codes.TIMED_OUT} | the timeout of `wait` passed; or a timeout ended the run, whatever it then exited with |
+| {exit_codes.TIMED_OUT} | the timeout of `wait` passed, or a timeout ended the run, whatever its code was |
 | 125 | the command could not be started for want of processes, descriptors, memory or disk space |
 | 126, 127 | the command of the run, or of `push`, cannot be executed; was not found |
 | {exit_codes.SIGNALED} + N | signal N ended the run, or us |

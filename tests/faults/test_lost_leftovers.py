@@ -11,6 +11,8 @@ import pytest
 
 from runcast import State, Store
 from runcast.errors import RunNotFound
+from runcast.ids import new_run_id
+from runcast.supervisor import leftovers
 from tests.helpers.lost import CLEARED, alive, edit_state, end, orphan, started
 from tests.helpers.wait import MS, wait_until
 
@@ -71,6 +73,21 @@ def test_doubtful_processes_are_named(store: Store):
         assert alive(pids[1])
     finally:
         end(pids)
+
+
+def test_no_time_left(monkeypatch: pytest.MonkeyPatch):
+    """What is found when the time is up is killed all the same: nothing stays stopped for ever."""
+    monkeypatch.setattr(leftovers, "_KILL_SECONDS", -1.0)
+    run_id = new_run_id()
+    with subprocess.Popen(["sleep", "600"], env=os.environ | {"RUNCAST_RUN_ID": run_id}) as process:
+        try:
+            wait_until(lambda: leftovers.marked(run_id) == [process.pid])
+            left = leftovers.kill_leftovers(run_id, None, None, 0.0)
+            wait_until(lambda: process.poll() is not None)
+        finally:
+            process.terminate()
+
+    assert (process.returncode, left.doubtful) == (-signal.SIGKILL, [])
 
 
 def test_another_process_has_the_number(store: Store):

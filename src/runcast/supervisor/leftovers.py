@@ -101,11 +101,14 @@ def kill_leftovers(
             for process in fresh:
                 (stopped if _signal(process, signal.SIGSTOP) else refused).add(process)
             continue  # one may have forked before it was stopped
-        if not sure - refused or late:
+        if not sure - refused:
             return Leftovers(_sorted(sure), _sorted(doubtful))
-        for process in sure:
+        for process in sure:  # late or not: nothing stays that was stopped and is not killed
             _signal(process, signal.SIGKILL)
         time.sleep(_PAUSE_SECONDS)
+        if late:
+            there = {place.process for place in _look_around().values()}
+            return Leftovers(_sorted(sure & there), _sorted(doubtful))
 
 
 def _belonging(

@@ -9,12 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 
-from runcast.errors import FileDamaged, RunElsewhere, RunNotFound, StreamNotFound
 from runcast.log import Log
 from runcast.model import Reading, format_offset
 from runcast.readers import Steps, Wait, hub
 from runcast.run import Run
-from runcast.web.streams import Viewing
+from runcast.web.streams import CUT_SHORT, Viewing
 from runcast.wire import POLL_BYTES, Query, poll_reply, settle
 
 __all__ = ["PollViewing"]
@@ -99,12 +98,7 @@ class PollViewing(Viewing):
                 next_url=None if end else self._next_url(reading.next),
             )
             self._delivered(reading.next, end)  # who takes the reply comes back here when it has
-        except (
-            FileDamaged,
-            RunElsewhere,
-            RunNotFound,
-            StreamNotFound,
-        ):  # since it began: whoever comes again is told
+        except CUT_SHORT:  # since it began: whoever comes again is told
             self.finished = self.cut = True
         finally:
             watch.close()

@@ -27,8 +27,10 @@ from runcast.wire.encoder import Encoder
 from runcast.wire.formats import outcome_fields
 from runcast.wire.place import START, Place
 
-__all__ = ["KEEPALIVE_SECONDS", "LogViewing", "Stream", "Viewing", "pull", "pull_async"]
+__all__ = ["CUT_SHORT", "KEEPALIVE_SECONDS", "LogViewing", "Stream", "Viewing", "pull", "pull_async"]
 
+# What ends a reply that has begun: the log was removed, damaged, or belongs to another host.
+CUT_SHORT = (FileDamaged, RunElsewhere, RunNotFound, StreamNotFound)
 KEEPALIVE_SECONDS = 15.0  # how long a viewer may hear nothing; proxies cut after 60 s
 _LOOK_SECONDS = 1.0  # how often is asked whether the supervisor still lives
 _STEP_BYTES = 1024 * 1024  # a viewer that stops reading keeps what its last step said: no more than this …
@@ -285,12 +287,7 @@ class LogViewing(Viewing):
                 said = self.encoder.restart()
                 self.cut = not said  # plain text: who reads it must not take this for the end
                 yield said
-        except (
-            FileDamaged,
-            RunElsewhere,
-            RunNotFound,
-            StreamNotFound,
-        ):  # since it began: whoever comes again is told
+        except CUT_SHORT:  # since it began: whoever comes again is told
             self.finished = self.cut = True
         finally:
             if watch:

@@ -11,13 +11,13 @@ import time
 from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
-from runcast.errors import FileDamaged, OffsetGone, RunElsewhere, RunNotFound, StreamNotFound
+from runcast.errors import OffsetGone
 from runcast.log import Log
 from runcast.model import CHUNK_BYTES, Channel, format_offset
 from runcast.readers import Steps, Wait, hub
 from runcast.web.durable.source import Source
 from runcast.web.http import Reply, is_known
-from runcast.web.streams import Viewing
+from runcast.web.streams import CUT_SHORT, Viewing
 from runcast.wire.durable import JSON, Reading, parse_position
 from runcast.wire.durable_json import array_of, whole_messages
 from runcast.wire.durable_live import control_event, cursor_after, data_event, sayable
@@ -272,7 +272,7 @@ class _Events(Viewing):
                 yield Wait(seen, _LOOK_SECONDS)
                 woken = True
             self.finished = True
-        except (FileDamaged, RunElsewhere, RunNotFound, StreamNotFound):
+        except CUT_SHORT:
             self.finished = True  # whoever comes again is told
         finally:
             watch.close()

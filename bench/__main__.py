@@ -67,7 +67,7 @@ def _interrupt(*_: object) -> None:
 
 
 def main() -> None:
-    """Run the rows that are asked for."""
+    """Run the selected rows."""
     rows = load_rows()
     arguments = _arguments(rows)
     options = {"disk_parent": arguments.disk} if arguments.disk else {}

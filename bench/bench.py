@@ -18,7 +18,7 @@ from bench.row import Skipped
 __all__ = ["Bench", "Patience"]
 
 _CALM = 0.06  # of all cores: an idle machine's own noise
-_SPARE = 1.2  # room beyond what is asked for: indexes, folders, other people
+_SPARE = 1.2  # factor for indexes, folders and other users of the disk
 
 
 class Patience:
@@ -51,17 +51,17 @@ class Bench:
         return quick if self.quick else usual
 
     def say(self, text: str) -> None:
-        """Tell whoever waits what goes on."""
+        """Report progress."""
         print(text, file=sys.stderr)
 
     def calm(self) -> None:
         """Wait until nobody else keeps the machine busy, while there is patience left."""
-        told = False
+        reported = False
         begun = time.monotonic()
         while self.patience.left > 0 and (busy := busy_share()) > _CALM:
-            if not told:
+            if not reported:
                 self.say(f"{busy:.0%} of the machine is busy, waiting up to {self.patience.left:.0f} s")
-                told = True
+                reported = True
             self.patience.left -= time.monotonic() - begun
             begun = time.monotonic()
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from bench import processes
 from runcast.run import Run
-from runcast.store import Store
+from runcast.run.base import files_of
+from runcast.runs import Store
 
 __all__ = ["WarmStore", "settle", "warm_store"]
 
@@ -30,11 +31,11 @@ class WarmStore:
 
     def supervisor(self, run: Run) -> list[int]:
         """Return the supervisor of a run."""
-        return [run.directory.state()["supervisor"]]
+        return [files_of(run).state()["supervisor"]]
 
     def cpu(self) -> float:
         """Return the CPU seconds so far of this process, the forkserver, all supervisors and all runs."""
-        time.sleep(0.05)  # for what a supervisor does when everybody was told already
+        time.sleep(0.05)  # for the work of a supervisor after it has published the outcome
         return processes.own_cpu() + processes.all_cpu(self.processes())
 
     def end(self) -> None:

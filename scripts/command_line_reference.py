@@ -10,6 +10,7 @@ import click
 
 from runcast.cli import exit_codes
 from runcast.cli.app import VERBS, WIDTH, app
+from runcast.errors import LineNotFound
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "command-line.md"
 
@@ -19,7 +20,7 @@ HEAD = """\
 # The command line
 
 `runcast` and `python -m runcast` are the same. What it says itself goes to stderr, one line each,
-behind `runcast:`; stdout has only what was asked for, and the output of runs byte for byte.
+behind `runcast:`; stdout has only the results, and the output of runs byte for byte.
 
 """
 
@@ -42,7 +43,9 @@ VALUES = """\
 | `RUNCAST_STORE` | the store, where `--store` does not name one |
 | `RUNCAST_SERVER` | the server, where no `--server` or `--store` is given; before `RUNCAST_STORE` |
 | `RUNCAST_TOKEN` | the token of the server, where its address has none; of `serve`, its own |
+| `RUNCAST_DETACH_KEYS` | the keys that detach a terminal, where `--detach-keys` does not name others |
 | `RUNCAST_OOM_SCORE_ADJ` | how much sooner the OOM killer takes a command than us: 300, or `0` |
+| `TRACEPARENT`, `TRACESTATE` | the trace that a run belongs to; its command gets the run's own step of it |
 | `RUNCAST_RUN_ID` | set for every command that is run: the id of its run |
 
 """
@@ -56,13 +59,15 @@ command's own as well as ours; stderr tells.
 | Code | Means |
 |---|---|
 | {exit_codes.OK} | all is well |
-| {exit_codes.ERROR} | what was asked for is wrong, or cannot be done: one line on stderr says why |
+| {LineNotFound.exit_code} | a run ended without the line of `wait --for` |
+| {exit_codes.PROBLEM} | of `doctor`: something is wrong on this host |
+| {exit_codes.ERROR} | invalid usage, or the operation failed: one line on stderr has the reason |
 | {exit_codes.TIMED_OUT} | the timeout of `wait` passed, or a timeout ended the run, whatever its code was |
 | 125 | the command could not be started for want of processes, descriptors, memory or disk space |
 | 126, 127 | the command of the run, or of `push`, cannot be executed; was not found |
 | {exit_codes.SIGNALED} + N | signal N ended the run, or us |
 | {exit_codes.INTERRUPTED} | Ctrl-C |
-| {exit_codes.BROKEN_PIPE} | whoever read our output left, as `head` does |
+| {exit_codes.BROKEN_PIPE} | the reader of the output is gone, as with `head` |
 """
 
 
@@ -74,6 +79,9 @@ def page() -> str:
         command = app.get_command(root, verb)
         assert command is not None
         parts.append(_help(verb, command, root))
+        if isinstance(command, click.Group):
+            group = click.Context(command, info_name=verb, parent=root)
+            parts += [_help(name, one, group) for name, one in command.commands.items()]
     return "".join([*parts, VALUES, EXIT_CODES])
 
 

@@ -1,9 +1,9 @@
 /* Many viewers of one stream of stamped lines, as thin as can be: one epoll loop, no parsing but the stamps.
  *
- *     viewers PORT PATH VIEWERS LINES SECONDS [-c CORE]
+ *     viewers PORT PATH VIEWERS LINES SECONDS [-c CORE] [-g GREETING] [-w]
  *
- * Each viewer sends a GET for server-sent events of PATH to 127.0.0.1. When all have got their first
- * event, `ready` is printed. A line is what linegen writes: 20 digits of CLOCK_MONOTONIC, a blank,
+ * Each viewer sends a GET for server-sent events of PATH to 127.0.0.1. When all have got GREETING (`event: run`),
+ * which no line has, `ready` is printed. With -w it is a WebSocket, and a line begins wherever its stamp does. A line is what linegen writes: 20 digits of CLOCK_MONOTONIC, a blank,
  * 12 digits of its number, a blank. It ends when every viewer has LINES lines or has lost its
  * connection, or after SECONDS, and prints one JSON object: what was got, lost, doubled or out of
  * order, latencies in milliseconds, and its own share of a core while lines came.
@@ -34,6 +34,8 @@ struct viewer {
 static char buffer[BUFFER + HEAD + 8];
 static unsigned buckets[BUCKETS]; /* of 10 microseconds */
 static long long worst_ns;
+static const char *mark = "data: "; /* before a line */
+static size_t marked = 6, passed = 6; /* bytes of the mark, and those of it that are not the line's */
 
 static long long now_ns(void)
 {
@@ -62,18 +64,18 @@ static int number_at(const char *at, int count, long long *value)
 
 static void take(struct viewer *viewer, size_t size, long long now)
 {
-    static const char mark[] = "data: ";
     const char *at = buffer, *end = buffer + size, *found;
     long long stamp, number;
-    while ((found = memmem(at, (size_t)(end - at), mark, sizeof mark - 1)) != NULL) {
-        const char *line = found + sizeof mark - 1;
+    while ((found = memmem(at, (size_t)(end - at), mark, marked)) != NULL) {
+        const char *line = found + passed;
         if (end - line < HEAD) {
             at = found;
             break;
         }
-        at = line;
+        at = line + !passed;
         if (!number_at(line, STAMP, &stamp) || !number_at(line + STAMP + 1, NUMBER, &number))
             continue;
+        at = line + HEAD;
         if (number < viewer->next) {
             viewer->doubled++;
             continue;
@@ -86,8 +88,8 @@ static void take(struct viewer *viewer, size_t size, long long now)
         size_t bucket = late < 0 ? 0 : (size_t)(late / 10000);
         buckets[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
     }
-    if (found == NULL && end - at > (long)sizeof mark - 2)
-        at = end - (sizeof mark - 2); /* a mark may be cut */
+    if (found == NULL && end - at > (long)marked - 1)
+        at = end - (marked - 1); /* a mark may be cut */
     viewer->kept = (size_t)(end - at);
     memcpy(viewer->rest, at, viewer->kept);
 }
@@ -104,7 +106,18 @@ static double share(long long count, double part)
 int main(int argc, char **argv)
 {
     int option;
-    while ((option = getopt(argc, argv, "c:")) != -1) {
+    const char *greeting = "event: run", *upgrade = "";
+    while ((option = getopt(argc, argv, "c:g:w")) != -1) {
+        if (option == 'w') { /* the stamps of an uptime of three years begin with four zeros */
+            mark = "0000", marked = 4, passed = 0;
+            upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+            continue;
+        }
+        if (option == 'g') {
+            greeting = optarg;
+            continue;
+        }
         if (option != 'c')
             return 2;
         cpu_set_t cores;
@@ -113,7 +126,7 @@ int main(int argc, char **argv)
         sched_setaffinity(0, sizeof cores, &cores);
     }
     if (argc - optind != 5) {
-        fprintf(stderr, "expected viewers PORT PATH VIEWERS LINES SECONDS [-c CORE]\n");
+        fprintf(stderr, "expected viewers PORT PATH VIEWERS LINES SECONDS [-c CORE] [-g GREETING] [-w]\n");
         return 2;
     }
     int port = atoi(argv[optind]), count = atoi(argv[optind + 2]), greeted = 0, done = 0;
@@ -124,7 +137,8 @@ int main(int argc, char **argv)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     char request[1024];
     int length = snprintf(request, sizeof request,
-                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: text/event-stream\r\n\r\n", path, port);
+                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n", path, port,
+                          *upgrade ? upgrade : "Accept: text/event-stream\r\n");
     int poll = epoll_create1(0);
     for (int i = 0; i < count; i++) {
         viewers[i].fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -153,7 +167,7 @@ int main(int argc, char **argv)
                 continue;
             }
             size_t all = viewer->kept + (size_t)size;
-            if (!viewer->greeted && memmem(buffer, all, "event: run", 10)) {
+            if (!viewer->greeted && memmem(buffer, all, greeting, strlen(greeting))) {
                 viewer->greeted = 1;
                 if (++greeted == count) {
                     puts("ready");

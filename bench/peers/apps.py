@@ -56,8 +56,8 @@ def starlette_usual() -> Any:
 def runcast_asgi() -> Any:
     """Return ours: the mounted API, and a view at `/` that starts the command on GET."""
     from runcast import Store
+    from runcast.web.adapters.streaming_view import stream_reply
     from runcast.web.asgi import RunsASGI, send_reply, to_request
-    from runcast.web.views import stream_reply
 
     api = RunsASGI(Store.open())
 

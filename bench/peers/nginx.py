@@ -57,5 +57,5 @@ def streams(folder: str | Path, port: int, upstream: int) -> str:
 
 
 def requests(folder: str | Path) -> list[str]:
-    """Return what was asked so far, a line each; those that nginx answered by itself begin with `- `."""
+    """Return the requests so far, one per line; those that nginx served from its cache begin with `- `."""
     return Path(folder, "requests.log").read_text().splitlines()

@@ -14,6 +14,7 @@ from bench.peers.server import free_port, running
 from bench.row import Figure, Goal, Row
 from bench.web import ACCEPTS, Served, serve
 from runcast import Store
+from runcast.run.base import files_of
 
 _LINES = 2_500_000
 
@@ -27,7 +28,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         run.wait()
         while not run.closed:
             time.sleep(0.01)
-        (static,) = [name for name in os.listdir(run.directory.log_path) if name.isdigit()][:1]
+        (static,) = [name for name in os.listdir(files_of(run).log_path) if name.isdigit()][:1]
         size = run.tail_offset
         whole = f"{folder}/whole"
         with open(whole, "wb") as file:

@@ -1,4 +1,4 @@
-"""D: how long a line is under way from write(2) to whoever follows, without HTTP.
+"""D: the latency of a line from write(2) to its followers, without HTTP.
 
 The command stamps each line as it writes it (CLOCK_MONOTONIC, the same for all processes); the
 reader looks at the clock when it has the bytes. Beside a plain pipe that Python reads: nothing
@@ -20,10 +20,11 @@ from bench.row import Figure, Row
 from bench.stores import WarmStore, settle, warm_store
 from runcast.aio import AsyncRun
 from runcast.run import Run
+from runcast.run.base import files_of
 
 _RATES = {100: (200, 100), 10: (20, 0), 1000: (1000, 0)}  # lines a second: lines, usually and quickly
 _STAMP = 20  # digits at the start of a line
-_WARMUP = 5  # first lines that are not counted: whoever reads is just beginning
+_WARMUP = 5  # first lines that are not counted, while the readers start
 _PIPE = "bare pipe"
 _ASYNC = f"{OURS} asyncio"
 
@@ -107,7 +108,7 @@ def _followed(warm: WarmStore, command: list[str]) -> dict[str, float]:
 async def _followed_async(warm: WarmStore, command: list[str]) -> dict[str, float]:
     run = warm.store.start(command)
     arrivals = _arrivals(warm, run, command)
-    async for chunk in AsyncRun(run.directory.path).follow():
+    async for chunk in AsyncRun(files_of(run).path).follow():
         if chunk is not None:
             arrivals.take(chunk.data)
     settle(run)

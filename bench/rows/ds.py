@@ -32,9 +32,9 @@ _IN_MEMORY = """
 import sys, uvicorn
 from runcast import Store
 from runcast.durable import MemoryStreams
-from runcast.server.eager import EagerProtocol
+from runcast.server.uvicorn_fastpath import EagerProtocol
 from runcast.web.asgi import RunsASGI
-from runcast.web.durable.routes import Durable
+from runcast.web.api.durable.routes import Durable
 port, folder = sys.argv[1:]
 app = RunsASGI(Store(folder))
 app.durable = Durable(app.responder, MemoryStreams())

@@ -18,7 +18,7 @@ from bench.row import Figure, Goal, Row
 from bench.stores import WarmStore, settle, warm_store
 
 _LINE = 80
-_KINDS = {  # what linegen is told, and the MB it writes, usually and when it must be quick
+_KINDS = {  # the arguments of linegen, and the MB it writes, in full and in quick runs
     "64 KiB writes": (["-w", "65536"], 400, 160),
     "64 KiB writes, both channels": (["-w", "65536", "-2"], 400, 160),
     "4 KiB writes": (["-w", "4096"], 400, 160),
@@ -52,7 +52,7 @@ def _ours(warm: WarmStore, command: list[str], lines: int) -> dict[str, float]:
     outcome = run.wait()
     seconds = time.perf_counter() - begun
     settle(run)
-    log = run.open_log()
+    log = run.log()
     assert outcome.ok, outcome
     assert (log.tail_offset, log.lines) == (lines * _LINE, lines), "the log is not what was written"
     log.close()

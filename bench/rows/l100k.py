@@ -19,7 +19,8 @@ from bench.measure import OURS, alternate, percentile
 from bench.row import Figure, Row
 from bench.stores import warm_store
 from runcast.ids import is_run_id, new_run_id
-from runcast.store import Store
+from runcast.run.base import files_of
+from runcast.runs import Store
 
 _RUNS, _QUICK_RUNS = 100_000, 20_000
 _NEWEST = 20
@@ -65,9 +66,9 @@ def measure(bench: Bench) -> Iterator[Figure]:
 def _multiply(path: str, count: int) -> None:
     """Have a store with one run hold `count`, all but the first made of links."""
     first = next(Store.open(path).list())
-    real = first.directory.path
+    real = files_of(first).path
     files = [entry.name for entry in os.scandir(real) if entry.is_file()]
-    logs = os.listdir(first.directory.log_path)
+    logs = os.listdir(files_of(first).log_path)
     for _ in range(count - 1):
         run = f"{path}/{new_run_id()}"
         os.mkdir(run, 0o700)

@@ -15,8 +15,9 @@ from bench.bench import Bench
 from bench.measure import OURS, Results, percentile
 from bench.processes import peak_growth
 from bench.row import Figure, Goal, Row
-from runcast.log import FileLog, FileLogWriter, RunDirectory
+from runcast.log import FileLog, FileLogWriter
 from runcast.model import CHUNK_BYTES, Channel, Outcome, Reason
+from runcast.store.run_files import RunFiles
 
 _LINE = 80
 _USUAL, _FULL = 1_000_000_000, 10_000_000_000  # bytes
@@ -44,7 +45,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
 
 def _write(path: str, program: str, size: int) -> None:
-    directory = RunDirectory.create(path, {})
+    directory = RunFiles.create(path, {})
     assert directory.acquire(), "the lock of a new run is free"
     log = FileLogWriter(directory, cap_bytes=None)
     command = [program, str(size // _LINE), "-w", str(CHUNK_BYTES)]
@@ -65,7 +66,7 @@ def _questions(size: int) -> dict[str, Callable[[FileLog], None]]:
     def tail(log: FileLog) -> None:
         offset = log.offset_of_tail(_TAIL)
         data = b"".join(_bytes_from(log, offset))
-        assert data.count(b"\n") == _TAIL, "as many lines as were asked for"
+        assert data.count(b"\n") == _TAIL, "as many lines as requested"
         assert _number(data) == lines - _TAIL, "the last lines begin elsewhere"
 
     def at_middle(log: FileLog) -> None:

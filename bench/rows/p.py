@@ -1,5 +1,7 @@
 """P: a print. Captured into a run's log, beside a file that is flushed at each line; outside, beside nothing.
 
+And what reading an attribute of `sys` costs meanwhile, whose class is another one while a run is active.
+
 All of it in one process: 60 letters a line, into files in memory. `bare` is a print to a
 block-buffered `sys.stdout` before anything is captured; `outside` is the same while another
 context's run is active, so that the stream's methods ask whose code prints; `idle` while none is.
@@ -9,22 +11,27 @@ from __future__ import annotations
 
 import sys
 import time
+import timeit
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Context
 from typing import TextIO
 
 from bench.bench import Bench
 from bench.measure import OURS, alternate
 from bench.row import Figure, Goal, Row
-from runcast.log import FileLogWriter, RunDirectory
+from runcast.log import FileLogWriter
 from runcast.model import Outcome, Reason
 from runcast.sources import capture
 from runcast.sources.printer import Printer
+from runcast.store.run_files import RunFiles
 
 _LINE = "0123456789" * 6
 _LINES, _QUICK = 50_000, 10_000
 _TURNS = 5  # the best of so many: what the machine does beside it only ever adds
 _FILE, _BARE, _IDLE = "line-buffered file", "bare", "no run active"
+_REDIRECTED = "a run redirects"
+_READS = 100_000
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
@@ -49,6 +56,21 @@ def measure(bench: Bench) -> Iterator[Figure]:
         goals = (Goal(1.2, _BARE),)
         yield outside.figure("line", "print outside, a run is active", "us", peers=[_BARE], goals=goals)
         yield outside.figure("line", "print outside, installed", "us", ours=_IDLE, peers=[_BARE], goals=goals)
+        reads = alternate(
+            bench,
+            "P: sys",
+            {
+                OURS: lambda: _read(active=True, redirected=False),
+                _REDIRECTED: lambda: _read(active=True, redirected=True),
+                _BARE: lambda: _read(active=False, redirected=False),
+            },
+        )
+        yield reads.figure("read", "read sys.maxsize, a run is active", "ns", peers=[_BARE])
+        yield reads.figure("read", "read sys.maxsize, a run redirects", "ns", ours=_REDIRECTED, peers=[_BARE])
+        yield reads.figure("stream", "read sys.stdout, a run is active", "ns", peers=[_BARE])
+        yield reads.figure(
+            "stream", "read sys.stdout, a run redirects", "ns", ours=_REDIRECTED, peers=[_BARE]
+        )
 
 
 def _best(lines: int) -> Mapping[str, float]:
@@ -80,7 +102,7 @@ def _written(path: str, buffering: int, lines: int) -> Mapping[str, float]:
 
 
 def _captured(folder: str, lines: int) -> Mapping[str, float]:
-    directory = RunDirectory.create(f"{folder}/run-{time.monotonic_ns()}", {})
+    directory = RunFiles.create(f"{folder}/run-{time.monotonic_ns()}", {})
     assert directory.acquire(), "the lock of a new run is free"
     log = FileLogWriter(directory)
     printer = Printer(log.append)
@@ -108,6 +130,28 @@ def _outside(path: str, lines: int, *, active: bool) -> Mapping[str, float]:
                 end()
             capture.uninstall()
             other.close()
+
+
+def _read(*, active: bool, redirected: bool) -> Mapping[str, float]:
+    other = Printer(_never)
+    if active:
+        capture.begin(other)
+    if redirected:
+        context = Context()
+        context.run(capture.current.set, other)
+        context.run(setattr, sys, "stdout", None)
+    try:
+        return {
+            name: min(timeit.repeat(f"sys.{attribute}", "import sys", number=_READS, repeat=_TURNS))
+            / _READS
+            * 1e9
+            for name, attribute in (("read", "maxsize"), ("stream", "stdout"))
+        }
+    finally:
+        if active:
+            capture.end(other)
+        capture.uninstall()
+        other.close()
 
 
 def _never(*_: object) -> None:

@@ -22,7 +22,7 @@ from bench.bench import Bench
 from bench.measure import OURS, alternate, quantiles
 from bench.row import Figure, Goal, Row
 from runcast.run import Run
-from runcast.store import Store
+from runcast.runs import Store
 
 _GENERATORS, _QUICK = 1000, 300
 _REST_SECONDS = 10.0  # at most, until the threads of those that were read are gone

@@ -21,8 +21,13 @@ LOCK := requirements-dev.lock
 STAMP := $(VENV)/installed$(subst /,-,$(CURDIR))
 UV := .venv-lock/bin/uv
 SUITE := tests/conformance/node_modules/.installed
+XTERM := tests/page/node_modules/.installed
+PLAYER := tests/browser/node_modules/.installed
 APART := slow or fault or browser
-PARALLEL := 4  # tests wait more than they work
+# Tests wait more than they work; browsers and the conformance suite work, too. The order is that of tests/conftest.py.
+SPREAD := --dist loadfile --no-loadscope-reorder
+FAST := -n 4 $(SPREAD)
+SLOW := -n 3 $(SPREAD)
 # Examples of each property beside the slow tests; among the fast ones it has ten.
 RUNCAST_TEST_EXAMPLES ?= 100
 
@@ -48,20 +53,45 @@ serve: $(STAMP) ## Serve the example commands on 127.0.0.1:8765 (SERVE_ARGS="--p
 
 .PHONY: test-programs
 test-programs:
-	@scripts/test-programs curl slowhttptest chromium nginx=nginx-light strace node=nodejs npm
+	@scripts/test-programs curl slowhttptest chromium nginx=nginx-light strace node=nodejs npm setpriv=util-linux \
+		gcc musl-gcc=musl-tools perl ruby lua5.4 luajit gawk mawk original-awk jq rg=ripgrep busybox make \
+		dialog less nano openssl sqlite3 sudo tmux vim
 
 .PHONY: test
-test: $(STAMP) test-programs $(SUITE) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
+test: $(STAMP) test-programs $(SUITE) $(XTERM) $(PLAYER) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
 	@# 5: PYTEST_ARGS chooses none of these. That is allowed to one of the two, and not to both.
-	@$(PYTEST) -n $(PARALLEL) --dist loadfile -m "not ($(APART))" $(PYTEST_ARGS); \
+	@$(PYTEST) $(FAST) -m "not ($(APART) or root)" $(PYTEST_ARGS); \
 	fast=$$?; case $$fast in 0 | 5) ;; *) exit $$fast;; esac; \
 	RUNCAST_TEST_EXAMPLES=$(RUNCAST_TEST_EXAMPLES) \
-		$(PYTEST) -n 2 --dist loadfile -m "$(APART) or hypothesis" $(PYTEST_ARGS); \
+		$(PYTEST) $(SLOW) -m "($(APART) or hypothesis) and not root" $(PYTEST_ARGS); \
 	apart=$$?; case $$fast$$apart in \
 		05) ;; \
-		55) echo "No test was chosen: see PYTEST_ARGS" >&2; exit 5;; \
+		55) $(PYTEST) --collect-only -q $(PYTEST_ARGS) >&2; \
+			echo "No test was chosen: see PYTEST_ARGS" >&2; exit 5;; \
 		*) exit $$apart;; \
 	esac
+
+.PHONY: test-root
+test-root: $(STAMP) ## Run the tests that need root: mounts, namespaces, cgroups, other users (PYTEST_ARGS="-k disk")
+	@scripts/test-programs linux.uml=user-mode-linux mount setpriv=util-linux sshd=openssh-server sudo unshare=util-linux
+	@$(PYTEST) $(SLOW) -m root $(PYTEST_ARGS)
+
+PYTHONS := 3.12 3.13
+CAPTURE := $(addprefix tests/,unit/sources $(addprefix integration/test_,apart.py capture.py descriptors.py printer.py spool.py))
+
+.PHONY: test-pythons
+test-pythons: ## Run the tests of capture with the other Pythons that are here (PYTHONS=3.13)
+	@scripts/test-pythons $(PYTHONS) -- $(CAPTURE) $(PYTEST_ARGS)
+
+FLOORS := $(addprefix tests/,unit $(addprefix integration/,server/test_serve.py server/test_uvicorn_fastpath.py web/test_adapters.py client))
+
+.PHONY: test-floors
+test-floors: $(STAMP) $(UV) test-programs ## Run what matters with the lowest versions of the dependencies (PYTEST_ARGS="-k flask")
+	@scripts/test-floors $(UV) $(PYTHON) -- $(FAST) -m "not root" $(FLOORS) $(PYTEST_ARGS)
+
+.PHONY: release
+release: $(STAMP) ## Build and check the sdist and the wheel of VERSION=1.2.3; tags and uploads nothing
+	@scripts/release $(VERSION)
 
 .PHONY: soak
 soak: $(STAMP) test-programs ## Run the large forms of the promises, for hours (RUNCAST_SOAK=0.01 PYTEST_ARGS="-k leaks")
@@ -71,16 +101,21 @@ soak: $(STAMP) test-programs ## Run the large forms of the promises, for hours (
 conformance: $(STAMP) $(SUITE) ## Run the conformance suite of Durable Streams (PYTEST_ARGS="-k memory")
 	@$(PYTEST) tests/conformance $(PYTEST_ARGS)
 
-$(SUITE): tests/conformance/package.json tests/conformance/package-lock.json | test-programs
-	@echo "Installing the conformance suite"
+.PHONY: page
+page: $(STAMP) $(XTERM) ## Compare the page's screen with xterm.js (PYTEST_ARGS="-k vim")
+	@$(PYTEST) tests/page $(PYTEST_ARGS)
+
+tests/%/node_modules/.installed: tests/%/package.json tests/%/package-lock.json | test-programs
+	@echo "Installing the packages of tests/$*"
 	@# Not `npm ci`, which fails where the registry lacks packages that only other systems need.
-	@npm install --no-save --prefix tests/conformance --ignore-scripts --no-audit --no-fund --silent
+	@npm install --no-save --prefix tests/$* --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 .PHONY: lint
-lint: $(STAMP) ## Check style, format, types and spelling
+lint: $(STAMP) ## Check style, format, generated twins, types and spelling
 	@$(RUN) ruff check --quiet
 	@$(RUN) ruff format --check
+	@$(VENV)/bin/python scripts/twins.py --check
 	@$(RUN) mypy
 	@$(RUN) codespell_lib
 
@@ -88,6 +123,7 @@ lint: $(STAMP) ## Check style, format, types and spelling
 format: $(STAMP) ## Format the code and fix what can be fixed
 	@$(RUN) ruff check --quiet --fix-only
 	@$(RUN) ruff format
+	@$(VENV)/bin/python scripts/twins.py
 
 .PHONY: bench
 bench: $(STAMP) ## Run all benchmarks
@@ -97,6 +133,10 @@ bench: $(STAMP) ## Run all benchmarks
 bench-quick: $(STAMP) ## Run the benchmarks in their short form
 	@$(RUN) bench --quick $(BENCH_ARGS)
 
+.PHONY: bench-page
+bench-page: $(STAMP) test-programs ## Measure the page in Chromium (BENCH_ARGS="--rounds 5")
+	@$(RUN) bench.page $(BENCH_ARGS)
+
 .PHONY: screenshot
 screenshot: $(STAMP) test-programs ## Take the screenshots of the docs anew
 	@$(RUN) tests.browser.screenshots
@@ -105,7 +145,7 @@ screenshot: $(STAMP) test-programs ## Take the screenshots of the docs anew
 lock: $(UV) ## Recompile the lock after a change in pyproject.toml (LOCK_ARGS=--upgrade)
 	@$(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-		--extra dev --output-file $(LOCK) $(LOCK_ARGS) pyproject.toml
+		--all-extras --group dev --output-file $(LOCK) $(LOCK_ARGS) pyproject.toml
 
 $(UV):
 	@$(PYTHON) -m venv --clear $(@D:/bin=)
@@ -113,6 +153,6 @@ $(UV):
 
 .PHONY: clean
 clean: ## Remove everything that make, the tests and the build made
-	@rm -rf .venv .venv-lock tests/conformance/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@rm -rf .venv .venv-* tests/conformance/node_modules tests/page/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	@rm -f .coverage .coverage.*
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,5 +1,6 @@
 """Short lines, seconds apart, from Bottle: python bottle_lines.py, then python bottle_client.py"""
 
+import signal
 import sys
 
 import bottle
@@ -17,5 +18,6 @@ def stream():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as by Ctrl-C: with last words
     # Bottle's own server sends no chunks, so that requests would see nothing before the end.
     app.run(server="cheroot", port=int(sys.argv[1]) if len(sys.argv) > 1 else 8080)

@@ -1,5 +1,6 @@
 """Stream what a function prints, from Django: python django_prints.py, then curl -N localhost:8000/stream/"""
 
+import signal
 import sys
 import time
 
@@ -36,6 +37,7 @@ app = get_asgi_application()
 wsgi = get_wsgi_application()
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as by Ctrl-C: with last words
     import uvicorn  # runserver sends no chunks
 
     uvicorn.run(app, port=int(sys.argv[1]) if len(sys.argv) > 1 else 8000, log_level="warning")

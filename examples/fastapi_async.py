@@ -11,7 +11,7 @@ from runcast.web.starlette import Runcast
 
 
 def allowed(verb, run, request):
-    """Let whoever has a run's unguessable id read it, stop it and write to it."""
+    """Allow reading, stopping and writing to a run, by its unguessable id."""
     return run is not None and verb in ("read", "stop", "send")
 
 

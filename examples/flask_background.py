@@ -1,6 +1,7 @@
 """A page that starts and stops background commands: python flask_background.py, then localhost:5000"""
 
 import contextlib
+import signal
 import sys
 
 from flask import Flask, redirect, render_template, request
@@ -53,8 +54,5 @@ def problem(error):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as by Ctrl-C: with last words
     app.run(port=int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
-    with app.app_context():
-        for run in cast.store.list():
-            if run.outcome is None:
-                print(f"still running: {run.name}; to stop it: runcast stop {run.id}")

@@ -1,5 +1,6 @@
 """Stream an external command from Flask: python flask_command.py, then curl -N localhost:5000/stream"""
 
+import signal
 import sys
 
 from flask import Flask, send_file
@@ -35,4 +36,5 @@ def page():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as by Ctrl-C: with last words
     app.run(port=int(sys.argv[1]) if len(sys.argv) > 1 else 5000)

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import sys
 
 from flask import Flask, redirect, request, session
@@ -21,7 +22,7 @@ app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
 
 
 def may(verb, run, request):
-    """Let whoever is logged in do everything: list, start, read, stop, rerun, send, delete."""
+    """Allow logged-in users everything: list, start, read, stop, rerun, send, delete."""
     return session.get("user") == "operator"
 
 
@@ -49,5 +50,6 @@ def logout():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as by Ctrl-C: with last words
     print("the password is", PASSWORD, flush=True)
     app.run(port=int(sys.argv[1]) if len(sys.argv) > 1 else 5000)

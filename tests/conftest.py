@@ -1,14 +1,16 @@
-"""Fixtures that every test gets, and a heap that is not searched with each of them."""
+"""Fixtures that every test gets, a heap that is not searched with each of them, and their order."""
 
 import gc
 import itertools
 import signal
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from runcast import Store
+from tests.helpers.records import OwnRuns
 from tests.helpers.stores import temporary_store
 
 _numbers = itertools.count()
@@ -33,6 +35,17 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers begin with what takes longest, so that none of them is the last for long.
+
+    That is the conformance suite, which mostly waits; then come the files with the most tests.
+    """
+    if hasattr(config, "workerinput"):
+        sizes = Counter(item.path for item in items)
+        items.sort(key=lambda item: (item.path.parent.name != "conformance", -sizes[item.path]))
+
+
 @pytest.fixture(scope="session")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder of the stores of those tests that have no folder of their own."""
@@ -53,6 +66,20 @@ def own_store(request: pytest.FixtureRequest, stores: Path, monkeypatch: pytest.
     monkeypatch.setenv("RUNCAST_STORE", str(store))
     monkeypatch.delenv("RUNCAST_SERVER", raising=False)
     return store
+
+
+@pytest.fixture(autouse=True)
+def own_runs() -> OwnRuns:
+    """Give what leaves the runs of other tests out of a log; made before any run of this one."""
+    return OwnRuns()
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture, own_runs: OwnRuns) -> Iterator[pytest.LogCaptureFixture]:
+    """Capture what is logged, and nothing of the runs of other tests."""
+    caplog.handler.addFilter(own_runs)
+    yield caplog
+    caplog.handler.removeFilter(own_runs)
 
 
 @pytest.fixture

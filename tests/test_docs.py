@@ -11,7 +11,9 @@ What an HTML comment right before a fenced block says of it:
 
 import ast
 import contextlib
+import importlib
 import inspect
+import itertools
 import os
 import re
 import signal
@@ -30,24 +32,35 @@ import runcast.aio
 import runcast.errors
 import runcast.log
 import runcast.model
+import runcast.offsets
 import runcast.run
 import runcast.sources.command
+import runcast.testing
 from runcast import Store
 from tests.helpers.children import run_python
 from tests.helpers.pages import Block, anchors, parse
 from tests.helpers.stores import end_store
 from tests.helpers.wait import MS
+from tests.test_imports import LEVEL
 
 ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src"
 EXAMPLES = ROOT / "examples"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 REFERENCE = ROOT / "docs" / "reference" / "python.md"
+HOUSE = ROOT / "docs" / "explanation" / "house.md"
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-run.md"
 BIN = os.path.dirname(sys.executable)
 PATIENCE = 30000 * MS
 
 MARKS = ("run", "output", "file ", "signature", "not run: ")
 LINK = re.compile(r"\]\(([^()\s]+)\)")
+FILES = re.compile(r"(?<![\w./-])((?:src|tests|scripts|examples|bench|docs)/[\w./-]*\w)")
+DOTTED = re.compile(r"(?<![\w./@-])(runcast(?:\.[A-Za-z_]\w*)+)(?![\w/])")
+MODULES = re.compile(r"(?<![\w./-])((?:\w+/)*(?!manage\.)[a-z_]+\.py)\b")
+LOGGERS = {"runcast.audit", "runcast.threads"}  # of no room; `loggers` puts `runcast.` before the names
+MISSING = object()
+CODE = "".join(path.read_text(encoding="utf-8") for path in sorted(SRC.rglob("*.py")))
 STANDARD_FOLDERS = {"/app", "/code", "/home", "/mnt", "/opt", "/src", "/srv", "/tmp", "/usr", "/var"}
 
 PARSED = {path: parse(path) for path in PAGES}
@@ -104,6 +117,62 @@ def test_links(page: Path):
             broken.append(link)
 
     assert broken == []
+
+
+def named(name: str) -> bool:
+    """Return whether a dotted name is a module, an attribute of one, or a string in the code."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        path = SRC.joinpath(*parts[:length])
+        if path.with_suffix(".py").is_file() or (path / "__init__.py").is_file():
+            if length == len(parts):
+                return True
+            value: object = importlib.import_module(".".join(parts[:length]))
+            for part in parts[length:]:
+                value = getattr(value, part, MISSING)
+            return value is not MISSING or name in LOGGERS or f'"{name}"' in CODE
+    return False
+
+
+def heads() -> Iterator[tuple[Path, str]]:
+    """Yield the pages, except the changelog, and the docstrings of all modules."""
+    for page in PAGES:
+        if page.name != "CHANGELOG.md":
+            yield page, page.read_text(encoding="utf-8")
+    for folder in ("src", "scripts", "bench", "examples", "tests"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if "node_modules" not in path.parts:
+                yield path, ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+def test_named_modules():
+    """Each file and each `runcast.x.y` that a page or the head of a module names exists."""
+    gone = []
+    for path, text in heads():
+        where = path.relative_to(ROOT)
+        gone += [f"{where}: {name}" for name in FILES.findall(text) if not (ROOT / name).exists()]
+        gone += [f"{where}: {name}" for name in sorted(set(DOTTED.findall(text))) if not named(name)]
+        if path.is_relative_to(SRC):
+            near = (path.parent, SRC / "runcast", ROOT)
+            gone += [
+                f"{where}: {name}"
+                for name in MODULES.findall(text)
+                if not any((folder / name).exists() for folder in near)
+            ]
+
+    assert gone == []
+
+
+def test_picture_of_the_house():
+    """The picture of the rooms has all of them, each above the rows that it may import from."""
+    text = HOUSE.read_text(encoding="utf-8")
+    rows = [
+        re.split(r" {3,}", line.strip())[0].split() for line in text.splitlines() if line.startswith("    ")
+    ]
+
+    assert {room for row in rows for room in row} == {room for room in LEVEL if not room.startswith("_")}
+    for above, below in itertools.pairwise(rows):
+        assert min(LEVEL[room] for room in above) >= max(LEVEL[room] for room in below), (above, below)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *sorted(EXAMPLES.rglob("*.py"))], ids=name_of)
@@ -219,7 +288,6 @@ def test_tutorial_in_python(store: Store):
 @pytest.mark.fault
 def test_several_workers(store: Store, tmp_path: Path):
     """What one worker of gunicorn started another one follows, even when the first was killed."""
-    pytest.importorskip("gunicorn")
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}/runs"
     bind = ["--bind", f"fd://{listener.fileno()}", "--workers", "2", "--threads", "4"]
@@ -248,6 +316,7 @@ HOMES = {
     "runcast.aio": runcast.aio,
     "runcast.errors": runcast.errors,
     "runcast.model": runcast.model,
+    "runcast.offsets": runcast.offsets,
 }
 TYPES = {"Place": runcast.run.Place, "Channels": None, "Command": None}  # of arguments
 WHOLE = [runcast.Run, runcast.Store, runcast.log.Log]  # classes whose members have a heading each

@@ -37,7 +37,7 @@ def test_name_is_that_of_its_home(name: str):
 
     assert name in home.__all__
     assert getattr(home, name) is value
-    assert (home.__name__ == "runcast.aio") == (name == "AsyncRun")
+    assert (home.__name__ == "runcast.run.aio") == (name == "AsyncRun")
 
 
 def test_type_checkers_see_the_same():

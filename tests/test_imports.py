@@ -1,11 +1,12 @@
 """The house of runcast: which room may import which.
 
-`check()` reads the imports with `ast`, so nothing is run. Imports inside functions count, those
-under `if TYPE_CHECKING:` do not. A room is the first name below `runcast`; the package's own
-`__init__.py` is the room `__init__`.
+`check()` reads the imports with `ast`, so nothing is run. Imports inside functions count. Those under
+`if TYPE_CHECKING:` count only where modules import each other in a circle. A room is the first name
+below `runcast`; the package's own `__init__.py` is the room `__init__`.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,17 +19,18 @@ SOURCE = Path(__file__).parents[1] / "src" / "runcast"
 
 # From the bottom. A module imports from its own room and from lower layers only.
 LAYERS = (
-    {"errors", "forked", "ids", "quantities", "shortages", "utf8", "_version"},
-    {"model", "own_thread", "shared_folders", "sysio"},
-    {"memory_folder", "store_folder"},
-    {"log", "wire"},
-    {"supervisor", "readers"},
-    {"sources", "client", "durable"},
-    {"run_base"},
-    {"run"},
-    {"starting"},
+    {"errors", "escapes", "ids", "loaded", "loggers", "quantities", "shortages"}
+    | {"signatures", "trace_context", "utf8", "who", "_version"},
+    {"acting", "keep", "masking", "model", "offsets", "own_thread", "rights", "sysio"},
+    {"hints", "json_objects", "options"},
     {"store"},
-    {"attached"},
+    {"log", "wire"},
+    {"supervisor", "readers", "search"},
+    {"sources"},
+    {"run"},
+    {"client", "starting", "durable", "retention"},
+    {"runs"},
+    {"attached", "doctor", "hooks", "otel"},
     {"api"},
     {"aio"},
     {"__init__"},
@@ -38,19 +40,50 @@ LAYERS = (
     {"cli"},
     {"__main__"},
 )
+# The same inside a room: of `web`, what users import comes last, and each adapter stands alone.
+INSIDE = {
+    "web": (
+        {"page", "servers"},
+        {"http"},
+        {"live"},
+        {"api"},
+        {"responder"},
+        {"adapters"},
+        {"asgi", "wsgi"},
+        {"bottle", "cherrypy", "django", "flask", "starlette"},
+    ),
+}
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Stricter than the layers: the only rooms that these may import, and those that they never may.
-ONLY = {"wire": {"errors", "model", "quantities", "utf8"}}
+ONLY = {"wire": {"errors", "model", "offsets", "quantities", "utf8"}}
 NEVER = {
-    "supervisor": {"readers", "wire", "web", "run", "store"},
+    "supervisor": {"readers", "wire", "web", "run", "runs"},
     "sources": {"readers"},
     "readers": {"sources"},
-    "client": {"store"},
+    "client": {"store", "runs"},
+}
+# Rooms that know files, and what only they may name.
+FILES = {"store", "log", "durable", "supervisor", "sysio"}
+ONLY_IN = {
+    r"\b(fcntl|flock|lockf|register_at_fork)\b": {"sysio"},
+    r"\bos\.(rename|renames|replace|link|symlink|scandir|listdir)\b": FILES,
+    r"\bsysio\.locks\b": FILES,
+    r"\bos\.open\b": FILES,
+}
+# What is named elsewhere all the same, and why: none of it is a file of a store.
+SPOOL = "a spool, a file without a name that two processes share"
+NAMED = {
+    ("runcast.sources.drain", "sysio.locks"): SPOOL,
+    ("runcast.sources.spool", "sysio.locks"): SPOOL,
+    ("runcast.sources.spool", "os.open"): SPOOL,
+    ("runcast.sources.numbers", "os.open"): "the null device, for a real stream that is closed",
+    ("runcast.cli.terminal", "os.open"): "the null device, for a real stream that is closed",
+    ("runcast.cli.app", "os.open"): "the null device, for a pipe that nobody reads any more",
 }
 MAX_LINES = 400
 HEAVY = {
     *("asyncio", "bottle", "cherrypy", "click", "django", "flask"),
-    *("msgspec", "redis", "starlette", "uvicorn"),
+    *("msgspec", "opentelemetry", "redis", "sentry_sdk", "starlette", "uvicorn"),
 }
 TYPE_CHECKING = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
@@ -59,24 +92,41 @@ def check(root: Path) -> list[str]:
     """Return what is wrong in the package at `root`, one sentence per fault."""
     files = {module_name(path, root): path for path in sorted(root.rglob("*.py"))}
     graph: dict[str, set[str]] = {}
+    typed: dict[str, set[str]] = {}
     faults = []
     for module, path in files.items():
         text = path.read_text(encoding="utf-8")
         if (lines := text.count("\n")) > MAX_LINES:
             faults.append(f"{module} has {lines} lines, expected at most {MAX_LINES}")
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        graph[module] = {nearest(name, files) for name in imports(ast.parse(text), package)}
-        graph[module].discard(module)
+        tree = ast.parse(text)
+        faults += [
+            f"{module} names {name}: only {', '.join(sorted(rooms))} may"
+            for name, rooms in names_in(text)
+            if room_of(module) not in rooms and (module, name) not in NAMED
+        ]
+        graph[module] = {nearest(name, files) for name in imports(tree, package)} - {module}
+        typed[module] = {nearest(name, files) for name in imports(tree, package, typed=True)} - {module}
         faults += [
             f"{module} imports {other}: {reason}"
             for other in sorted(graph[module])
-            if (reason := forbidden(room_of(module), room_of(other)))
+            if (reason := forbidden(room_of(module), room_of(other)) or forbidden_inside(module, other))
         ]
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        faults.append("import cycle: " + " <- ".join(error.args[1]))
+    for kind, edges in (("import cycle", graph), ("cycle of types", typed)):
+        try:
+            TopologicalSorter(edges).prepare()
+        except CycleError as error:
+            return [*faults, f"{kind}: " + " <- ".join(error.args[1])]
     return faults
+
+
+def names_in(text: str) -> list[tuple[str, set[str]]]:
+    """Return which names of `ONLY_IN` stand in a module, and which rooms may name them."""
+    return [
+        (found, rooms)
+        for pattern, rooms in ONLY_IN.items()
+        for found in sorted({match[0] for match in re.finditer(pattern, text)})
+    ]
 
 
 def forbidden(room: str, other: str) -> str | None:
@@ -92,8 +142,27 @@ def forbidden(room: str, other: str) -> str | None:
     return None
 
 
-def imports(node: ast.AST, package: str) -> Iterator[str]:
-    """Yield the full names of ours that `node` imports: `runcast.a.b`, or `runcast.a.b.Name`."""
+def forbidden_inside(module: str, other: str) -> str | None:
+    """Say why a module may not import another of its room, or None where it may."""
+    layers = INSIDE.get(room_of(module))
+    if layers is None or room_of(other) != room_of(module):
+        return None
+    mine, its = (name.split(".")[2:3] or ["__init__"] for name in (module, other))
+    if mine == its:
+        return None
+    level = {part: number for number, parts in enumerate(layers) for part in parts}
+    if unknown := {*mine, *its} - level.keys() - {"__init__"}:
+        return f"{unknown.pop()} is no part of {room_of(module)}"
+    if level.get(its[0], -1) < level.get(mine[0], len(layers)):
+        return None
+    return f"{its[0]} is not below {mine[0]} in {room_of(module)}"
+
+
+def imports(node: ast.AST, package: str, *, typed: bool = False) -> Iterator[str]:
+    """Yield the full names of ours that `node` imports: `runcast.a.b`, or `runcast.a.b.Name`.
+
+    With `typed`, those for the type checker as well.
+    """
     match node:
         case ast.Import(names):
             yield from (alias.name for alias in names if is_ours(alias.name))
@@ -101,12 +170,12 @@ def imports(node: ast.AST, package: str) -> Iterator[str]:
             parts = package.split(".")[: -(level - 1) or None] if level else []
             base = ".".join([*parts, *filter(None, [module])])
             yield from (f"{base}.{alias.name}" for alias in names if is_ours(base))
-        case ast.If(test, orelse=orelse) if ast.unparse(test) in TYPE_CHECKING:
+        case ast.If(test, orelse=orelse) if not typed and ast.unparse(test) in TYPE_CHECKING:
             for child in orelse:
                 yield from imports(child, package)
         case _:
             for child in ast.iter_child_nodes(node):
-                yield from imports(child, package)
+                yield from imports(child, package, typed=typed)
 
 
 def is_ours(name: str) -> bool:
@@ -143,12 +212,28 @@ def test_house():
     assert not faults, "\n".join(faults)
 
 
+def test_named_are_there():
+    """Each name that a module has with a reason is there: one that was taken out may not come back."""
+    files = {module_name(path, SOURCE): path for path in SOURCE.rglob("*.py")}
+
+    for module, name in NAMED:
+        assert name in {found for found, _ in names_in(files[module].read_text(encoding="utf-8"))}
+
+
 def test_import_is_light():
     """`import runcast` loads no framework, no server, no redis and no event loop."""
     loaded = loaded_by("import runcast")
 
     assert "runcast" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_forkserver_is_light():
+    """A forkserver loads no `threading`, whose hooks make each supervisor copy memory, and no OpenSSL."""
+    loaded = loaded_by("import runcast.supervisor.forkserver")
+
+    assert "runcast.supervisor.forkserver" in loaded
+    assert not loaded & {"threading", "hashlib", "random", "secrets"}
 
 
 def test_heavy_import_is_seen():
@@ -165,6 +250,7 @@ def plant(root: Path, files: dict[str, str]) -> Path:
     return root / "runcast"
 
 
+FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n "
 GROUND = {"__init__.py": "", "errors.py": "", "model.py": "", "ids.py": "", "log/__init__.py": ""}
 
 
@@ -180,9 +266,16 @@ GROUND = {"__init__.py": "", "errors.py": "", "model.py": "", "ids.py": "", "log
         ({"supervisor/a.py": "import runcast.wire.sse"}, "supervisor must not know wire"),
         ({"sources/a.py": "from runcast.readers import X"}, "sources must not know readers"),
         ({"readers/a.py": "from ..sources.b import X"}, "sources is not below readers"),
-        ({"client.py": "from .store import Store"}, "store is not below client"),
+        ({"client.py": "from .runs import Store"}, "runs is not below client"),
         ({"attic.py": "from . import model"}, "attic is no room of the house"),
         ({"log/a.py": "from . import b", "log/b.py": "from .a import X"}, "import cycle: "),
+        ({"log/a.py": "from . import b", "log/b.py": f"{FOR_TYPES}from .a import X"}, "cycle of types: "),
+        ({"log/a.py": "import fcntl"}, "log.a names fcntl: only sysio may"),
+        ({"web/a.py": "import os\nos.rename"}, "web.a names os.rename: only durable, log, store, "),
+        ({"web/a.py": "import os\nos.open"}, "web.a names os.open: only durable, log, store, "),
+        ({"web/http/a.py": "from runcast.web.api.b import X"}, "api is not below http in web"),
+        ({"web/flask.py": "from runcast.web.bottle import X"}, "bottle is not below flask in web"),
+        ({"web/attic.py": "from runcast.web.http.a import X"}, "attic is no part of web"),
         ({"model.py": "x = 1\n" * 401}, "model has 401 lines, expected at most 400"),
     ],
 )

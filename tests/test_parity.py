@@ -8,7 +8,23 @@ import pytest
 
 from runcast import AsyncRun, Run, aio, api
 
-BLOCKING = {"output", "wait", "stop", "kill", "signal", "send", "start", "get"}
+BLOCKING = {
+    "output",
+    "wait",
+    "wait_for",
+    "stop",
+    "kill",
+    "signal",
+    "send",
+    "resize",
+    "note",
+    "read_artifact",
+    "save_artifacts",
+    "pin",
+    "unpin",
+    "start",
+    "get",
+}
 """What blocks in one world is awaited in the other; all else is called alike in both."""
 
 

@@ -14,7 +14,7 @@ PARTS = {
     part.split(" ", 1)[0]: part.split("\n## ")[0]
     for part in re.split(r"^### ", PROMISED, flags=re.MULTILINE)[1:]
 }
-ALL = {*(f"R{number}" for number in range(1, 29)), *(f"T{number}" for number in range(1, 17))}
+ALL = {*(f"R{number}" for number in range(1, 30)), *(f"T{number}" for number in range(1, 18))}
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 

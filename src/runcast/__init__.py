@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from runcast._version import __version__
 
 if TYPE_CHECKING:
-    from runcast.aio import AsyncRun
     from runcast.api import follow, get, start
     from runcast.attached import (
         attach,
@@ -30,14 +29,20 @@ if TYPE_CHECKING:
         should_stop,
     )
     from runcast.errors import RuncastError, RunStopped
-    from runcast.model import Channel, Chunk, Outcome, Reason, State
-    from runcast.run import Run
-    from runcast.store import Store
+    from runcast.model import Channel, Chunk, Note, Outcome, Reason, State, TerminalSize
+    from runcast.readers.line_search import FoundLine
+    from runcast.readers.lines import Line
+    from runcast.run.aio import AsyncRun
+    from runcast.run.sync import Run
+    from runcast.runs import Store
 
 __all__ = [
     "AsyncRun",
     "Channel",
     "Chunk",
+    "FoundLine",
+    "Line",
+    "Note",
     "Outcome",
     "Reason",
     "Run",
@@ -45,6 +50,7 @@ __all__ = [
     "RuncastError",
     "State",
     "Store",
+    "TerminalSize",
     "__version__",
     "attach",
     "current_run",
@@ -58,13 +64,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "aio": ("AsyncRun",),
     "api": ("follow", "get", "start"),
     "attached": ("attach", "current_run", "progress", "record", "release_prints", "should_stop"),
     "errors": ("RunStopped", "RuncastError"),
-    "model": ("Channel", "Chunk", "Outcome", "Reason", "State"),
-    "run": ("Run",),
-    "store": ("Store",),
+    "model": ("Channel", "Chunk", "Note", "Outcome", "Reason", "State", "TerminalSize"),
+    "readers.line_search": ("FoundLine",),
+    "readers.lines": ("Line",),
+    "run.aio": ("AsyncRun",),
+    "run.sync": ("Run",),
+    "runs": ("Store",),
 }
 
 

@@ -1,24 +1,30 @@
-"""The functions of `import runcast`: one call for the usual thing, in the default store."""
+"""The functions of `import runcast`: shortcuts for the default store."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from runcast.readers import drive
 from runcast.run import Run
-from runcast.run_base import Channels, follow_runs
+from runcast.run.arguments import Channels
+from runcast.run.local import follow_runs
+from runcast.runs import Store
 from runcast.sources.kinds import Source
-from runcast.store import Store
+
+if TYPE_CHECKING:
+    from runcast.options.typed import StartOptions
 
 __all__ = ["follow", "get", "start"]
 
 
-def start(source: Source, *args: Any, store: Store | str | None = None, **options: Any) -> Run:
+def start(
+    source: Source, *args: Any, store: Store | str | None = None, **options: Unpack[StartOptions]
+) -> Run:
     """Start a command, a function or a generator in the default store, or another; see `Store.start`.
 
-    Positional arguments behind a function are the function's, those by name are ours (its own go
-    into `kwargs={...}`).
+    Positional arguments behind a function are passed to it. Keyword arguments are options of `start`;
+    those of the function go into `kwargs={...}`.
     """
     return _store(store).start(source, *args, **options)
 
@@ -35,7 +41,7 @@ def follow(
 
     Args:
         runs: the runs.
-        timeout: yield None whenever nothing came for so many seconds.
+        timeout: yield None after each so many seconds without output.
         channel: only this channel, or these.
     """
     return drive(follow_runs(runs, timeout, channel))

@@ -1,4 +1,4 @@
-"""Runs for what somebody else calls: a worker's task, a cron script, a block of code.
+"""Runs for code that others call: a worker's task, a cron script, a block of code.
 
 Owns `attach` and `record`: whatever happens inside is recorded as a run, which any process of the
 machine can follow. A run that stands for such a block ends with it, and raises what it raises.
@@ -9,26 +9,31 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, cast, overload
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 from runcast.errors import RunFailed, RunStopped, UsageError
+from runcast.options import OPTIONS, unknown
 from runcast.run import Run
-from runcast.sources import here
+from runcast.runs import Store
+from runcast.sources import inside_run
 from runcast.sources.capture import uninstall
-from runcast.sources.recording import Recording, as_value
+from runcast.sources.recording import Recording
+from runcast.sources.returned import as_value
 from runcast.starting import Start
-from runcast.store import Store
+
+if TYPE_CHECKING:
+    from runcast.options.typed import BlockOptions
 
 __all__ = ["attach", "current_run", "progress", "record", "release_prints", "should_stop"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-progress, should_stop = here.progress, here.should_stop
+progress, should_stop = inside_run.progress, inside_run.should_stop
 
 
 def current_run() -> Run | None:
     """Return the run that this code belongs to; None outside any."""
-    path = here.current_path()
+    path = inside_run.current_path()
     return None if path is None else Run(path)
 
 
@@ -42,7 +47,7 @@ def release_prints() -> None:
 
 
 @contextlib.contextmanager
-def attach(name: str, *, store: Store | str | None = None, **options: Any) -> Iterator[Run]:
+def attach(name: str, *, store: Store | str | None = None, **options: Unpack[BlockOptions]) -> Iterator[Run]:
     """Record what happens inside a `with` block as a run: its prints, how it ended.
 
     An exception ends the run as failed, its traceback on stderr, and goes on. `Run.stop` raises
@@ -51,7 +56,7 @@ def attach(name: str, *, store: Store | str | None = None, **options: Any) -> It
     Args:
         name: for people.
         store: where the run goes; the default store if left out.
-        options: `timeout`, `idle_timeout` (seconds), `cap` (bytes); see `Store.start`.
+        options: those in `BlockOptions`, as of `Store.start`.
 
     Raises:
         UsageError: an option has no meaning here.
@@ -65,7 +70,7 @@ def attach(name: str, *, store: Store | str | None = None, **options: Any) -> It
                 yield Run(recording.path)
                 outcome = recording.outcome(0)
             except BaseException as error:
-                outcome = recording.failed(error)
+                outcome = recording.failed(error, raises=True)
                 if not isinstance(error, RunStopped):
                     raise
     finally:
@@ -78,7 +83,7 @@ def record(function: Function, /) -> Function: ...
 
 @overload
 def record(
-    *, name: str | None = None, store: Store | str | None = None, **options: Any
+    *, name: str | None = None, store: Store | str | None = None, **options: Unpack[BlockOptions]
 ) -> Callable[[Function], Function]: ...
 
 
@@ -88,7 +93,7 @@ def record(
     *,
     name: str | None = None,
     store: Store | str | None = None,
-    **options: Any,
+    **options: Unpack[BlockOptions],
 ) -> Function | Callable[[Function], Function]:
     """Make each call of a function, `async` or not, a run; see `attach` for the options.
 
@@ -124,9 +129,9 @@ def record(
 
 @contextlib.contextmanager
 def _recorded(
-    name: str, store: Store | str | None, options: dict[str, Any]
+    name: str, store: Store | str | None, options: Mapping[str, Any]
 ) -> Iterator[Callable[[Any], Any]]:
-    """Record a block whose value is to be the outcome's; the caller hears of a stop as an error."""
+    """Record a block whose value is the outcome's; a stop is an error for the caller."""
     recording = _begin(name, store, options)
     outcome, values = None, []
 
@@ -140,20 +145,24 @@ def _recorded(
                 yield keep
                 outcome = recording.outcome(0, value=values[0] if values else None)
             except BaseException as error:
-                outcome = recording.failed(error, skip=2)
+                outcome = recording.failed(error, skip=2, raises=True)
                 if isinstance(error, RunStopped) and recording.stopping is not None:
-                    # Whoever calls knows nothing of runs: what is no Exception would end a worker.
+                    # The caller does not know of runs: a BaseException would end a worker.
                     raise RunFailed(recording.id, outcome) from None
                 raise
     finally:
         recording.finish(outcome or recording.outcome(None))
 
 
-def _begin(name: str, store: Store | str | None, options: dict[str, Any]) -> Recording:
-    unknown = options.keys() - {"timeout", "idle_timeout", "cap"}
-    if unknown:
-        raise UsageError(f"expected timeout, idle_timeout or cap, got {min(unknown)!r}: leave it out")
+def _nothing() -> None:
+    """Stand for the code of a block, which the caller runs."""
+
+
+def _begin(name: str, store: Store | str | None, options: Mapping[str, Any]) -> Recording:
+    known = [option.name for option in OPTIONS.values() if option.block]
+    if wrong := options.keys() - set(known):
+        raise unknown(min(wrong), known)
     if not isinstance(name, str) or not name:
         raise UsageError(f'expected a name for the run, got {name!r:.100}: write attach("nightly backup")')
     where = store if isinstance(store, Store) else Store.open(store)
-    return where._record(Start(name, name=name, **options))
+    return where._record(Start(_nothing, (), {**options, "name": name}))

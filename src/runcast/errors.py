@@ -5,39 +5,44 @@
     │   ├── CommandRefused         a command string that only a shell would understand
     │   └── BadOffset              an offset that is no offset
     ├── RunNotFound                no run has this id (404)
+    ├── ArtifactNotFound           the run has no file of this name (404)
     ├── RunExists                  the key already names another request (409)
-    ├── RunActive                  the run goes on, so this cannot be done to it (409)
+    ├── RunActive                  the run is active, so this cannot be done to it (409)
     ├── RunFinished                the run has ended, so this cannot be done to it (409)
-    ├── RunElsewhere               the run is another host's, where alone this can be done (409)
+    ├── RunPinned                  the run is pinned, so it cannot be removed (409)
+    ├── RunMasked                  the run was masked, so it cannot be started again (409)
+    ├── UploadGone                 a file that the run was started with is not there any more (409)
+    ├── RunElsewhere               the run belongs to another host, and this must be done there (409)
     ├── RunFailed                  `check=True` and the outcome was not ok
     │   └── StartFailed            … because the command could not be started
+    ├── LineNotFound               the run has ended without the line that was expected
     ├── SupervisorLost             the run's supervisor does not answer (503)
-    ├── LogClosed                  an append to a log that takes no more bytes (409)
+    ├── LogClosed                  an append to a closed log (409)
     ├── OffsetBeyondTail           an offset past the last byte (416)
     ├── OffsetGone                 an offset whose bytes were dropped (410)
-    ├── NotAcceptable              a client that takes none of the forms there are (406)
+    ├── NotAcceptable              a client that accepts none of the forms offered (406)
     ├── StreamNotFound             no stream has this name (404)
-    ├── StreamGone                 a stream that was deleted, and whose forks are still there (410)
+    ├── StreamGone                 a stream that was deleted, but still has forks (410)
     ├── StreamConflict             the stream is not as the request expects it (409)
-    │   └── ProducerGap            … because something is missing between it and the request before
+    │   └── ProducerGap            … because requests of the producer are missing before this one
     ├── ProducerFenced             a producer that a later one of its name has replaced (403)
     ├── StreamFull                 an append for which there is no room (507)
-    │   └── CapReached             … because the stream may have no more bytes
+    │   └── CapReached             … because of the stream's cap
     ├── StoreUnusable              the store cannot be used as it is (503)
-    │   ├── FileDamaged            … because a file in it is not what it should be
+    │   ├── FileDamaged            … because a file in it is invalid
     │   ├── StoreUnwritable        … because it cannot be written to (503), or is full (507)
     │   └── FormatTooNew           … because a newer runcast wrote it
     ├── ServerUnreachable          a server does not answer its client, or no longer (502)
-    ├── NotRuncast                 what answers a client is no server that it understands (502)
-    ├── AccessRefused              a server does not let its client do this (403)
+    ├── NotRuncast                 the server is not a runcast server that the client understands (502)
+    ├── AccessRefused              a server does not allow its client to do this (403)
     └── WaitTimeout                the deadline of a wait passed; nothing else happened (504)
 
-`RunStopped`, which is raised inside a function whose run is being stopped, is no error and stands
-apart: like KeyboardInterrupt it passes what catches `Exception`.
+`RunStopped`, which is raised inside a function whose run is being stopped, is not an error and not
+part of the tree: like KeyboardInterrupt it is not caught by `except Exception`.
 
-A message is one sentence that says what was expected, what came, and what to do about it.
-`http_status` is a hint for whoever answers over HTTP; `exit_code` one for the command line.
-This module imports nothing of ours.
+A message is one sentence: what was expected, what came, and what to do about it. `http_status` is the
+status for HTTP replies, `exit_code` the exit code of the command line. This module imports nothing
+of runcast.
 """
 
 from __future__ import annotations
@@ -48,38 +53,13 @@ if TYPE_CHECKING:
     from runcast.model import Outcome
 
 __all__ = [
-    "AccessRefused",
-    "BadOffset",
-    "CapReached",
-    "CommandRefused",
-    "FileDamaged",
-    "FormatTooNew",
-    "LogClosed",
-    "NotAcceptable",
-    "NotRuncast",
-    "OffsetBeyondTail",
-    "OffsetGone",
-    "ProducerFenced",
-    "ProducerGap",
-    "RunActive",
-    "RunElsewhere",
-    "RunExists",
-    "RunFailed",
-    "RunFinished",
-    "RunNotFound",
-    "RunStopped",
-    "RuncastError",
-    "ServerUnreachable",
-    "StartFailed",
-    "StoreUnusable",
-    "StoreUnwritable",
-    "StreamConflict",
-    "StreamFull",
-    "StreamGone",
-    "StreamNotFound",
-    "SupervisorLost",
-    "UsageError",
-    "WaitTimeout",
+    *("AccessRefused", "ArtifactNotFound", "BadOffset", "CapReached", "CommandRefused"),
+    *("FileDamaged", "FormatTooNew", "LineNotFound", "LogClosed", "NotAcceptable", "NotRuncast"),
+    *("OffsetBeyondTail", "OffsetGone", "ProducerFenced", "ProducerGap", "RunActive", "RunElsewhere"),
+    *("RunExists", "RunFailed", "RunFinished", "RunMasked", "RunNotFound", "RunPinned", "RunStopped"),
+    *("RuncastError", "ServerUnreachable", "StartFailed", "StoreUnusable", "StoreUnwritable"),
+    *("StreamConflict", "StreamFull", "StreamGone", "StreamNotFound", "SupervisorLost", "UploadGone"),
+    *("UsageError", "WaitTimeout"),
 ]
 
 
@@ -90,8 +70,8 @@ class RuncastError(Exception):
     exit_code: int = 2
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Some of them take other arguments than their message: make no detour over `__init__`
-        # when one comes back from a pool of processes.
+        # Some classes take other arguments than the message, so unpickling (from a pool of processes)
+        # must not call `__init__`.
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -108,11 +88,11 @@ class UsageError(RuncastError, ValueError):
 
 
 class CommandRefused(UsageError):
-    """A command that would silently do something else than it says, such as `"a && b"` with no shell."""
+    """A command that would silently do something else, such as `"a && b"` without a shell."""
 
 
 class BadOffset(UsageError):
-    """A text that is no offset."""
+    """A text that is not an offset."""
 
 
 class RunNotFound(RuncastError, LookupError):
@@ -127,14 +107,20 @@ class RunNotFound(RuncastError, LookupError):
         self.near = near
 
 
+class ArtifactNotFound(RuncastError, LookupError):
+    """The run has no file of this name: it never had, or has not ended."""
+
+    http_status = 404
+
+
 class RunExists(RuncastError):
-    """The key already names a run that was asked for differently."""
+    """The key already names a run with another request."""
 
     http_status = 409
 
 
 class RunActive(RuncastError):
-    """The run still goes on, so it cannot be removed."""
+    """The run is still active, so it cannot be removed; or it is queued, so there is no process to signal."""
 
     http_status = 409
 
@@ -145,8 +131,30 @@ class RunFinished(RuncastError):
     http_status = 409
 
 
+class RunPinned(RuncastError):
+    """The run `run_id` is pinned, so it cannot be removed."""
+
+    http_status = 409
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run {run_id} is pinned: unpin it first, then remove it")
+        self.run_id = run_id
+
+
+class RunMasked(RuncastError):
+    """The run cannot be started again: its record has no secrets, so they are to be given again."""
+
+    http_status = 409
+
+
+class UploadGone(RuncastError):
+    """The run cannot be started again: a file that it was started with is not there any more."""
+
+    http_status = 409
+
+
 class RunElsewhere(RuncastError):
-    """The run belongs to another host, which alone knows how it stands; `host` is its name."""
+    """The run belongs to another host, which alone knows its state; `host` is its name."""
 
     http_status = 409
 
@@ -164,7 +172,7 @@ class RunStopped(BaseException):
 
 
 class RunFailed(RuncastError):
-    """`check=True` was asked for and the outcome is not ok; `outcome` tells why."""
+    """The outcome is not ok, with `check=True`; `outcome` has the reason."""
 
     def __init__(self, run_id: str, outcome: Outcome) -> None:
         super().__init__(f"run {run_id} was not ok: {outcome}")
@@ -174,6 +182,28 @@ class RunFailed(RuncastError):
 
 class StartFailed(RunFailed):
     """The run's command could not be started at all."""
+
+
+class LineNotFound(RuncastError, LookupError):
+    """A run has ended without the line that was expected.
+
+    Attributes:
+        run_id: the id of the run.
+        state: its state.
+        expected: the text or the regular expression.
+        lines: how many lines were searched.
+    """
+
+    exit_code = 1  # as grep(1)
+
+    def __init__(self, run_id: str, state: str, expected: str, lines: int) -> None:
+        super().__init__(
+            f"expected a line with {expected!r}, run {run_id} is {state} after {lines} lines without it"
+        )
+        self.run_id = run_id
+        self.state = state
+        self.expected = expected
+        self.lines = lines
 
 
 class SupervisorLost(RuncastError):
@@ -189,14 +219,14 @@ class LogClosed(RuncastError):
 
 
 class OffsetBeyondTail(RuncastError):
-    """An offset past the last byte; `tail` is the furthest that can be asked for now."""
+    """An offset past the last byte; `tail` is the largest valid offset now."""
 
     http_status = 416
 
     def __init__(self, offset: int, tail: int) -> None:
         super().__init__(
             f"expected an offset up to the tail, which is {tail} now, got {offset}: "
-            f"use {tail} (or `now`) to wait for what comes next"
+            f"use {tail} (or `now`) to wait for further output"
         )
         self.offset = offset
         self.tail = tail
@@ -209,14 +239,14 @@ class OffsetGone(RuncastError):
 
     def __init__(self, offset: int, next_offset: int) -> None:
         super().__init__(
-            f"the bytes from offset {offset} to {next_offset} are no longer kept: read on from {next_offset}"
+            f"the bytes from offset {offset} to {next_offset} are no longer kept: continue at {next_offset}"
         )
         self.offset = offset
         self.next = next_offset
 
 
 class NotAcceptable(RuncastError):
-    """A client asked for media types that cannot be served; `offered` holds those that can."""
+    """A client accepts only media types that cannot be served; `offered` has those that can."""
 
     http_status = 406
 
@@ -231,12 +261,12 @@ class StreamNotFound(RuncastError, LookupError):
     http_status = 404
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"no stream {name[:80]!r} here: make it first (PUT)")
+        super().__init__(f"no stream {name[:80]!r} here: create it first (PUT)")
         self.name = name
 
 
 class StreamGone(RuncastError, LookupError):
-    """A stream that was deleted; its name is kept from others as long as it has forks."""
+    """A stream that was deleted; its name stays taken as long as it has forks."""
 
     http_status = 410
 
@@ -249,8 +279,8 @@ class StreamConflict(RuncastError):
     """The stream is not as the request expects it.
 
     Attributes:
-        tail: its tail offset, where that helps.
-        closed: whether the reason is that it is closed.
+        tail: its tail offset, where it is relevant.
+        closed: whether the conflict is that it is closed.
     """
 
     http_status = 409
@@ -262,16 +292,16 @@ class StreamConflict(RuncastError):
 
 
 class ProducerGap(StreamConflict):
-    """A producer's sequence number that leaves some out."""
+    """A producer's sequence number that skips others."""
 
     def __init__(self, expected: int, received: int) -> None:
-        super().__init__(f"expected Producer-Seq {expected}, got {received}: send what lies between first")
+        super().__init__(f"expected Producer-Seq {expected}, got {received}: send those in between first")
         self.expected = expected
         self.received = received
 
 
 class ProducerFenced(RuncastError):
-    """A producer of an epoch that is over; `epoch` is the one that counts now."""
+    """A producer of an epoch that is over; `epoch` is the current one."""
 
     http_status = 403
 
@@ -281,73 +311,73 @@ class ProducerFenced(RuncastError):
 
 
 class StreamFull(RuncastError):
-    """An append for which there is no room; nothing of it was kept, and `tail` is where it would begin."""
+    """An append for which there is no room; nothing of it was stored, and `tail` is where it would begin."""
 
     http_status = 507
 
     def __init__(self, tail: int, message: str | None = None) -> None:
         super().__init__(
             message
-            or "expected room for the append on the server's disk, there is none: nothing of it was kept, "
+            or "expected room for the append on the server's disk, there is none: nothing of it was stored, "
             f"the stream ends at {tail}; send it again later"
         )
         self.tail = tail
 
 
 class CapReached(StreamFull):
-    """An append beyond what one stream may have; `cap` is that, in bytes. To send it again is of no use."""
+    """An append beyond the cap of one stream; `cap` is that, in bytes. Sending it again does not help."""
 
     def __init__(self, tail: int, cap: int) -> None:
         super().__init__(
             tail,
             f"expected a stream of at most {cap} bytes of its own, this append would make it longer: nothing "
-            f"of it was kept, the stream ends at {tail}; begin another one, or have the server keep more "
+            f"of it was stored, the stream ends at {tail}; begin another one, or raise the server's limit "
             "(runcast serve --stream-cap)",
         )
         self.cap = cap
 
 
 class StoreUnusable(RuncastError):
-    """The store cannot be used: not a directory, not writable, or somebody else's."""
+    """The store cannot be used: not a directory, not writable, or another user's."""
 
     http_status = 503
 
 
 class FileDamaged(StoreUnusable, OSError):
-    """A file of a store is not what it should be: cut, no JSON, of a wrong type, or no file at all."""
+    """A file of a store is invalid: truncated, not JSON, with a value of a wrong type, or not a file."""
 
 
 class StoreUnwritable(StoreUnusable):
-    """The store can be read and not be written to: it is read-only, not ours to write, or full."""
+    """The store can be read but not written to: it is read-only, not writable for this user, or full."""
 
     def __init__(self, why: str, *, full: bool) -> None:
-        super().__init__(f"expected a store that can be written to, it cannot: {why}")
+        super().__init__(f"expected a writable store, it cannot be written to: {why}")
         self.http_status = 507 if full else 503
 
 
 class FormatTooNew(StoreUnusable):
-    """A newer version of runcast wrote this, in a format that this one does not know."""
+    """A newer version of runcast wrote this, in a format unknown to this version."""
 
 
 class ServerUnreachable(RuncastError, ConnectionError):
-    """A server cannot be reached, or could not be for longer than the client's patience. Its runs go on."""
+    """A server cannot be reached, or not for longer than the client's `patience`. Its runs continue."""
 
     http_status = 502
 
 
 class NotRuncast(RuncastError):
-    """What answers is no runcast server, or one of a version that the client does not understand."""
+    """The server is not a runcast server, or of a version that the client does not understand."""
 
     http_status = 502
 
 
 class AccessRefused(RuncastError):
-    """A server refuses its client: the token is missing or wrong, or the operator does not allow this."""
+    """A server refuses its client: the token is missing or wrong, or the configuration forbids this."""
 
     http_status = 403
 
 
 class WaitTimeout(RuncastError, TimeoutError):
-    """The deadline of a wait passed. The run goes on: a wait only looks."""
+    """The deadline of a wait passed. The run continues."""
 
     http_status = 504

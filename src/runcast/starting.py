@@ -1,276 +1,364 @@
-"""Starting a run: from what a caller wrote to a folder in the store with somebody who owns it.
+"""Starting a run: from what a caller passes to a folder in the store that a process owns.
 
 Owns the order of a start: the request is checked, the folder is made under a hidden name, its key
-is taken, and only then somebody takes the run: a supervisor of its own for a command or a
-function with `process=True`, this process for other functions and generators. Whatever fails
-before leaves nothing behind.
+is taken, and only then a process takes over the run: a supervisor of its own for a command or a
+function with `process=True`, this process for other functions and generators. A start that fails
+before that leaves nothing behind. What options there are, and which values each may have, is the
+table's (`options/table.py`); here stands what they do.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import math
 import os
 import socket
+import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from runcast.errors import FileDamaged, RunExists, UsageError
-from runcast.ids import is_run_id, new_run_id
-from runcast.log import CAP_BYTES, RunDirectory
-from runcast.log.directory import is_locked
-from runcast.log.request import FORMAT
+from runcast import loggers
+from runcast.acting import acting_who
+from runcast.errors import UsageError
+from runcast.ids import new_run_id
 from runcast.model import Outcome, Reason
-from runcast.sources.command import current_folder, environment, to_argv
-from runcast.sources.kinds import AHEAD, Kind, Source, check_arguments, kind_of, name_of, take
+from runcast.options import COMMAND, FUNCTION, GENERATOR, OPTIONS, PROCESS, check_together, nearest, read
+from runcast.sources.command import current_folder, descriptor, environment, to_argv
+from runcast.sources.kinds import Kind, Source, check_arguments, kind_of, name_of, parameters_of, take
+from runcast.store.audit import audit_line
+from runcast.store.contents import FORMAT
+from runcast.store.files import StoreFiles
+from runcast.store.keys import compared, free_key, holder_of, take_key
+from runcast.store.origin import origin_of
+from runcast.store.queues import STORE_QUEUE, QueueBounds, QueueFiles, hold
+from runcast.store.run_files import RESULT, RunFiles
+from runcast.store.uploads import copy_in, placed, uploads_in
 from runcast.supervisor.launch import launch
-from runcast.supervisor.origin import origin_of
-from runcast.sysio import create, folder, is_folder, open_own, read_json, remove
+from runcast.sysio.descriptors import in_memory
+from runcast.trace_context import RunTrace
+from runcast.who import Who
 
 if TYPE_CHECKING:
+    from runcast.keep import Keep
+    from runcast.masking.masks import Masks
     from runcast.sources.recording import Recording
 
-__all__ = ["Start", "free_key"]
+__all__ = ["Start", "masks_of"]
 
-_IDLE_GENERATOR = 3600.0  # seconds after which a generator that nobody asks is closed, unless told otherwise
-_KEY_SECONDS = 60.0  # a run that has the key but is not there yet is being started
-_LIMITS = ("timeout", "idle_timeout", "cap", "stop_unwatched")
-_TYPES: Mapping[str, tuple[Any, str]] = {
-    "timeout": ((int, float), "seconds"),
-    "idle_timeout": ((int, float), "seconds"),
-    "stop_unwatched": ((int, float), "seconds"),
-    "cap": (int, "bytes"),
-    "cwd": ((str, os.PathLike), "a path"),
-    "env": (Mapping, "a mapping of names to texts"),
-    "input": ((bytes, str), "bytes or text"),
-    "name": (str, "text"),
-}
+_IDLE_GENERATOR = 3600.0  # seconds after which a generator that nobody reads is closed, unless given
 
 
-class Start(NamedTuple):
-    """What a caller asked for; see `Store.start`."""
+class Start:
+    """A start that was requested and checked: its source and its options; see `Store.start`.
 
-    source: Source
-    args: Sequence[Any] = ()
-    kwargs: Mapping[str, Any] | None = None
-    process: bool = False
-    ahead: int | None = AHEAD
-    shell: bool = False
-    cwd: str | os.PathLike[str] | None = None
-    env: Mapping[str, str] | None = None
-    stdin: int | IO[Any] | str | None = None
-    input: bytes | str | None = None
-    name: str | None = None
-    timeout: float | None = None
-    idle_timeout: float | None = None
-    cap: int | None = CAP_BYTES
-    stop_unwatched: float | None = None
-    view: str | None = None
-    key: str | None = None
+    Attributes:
+        kind: of the source.
+        argv: the arguments of a command, program first; None of anything else.
 
-    def run(self, store: str, lifeline: int | None) -> str:
-        """Start it in a store, and return the folder of the run; of that which has the key, if one has.
+    Raises:
+        UsageError, CommandRefused: it has no meaning. Nothing was touched.
+    """
+
+    def __init__(self, source: Source, args: Sequence[Any], options: Mapping[str, Any]) -> None:
+        if wrong := options.keys() - OPTIONS.keys():
+            raise _unknown(source, {name: options[name] for name in options if name in wrong})
+        self.kind = kind_of(source)
+        self._source, self._args = source, args
+        self._options = read(options)
+        self.argv = to_argv(source, shell=self._options["shell"]) if self.kind is Kind.COMMAND else None  # type: ignore[arg-type]
+        taker, what = self._taker()
+        for name, value in options.items():
+            OPTIONS[name].refuse_for(taker, value, what)
+        self._check()
+        mask = self._options["mask"]
+        self._masks = None if mask is None else masks_of(mask, self._options["env"])
+
+    def _taker(self) -> tuple[int, str]:
+        """Return what the source is to an option, and in a message."""
+        if self.kind is Kind.COMMAND:
+            return COMMAND, "command"
+        if self.kind.is_generator:
+            return GENERATOR, self.kind.value
+        return (
+            (PROCESS, "function with process=True")
+            if self._options["process"]
+            else (FUNCTION, self.kind.value)
+        )
+
+    def _check(self) -> None:
+        """Refuse what no option by itself is wrong about."""
+        stdin, kwargs = self._options["stdin"], self._options["kwargs"]
+        if self.kind is not Kind.COMMAND or self._args or kwargs:
+            check_arguments(self._source, self._args, kwargs or {})
+        check_together(self._options)
+        if self._options["payload"] is not None and self._options["mask"] is not None:
+            raise UsageError("expected no payload with mask, since its file lies in the store: use input")
+        if stdin is not None and stdin != "pipe":
+            descriptor(stdin)
+
+    @property
+    def checks(self) -> bool:
+        """Whether waiting for the run is to raise unless its outcome is ok."""
+        return bool(self._options["check"])
+
+    @property
+    def keep(self) -> Keep | None:
+        """What is to stay of the finished runs of its name, or of its view."""
+        rule: Keep | None = self._options["keep"]
+        return rule
+
+    def run(self, store: str, lifeline: int | None, bounds: QueueBounds) -> str:
+        """Start it, and return the folder of the run, or of the run that has the key already.
+
+        Args:
+            store: its folder.
+            lifeline: a pipe whose end ends the run.
+            bounds: how many runs may go on at once.
 
         Raises:
             UsageError, RunExists, SupervisorLost: see `Store.start`.
             OSError: the store cannot be written to.
         """
-        kind = kind_of(self.source)
-        command, call = self._command(kind)
+        key, call = self._options["key"], self._call()
         run_id = new_run_id()
-        asked = self._asked(run_id, kind, command)
-        path, new = f"{store}/{run_id}", f"{store}/.new-{run_id}"
-        taken: int | None = None  # the lock of the key
-        if self.key is not None and (other := _holder(store, self.key, asked)) is not None:
+        uploads = uploads_in(self._options["params"])
+        self.argv, paths = placed(self.argv, uploads, StoreFiles(store).run(run_id).path)
+        request = self._request(run_id) | paths  # as it is written nowhere, if it is masked
+        files = StoreFiles(store)
+        draft, path = files.draft(run_id), files.run(run_id).path
+        taken: int | None = None  # the lock of its request, while it has a key or a place but no supervisor
+        if key is not None and (other := holder_of(store, key, request)) is not None:
             return other
         try:
-            if command is not None:
-                command = [*command, path] if call else command
-            RunDirectory.create(new, asked | {"command": command or []}, origin_of)
-            if self.key is not None:
-                taken, other = _take_key(store, self.key, new, asked)
+            record = self._record(store, request)
+            RunFiles.create(draft.path, record, origin_of)
+            copy_in(draft.path, uploads)
+            if key is not None:
+                taken, other = take_key(store, key, draft.path, request)
                 if other is not None:
-                    _remove(new)
+                    draft.discard()
                     return other
-            if command is None:
-                self._take_here(kind, new, path, asked)
+            queues = self._queues(bounds)
+            if queues:
+                taken = hold(draft.path) if taken is None else taken
+                QueueFiles(store, queues[0][0]).enter(run_id, draft.path)
+            if self.argv is None and call is None:
+                self._take_here(draft.path, path, record)
             else:
-                self._launch(store, lifeline, new, path, asked, command, call)
-        except BaseException:
-            if taken is not None and not os.path.isdir(path):
-                free_key(store, self.key or "", run_id)
-            _remove(new)
+                self._launch(store, lifeline, draft, path, request, call, queues)
+                if "logging" in sys.modules:  # else nothing would read a message about its end
+                    from runcast.sources.supervised import look_after
+
+                    look_after(path, record["name"], is_call=call is not None)
+            self._note(store, record)
+            self._trace.started(path)
+            audit_line(store, "start", run_id, record["name"], who=Who.from_json(record["started_by"]))
+            loggers.debug("runs", "run %s of %s started", run_id, record["name"])
+        except BaseException as error:
+            self._trace.failed(error)
+            if key is not None and taken is not None and not files.has(run_id):
+                free_key(store, key, run_id)
+            draft.discard()
             raise
         finally:
             if taken is not None:
                 os.close(taken)
         return path
 
-    def _asked(self, run_id: str, kind: Kind, command: list[str] | None) -> dict[str, Any]:
-        """Return what `run.json` says of it."""
-        if self.name:
-            name = self.name
-        elif kind is Kind.COMMAND and command:
-            name = os.path.basename(command[0])
+    def record(self, store: str) -> Recording:
+        """Begin a run of what the caller goes on to do itself, and return what records it."""
+        run_id = new_run_id()
+        files = StoreFiles(store)
+        draft, path = files.draft(run_id), files.run(run_id).path
+        record = self._record(store, self._request(run_id))
+        try:
+            RunFiles.create(draft.path, record, origin_of)
+            recording = self._recording(draft.path, path, record)
+            audit_line(store, "start", run_id, record["name"], who=Who.from_json(record["started_by"]))
+            self._note(store, record)
+            self._trace.started(path)
+            return recording
+        except BaseException as error:
+            self._trace.failed(error)
+            draft.discard()
+            raise
+
+    def _recording(self, new: str, path: str, record: Mapping[str, Any]) -> Recording:
+        from runcast.sources.recording import Recording
+
+        whole = {name: self._options[name] for name in ("tee", "on_end")}  # the record may be masked
+        return Recording(new, path, {**record, **whole}, self._masks)
+
+    def _record(self, store: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Return a request as `run.json` may have it."""
+        if self._masks is None:
+            return request
+        from runcast.store.masked import fingerprint, masked_request
+
+        record = masked_request(self._masks, request)
+        record["masked"] |= self._options["input"] is not None  # which is kept nowhere
+        if request["key"] is not None:
+            record["fingerprint"] = fingerprint(store, request, compared(request))
+        return record
+
+    def _note(self, store: str, request: Mapping[str, Any]) -> None:
+        """Note what is to stay of such runs."""
+        if self.keep is None:
+            return
+        from runcast.store.kept import NAME, VIEW, KeptFiles
+
+        view = request["view"]
+        kind, name = (NAME, request["name"]) if view is None else (VIEW, view)
+        try:
+            KeptFiles(store).note(kind, name, request["id"], self.keep)
+        except OSError as error:  # a full disk: then it stays
+            loggers.warning("store", "run %s stays until it is removed: %s", request["id"], error)
+
+    def _request(self, run_id: str) -> dict[str, Any]:
+        """Return what `run.json` has: the options that are kept, and what the start adds to them."""
+        kind, options = self.kind, self._options
+        lazy = kind.is_generator and options["ahead"] is not None
+        kept = {one.name: one.type.keep(options[one.name]) for one in OPTIONS.values() if one.kept}
+        if not options["tty"]:
+            del kept["columns"], kept["rows"]
+        if options["idle_timeout"] is None and lazy:
+            kept["idle_timeout"] = _IDLE_GENERATOR
+        if kind is Kind.COMMAND:
+            del kept["traceback"]
         else:
-            name = name_of(self.source)
-        return {
+            kept["traceback"] = options["traceback"] is not False
+        name = options["name"] or (os.path.basename(self.argv[0]) if self.argv else name_of(self._source))
+        self._trace = RunTrace(name if self._masks is None else self._masks.text(name), options["env"])
+        if self._trace.context is not None:
+            kept["trace"] = self._trace.context.to_json()
+        return kept | {
             "format": FORMAT,
             "id": run_id,
             "name": name,
             "source": "command" if kind is Kind.COMMAND else "function" if kind.is_function else "generator",
-            "command": command or [],
-            "cwd": current_folder() if self.cwd is None else os.path.abspath(self.cwd),
-            "env": dict(self.env or {}),
-            **{limit: self._limit(limit, kind) for limit in _LIMITS},
-            "lazy": kind.is_generator and self.ahead is not None,
-            "view": self.view,
-            "key": self.key,
+            "command": self.argv or [],
+            "cwd": current_folder() if options["cwd"] is None else os.path.abspath(options["cwd"]),
+            "lazy": lazy,
             "created_at": time.time(),
             "host": socket.gethostname(),
+            "started_by": acting_who().to_json(),
         }
 
-    def attach(self, store: str) -> Recording:
-        """Begin a run for what the caller goes on to do himself, and return what records it."""
-        from runcast.sources.recording import Recording
-
-        self._check_types()
-        run_id = new_run_id()
-        path, new = f"{store}/{run_id}", f"{store}/.new-{run_id}"
-        asked = self._asked(run_id, Kind.FUNCTION, None)
-        try:
-            RunDirectory.create(new, asked, origin_of)
-            return Recording(new, path, asked)
-        except BaseException:
-            _remove(new)
-            raise
-
-    def check(self) -> None:
-        """Refuse what has no meaning, before anything is touched.
-
-        Raises:
-            UsageError, CommandRefused: it has none.
-        """
-        kind = kind_of(self.source)
-        self._check_types()
-        if kind is Kind.COMMAND:
-            to_argv(self.source, shell=self.shell)  # type: ignore[arg-type]
-        for name in _LIMITS:
-            self._limit(name, kind)
-        only_commands = {"shell": self.shell, "stdin": self.stdin, "input": self.input}
-        if kind is not Kind.COMMAND:
-            for name, value in only_commands.items():
-                if value:
-                    raise UsageError(f"expected {name} with a command only, got a {kind.value}: leave it out")
-            if not self.process and (self.cwd is not None or self.env):
-                raise UsageError(
-                    f"expected cwd and env with a command or process=True only, got a {kind.value} that runs "
-                    "in this process: use process=True, or set them in the function"
-                )
-        if self.process and not kind.is_function:
-            raise UsageError(f"expected process=True with a function only, got a {kind.value}: leave it out")
-        if kind is not Kind.COMMAND or self.args or self.kwargs:
-            check_arguments(self.source, self.args, self.kwargs or {})
-        if self.stdin is not None and self.input is not None:
-            raise UsageError("expected stdin or input, got both: choose one of them")
-        if self.stdin is not None and self.stdin != "pipe":
-            _descriptor(self.stdin)
-        if self.key is not None and not (isinstance(self.key, str) and self.key):
-            raise UsageError(f"expected a key of at least one character, got {self.key!r:.80}")
-        if self.ahead is not None and not (isinstance(self.ahead, int) and self.ahead >= 1):
-            raise UsageError(f"expected ahead to be 1 or more, or None to run free, got {self.ahead!r}")
-
-    def _check_types(self) -> None:
-        for name, (types, said) in _TYPES.items():
-            if (value := getattr(self, name)) is not None and not isinstance(value, types):
-                raise UsageError(f"expected {name} as {said}, got {value!r:.80}")
-
-    def _limit(self, name: str, kind: Kind) -> float | None:
-        value: float | None = getattr(self, name)
-        if value is not None and not value > 0:
-            raise UsageError(f"expected {name} to be more than 0, got {value!r}: leave it out for none")
-        if value is None and name == "idle_timeout" and kind.is_generator and self.ahead is not None:
-            return _IDLE_GENERATOR
-        return None if value is not None and math.isinf(value) else value
-
-    def _command(self, kind: Kind) -> tuple[list[str] | None, bytes | None]:
-        """Return the command to supervise, if there is one, and the call that it makes."""
-        source: Any = self.source
-        if kind is Kind.COMMAND:
-            return to_argv(source, shell=self.shell), None
-        if not self.process:
-            return None, None
+    def _call(self) -> bytes | None:
+        """Return the call that a process of its own makes; None where there is no such process."""
+        if not self._options["process"]:
+            return None
         from runcast.sources import process
 
-        return process.argv(), process.pack(source, self.args, self.kwargs or {})
+        return process.pack(self._source, self._args, self._options["kwargs"] or {})  # type: ignore[arg-type]
+
+    def _queues(self, bounds: QueueBounds) -> list[tuple[str, int]]:
+        """Return the queues that it needs a slot of, one after the other, and how many runs may have one."""
+        name, queues = self._options["queue"], []
+        if name is not None:
+            queues.append((name, self._options["max_running"] or bounds.of_queues.get(name, 1)))
+        if bounds.of_all is not None and (self.argv is not None or self._options["process"]):
+            queues.append((STORE_QUEUE, bounds.of_all))
+        return queues
 
     def _launch(
         self,
         store: str,
         lifeline: int | None,
-        new: str,
+        draft: RunFiles,
         path: str,
-        asked: Mapping[str, Any],
-        command: list[str],
+        request: Mapping[str, Any],
         call: bytes | None,
+        queues: Sequence[tuple[str, int]],
     ) -> None:
-        request = {key: asked[key] for key in ("id", "cwd", *_LIMITS)}
-        env = environment(self.env, asked["id"])
-        request |= {"argv": command, "env": env, "new": new, "path": path}
+        message: dict[str, Any] = {
+            one.name: request.get(one.name) for one in OPTIONS.values() if one.supervised
+        }
+        color, tty = self._options["color"], bool(self._options["tty"])
+        env = environment(self._options["env"], request["id"], color, tty=tty, folder=path)
+        self._trace.set_variables(env)
+        if self._masks is not None:
+            message["secrets"] = self._masks.values
+        if self._options["user"] is not None:
+            from runcast.sources.users import home_of
+
+            given = self._options["env"] or {}
+            env |= {name: one for name, one in home_of(self._options["user"]).items() if name not in given}
+        message |= {"id": request["id"], "argv": self.argv, "env": env, "new": draft.path, "path": path}
+        if queues:
+            message |= {"queues": queues, "replace": self._options["replace"]}
+        stdin, data = self._options["stdin"], self._options["input"]
         fds: dict[str, int] = {}
         opened: list[int] = []
         try:
-            if call is not None:
-                from runcast.sources import here, process
+            data = data.encode() if isinstance(data, str) else data
+            if (payload := self._options["payload"]) is not None:
+                from runcast.store.given import payload_path, write_payload  # few runs have any
 
-                _write(f"{new}/{process.CALL}", call)
-                request["result"] = f"{path}/{here.RESULT}"
-            if self.input is not None:
-                data = self.input.encode() if isinstance(self.input, str) else self.input
-                _write(f"{new}/input", data)
-                fds["stdin"] = open_own(f"{new}/input", os.O_RDONLY)
+                write_payload(draft, payload.encode() if isinstance(payload, str) else payload)
+                env["RUNCAST_PAYLOAD"] = payload_path(RunFiles(path))
+            if call is not None:
+                from runcast.sources import process
+
+                message |= {"argv": [*process.argv(), path], "result": RESULT}
+                if self._masks is None:
+                    draft.write_call(call)
+                else:
+                    data = process.with_masks(call, self._masks.values)
+            if data is not None and self._masks is not None:  # it never lies on a disk
+                fds["stdin"] = in_memory(data)
                 opened.append(fds["stdin"])
-            elif self.stdin == "pipe":
-                request["stdin"] = "pipe"
-            elif self.stdin is not None:
-                fds["stdin"] = _descriptor(self.stdin)
+            elif data is not None:
+                draft.write_input(data)
+                fds["stdin"] = draft.open_input()
+                opened.append(fds["stdin"])
+            elif stdin == "pipe":
+                message["stdin"] = "pipe"
+            elif stdin is not None:
+                fds["stdin"] = descriptor(stdin)
             if lifeline is not None:
                 fds["lifeline"] = lifeline
-            launch(store, request, fds)
+            if self._options["line_buffered"]:
+                from runcast.sources.line_buffering import set_line_buffered
+
+                program = message["argv"][0]
+                if unfit := set_line_buffered(env, program, request["cwd"]):
+                    loggers.warning("starting", "line_buffered %s", unfit)
+            launch(store, message, fds)
         finally:
             for fd in opened:
                 os.close(fd)
 
-    def _take_here(self, kind: Kind, new: str, path: str, asked: dict[str, Any]) -> None:
-        """Have this process take the run and begin with it."""
-        from runcast.sources.recording import Recording
+    def _take_here(self, new: str, path: str, request: dict[str, Any]) -> None:
+        """Make the run this process's own, and begin with it."""
+        from runcast.sources import programs, run_context
 
-        take(self.source)
-        recording = Recording(new, path, asked)
+        take(self._source)
+        recording = self._recording(new, path, request)
+        run_context.note_starter(recording.printer)
+        if self._options["programs"]:
+            programs.include(recording.printer)
         try:
-            self._begin(kind, recording)
+            self._begin(recording)
         except BaseException as error:
             recording.finish(Outcome(Reason.FAILED_TO_START, message=str(error), ended_at=time.time()))
             raise
 
-    def _begin(self, kind: Kind, recording: Recording) -> None:
-        source: Any = self.source
-        args, kwargs = self.args, dict(self.kwargs or {})
-        if kind is Kind.FUNCTION:
+    def _begin(self, recording: Recording) -> None:
+        source: Any = self._source
+        args, kwargs, ahead = self._args, dict(self._options["kwargs"] or {}), self._options["ahead"]
+        if self.kind is Kind.FUNCTION:
             from runcast.sources.function import call_here
 
             call_here(recording, source, args, kwargs)
-        elif kind is Kind.GENERATOR:
+        elif self.kind is Kind.GENERATOR:
             from runcast.sources.generator import run_iterator
 
-            run_iterator(recording, source(*args, **kwargs) if callable(source) else source, self.ahead)
+            run_iterator(recording, source(*args, **kwargs) if callable(source) else source, ahead)
         else:
             from runcast.sources import task
 
-            loop = task.running_loop() or task.own_loop()
-            if kind is not Kind.ASYNC_GENERATOR:
+            loop = task.loop_for_run()
+            if self.kind is not Kind.ASYNC_GENERATOR:
                 task.run_task(
                     recording, lambda: source(*args, **kwargs) if callable(source) else source, loop
                 )
@@ -278,116 +366,34 @@ class Start(NamedTuple):
             from runcast.sources.async_generator import run_async_iterator
 
             made = source(*args, **kwargs) if callable(source) else source
-            run_async_iterator(recording, made, self.ahead, loop)
+            run_async_iterator(recording, made, ahead, loop)
 
 
-def _take_key(store: str, key: str, new: str, asked: Mapping[str, Any]) -> tuple[int | None, str | None]:
-    """Have a key name this run; return a lock to close once it began, or else the folder of another.
+def masks_of(values: Sequence[str], env: Mapping[str, str] | None) -> Masks:
+    """Return what is to be masked of a run: some values, and variables with secret names.
 
-    A hard link is made or it is not, also by many processes at once (link(2)). The lock is on what
-    is linked: where it is free, and there is no run, whoever had the key died before its run began.
-
-    Raises:
-        RunExists: it names a run that was asked for differently.
-    """
-    link = _link(store, key)
-    folder(os.path.dirname(link), make=True)
-    deadline = time.monotonic() + _KEY_SECONDS
-    lock = open_own(f"{new}/run.json", os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        while True:
-            with contextlib.suppress(FileExistsError):
-                os.link(f"{new}/run.json", link)
-                lock, taken = -1, lock
-                return taken, None
-            holder = _holder(store, key, asked)
-            if holder is not None:
-                return None, holder
-            other = _named(link)
-            if other is None:
-                continue
-            if is_locked(link) and time.monotonic() < deadline:
-                time.sleep(0.002)
-            elif not other or not is_folder(f"{store}/{other['id']}"):  # it died, or the run was removed
-                _unlink_same(link, other.get("id"))
-    finally:
-        if lock >= 0:
-            os.close(lock)
-
-
-def _holder(store: str, key: str, asked: Mapping[str, Any]) -> str | None:
-    """Return the folder of the run that has a key, if there is one.
+    Variables count wherever the run can see them: `env`, which it is given, and those of this process.
 
     Raises:
-        RunExists: it was asked for differently.
+        UsageError: there are too many.
     """
-    other = _named(_link(store, key))
-    if not other or not is_folder(path := f"{store}/{other['id']}"):
-        return None
-    same = ("source", "view", *(() if asked["view"] else ("name",)))
-    if asked["source"] == "command" and not asked["view"]:
-        same += ("command",)
-    if any(other.get(name) != asked[name] for name in same):
-        raise RunExists(
-            f"the key {key[:80]!r} already names run {other['id']}, which was asked for differently: "
-            "use another key, or remove that run"
-        )
-    return path
+    from runcast.masking.masks import Masks  # few runs are masked
+    from runcast.masking.values import check_values, is_long, secret_variables
+
+    seen = {**os.environ, **{name: str(value) for name, value in (env or {}).items()}}
+    found = [*values, *filter(is_long, secret_variables(seen).values())]
+    check_values(found)
+    return Masks(found)
 
 
-def _named(link: str) -> dict[str, Any] | None:
-    """Return what was asked of the run that a link names; empty if nobody can read it, None for no link."""
-    try:
-        named = read_json(link)
-        return named if is_run_id(str(named.get("id"))) else {}  # it names a folder
-    except FileNotFoundError:
-        return None
-    except FileDamaged:
-        return {}
-
-
-def free_key(store: str, key: str, run_id: str) -> None:
-    """Have a key name nothing, if it still names this run."""
-    _unlink_same(_link(store, key), run_id)
-
-
-def _link(store: str, key: str) -> str:
-    import hashlib  # loads OpenSSL, and few starts have a key
-
-    return f"{store}/keys/{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()}"
-
-
-def _unlink_same(link: str, run_id: str | None) -> None:
-    """Remove a key, if it still names this run: one process at a time, for nobody's else may be removed."""
-    keys = os.path.dirname(link)
-    if not is_folder(keys):
-        return
-    with contextlib.suppress(FileNotFoundError):
-        lock = create(f"{keys}/.lock", os.O_RDWR)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if (_named(link) or {}).get("id") == run_id:
-                remove(link)
-        finally:
-            os.close(lock)
-
-
-def _remove(new: str) -> None:
-    import shutil  # only where a start comes to nothing
-
-    shutil.rmtree(new, ignore_errors=True)
-
-
-def _write(path: str, data: bytes) -> None:
-    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(data)
-
-
-def _descriptor(stdin: int | IO[Any] | str) -> int:
-    try:
-        fd: int = stdin if isinstance(stdin, int) else stdin.fileno()  # type: ignore[union-attr]
-        os.fstat(fd)
-        return fd
-    except (AttributeError, OSError, OverflowError, ValueError):
-        raise UsageError(f'expected stdin to be "pipe", a file or a descriptor, got {stdin!r}') from None
+def _unknown(source: object, given: Mapping[str, Any]) -> UsageError:
+    """Return the error for names that are no options: a function's own arguments, or misspelt ones."""
+    own = {name: given[name] for name in given if name in parameters_of(source)}
+    name, value = next(iter((own or given).items()))
+    hint = nearest(name, OPTIONS)
+    if own or (callable(source) and not hint):
+        written = ", ".join(f'"{name}": {value!r:.40}' for name, value in (own or given).items())
+        hint = f": arguments of {name_of(source)} by name go into kwargs={{{written}}}"
+    return UsageError(
+        f"expected an option of start, got {name}={value!r:.80}{hint or ': there is none of this name'}"
+    )

@@ -6,16 +6,18 @@ CSP report; here is seen that no element was made and that the text is there, wo
 """
 
 import json
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from runcast import Run, Store
-from tests.helpers.browser import LONG, Person, Puppet, Serving, shows
+from runcast.run.base import files_of
+from tests.helpers.browser import LONG, Person, Puppet, Serving, lines, shows
 from tests.helpers.wait import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -83,7 +85,8 @@ def elements(page: Page) -> list[str]:
     return [
         name
         for name in found
-        if name not in ("div", "span", "li", "code", "a", "bdi", "time", "h3", "button")
+        if name not in ("div", "span", "li", "code", "a", "bdi", "time", "h3", "button", "progress", "ol")
+        and name not in ("svg", "rect", "title", "option")  # of the names in the list
     ]
 
 
@@ -158,6 +161,33 @@ def test_command_and_name(strict: Person, store: Store):
         assert text in page.title()
 
 
+def test_last_lines_and_searches(strict: Person, store: Store, run: Run, puppet: Puppet):
+    """Markup as the last line of a run in the list, in a search of all runs, and in a filter is text."""
+    page = strict.open()
+    expect(page.locator(".row")).to_have_count(1)
+    before = elements(page)
+    for text in XSS:
+        puppet.say(f"{text}\n")
+    expect(page.locator(".row .last")).to_have_text(XSS[-1])
+    puppet.say(f"{XSS[0]}{XSS[1]}\n")
+    expect(page.locator(".row .last")).to_have_text(XSS[0] + XSS[1])
+    assert elements(page) == before
+
+    page.goto(f"{strict.server.root}/runs?q=alert")
+    expect(page.locator("#hits-list li li")).to_have_count(10)
+    found = [text for text in XSS if "alert" in text][:10]
+    assert page.locator("#hits-list li li bdi").all_text_contents() == found
+    assert elements(page) == before
+    for text in XSS[:2]:
+        for query in (f"q={quote(text)}", f"name={quote(text)}", f"q={quote(text)}&name={quote(text)}"):
+            page.goto(f"{strict.server.root}/runs?{query}&state={quote(text) if 'q=' in query else ''}")
+            expect(page.locator("#name")).to_have_value(text if "name=" in query else "")
+            expect(
+                page.get_by_role("alert") if "q=" in query else page.locator("#empty-what")
+            ).to_be_visible()
+            assert elements(page) == before
+
+
 def test_configuration(browser: Browser, store: Store, tmp_path: Path):
     """Markup in titles, descriptions and commands of the configuration is text."""
     config = tmp_path / "server.toml"
@@ -174,7 +204,32 @@ def test_configuration(browser: Browser, store: Store, tmp_path: Path):
 
         assert page.locator(".card h3").all_text_contents() == XSS
         assert page.locator(".card p").all_text_contents() == XSS
-        assert page.locator("script, iframe, style, svg, form, img").count() == 3  # ours: script, form, logo
+        assert page.locator("script, iframe, style, svg, form, img").count() == 4  # ours: script, forms, logo
+
+
+def test_parameters(browser: Browser, store: Store, tmp_path: Path):
+    """Markup in titles, help, choices and values of parameters is text, and so it is in an address."""
+    texts = json.dumps(XSS)
+    config = tmp_path / "server.toml"
+    config.write_text(
+        "".join(
+            f"[commands.c{number}]\ncommand = ['true', '--', '{{a}}', '{{b}}']\n"
+            f"[commands.c{number}.params.a]\ntitle = {json.dumps(text)}\nhelp = {json.dumps(text)}\n"
+            f"[commands.c{number}.params.b]\ntype = 'choice'\nchoices = {texts}\n"
+            for number, text in enumerate(XSS)
+        )
+    )
+    with Serving("--config", config) as server, Person(browser, server) as person:
+        page = person.open()
+        for number, text in enumerate(XSS):
+            values = urlencode({"start": f"c{number}", "p.a": text, "p.b": text, f"p.{text}": text})
+            page.goto(f"{server.root}/runs?{values}")
+            form = page.get_by_role("dialog")
+            assert form.locator("label").first.text_content() == text
+            assert form.locator("input").input_value() == text
+            assert form.locator("select").input_value() == text
+            assert form.locator("option").all_text_contents() == XSS
+            assert form.locator("script, iframe, style, svg, img, a").count() == 0
 
 
 def test_error_message(strict: Person):
@@ -211,7 +266,7 @@ def test_files_of_a_run(strict: Person, store: Store, tmp_path: Path):
     before = elements(page)
     every = " ".join(XSS)
     outcome = {"reason": "failed to start", "code": None, "signal": None, "message": every, "value": XSS}
-    path = Path(run.directory.path)
+    path = Path(files_of(run).path)
     (path / "outcome.json").write_text(json.dumps(outcome | {"ended_at": 1.0}))
     (path / "progress.json").write_text(json.dumps({"done": 1, "total": 2, "text": every, "time": 1.0}))
     page.reload()
@@ -244,7 +299,7 @@ def test_hidden_characters(strict: Person, store: Store):
     )
 
 
-# What is understood: overwriting and erasing within the line, tabs; and the line that it makes.
+# What is understood within a line: overwriting and erasing, tabs; and the line that it makes.
 EDITING = [
     ("abc\rX", "Xbc"),
     ("abc\r\033[KX", "X"),
@@ -255,9 +310,29 @@ EDITING = [
     ("a\033[9C\033[KX", "a         X"),
     ("abc\bX", "abX"),
     ("\b\b\033[9DX", "X"),
-    ("abc\033[1K\rX", "X  "),
+    ("abc\033[1K\rX", "X"),
     ("a\tb", "a\tb"),
     ("abc\r", "abc"),
+    ("abc\033[2D\033[@X", "aXbc"),
+    ("abc\033[2D\033[PX", "aX"),
+    ("abc\033[3D\033[2XX", "X c"),
+    ("a\033[3b", "aaaa"),
+    ("a\0337bc\0338X", "aXc"),
+    ("\033(0lqk\033(B", "\u250c\u2500\u2510"),
+    ("\u65e5\u672c\rX", "X \u672c"),
+]
+# What goes to other lines, and the lines that it makes of a screen's.
+MOVING = [
+    ("a\nb\nc\n\033[2AX\n\n", ["a", "X", "c"]),
+    ("a\nb\nc\n\033[3A\033[JX\n\n\n", ["X", "", ""]),
+    ("a\nb\n\033[2A\033[LX\n\n\n", ["X", "a", "b"]),
+    ("a\nb\n\033[2A\033[MX\n", ["X", ""]),
+    ("a\033[2BX\n", ["a", "", " X"]),
+    ("a\n\033[H\033[2J\033[3JX\n", ["a", "X"]),
+    ("a\fb\vc\u0085d\n", ["a", "b", "c", "d"]),
+    ("\033[2;3ra\nb\nc\nd\033[r", ["a", "c", "d"]),
+    ("a\033[?1049hAPP\033[2;2HAPP\033[?1049lb\n", ["ab"]),
+    ("a\033Db\033[Ac\033Md\n", ["   d", "a c", " b"]),
 ]
 # Sequences that vanish whole, and what they leave.
 VANISHING = [
@@ -269,23 +344,19 @@ VANISHING = [
     ("\033[4:3mX\033[24m", "X"),
     ("\033[8mhidden\033[28m", "hidden"),
     ("\033[38mX\033[999999999999m\033[0m", "X"),
-    # what would move about, clear, or change the terminal
-    ("\033[2J", ""),
+    # what would change the terminal
     ("\033[3J", ""),
-    ("\033[H", ""),
-    ("\033[5;5H", ""),
-    ("\033[1A", ""),
-    ("\033[3B", ""),
+    ("\033[4;5x\033[1;1;9;9$x", ""),
+    ("\033[2;1$w\033[1'z", ""),
+    ("\033[8;9;9t\033[3;0;0t\033[2t", ""),
+    ("\033[>4;2m\033[>1u\033[=5;1u", ""),
+    ("\033[?5h\033[?3h\033[?5l\033[?3l", ""),
     ("\033[?25l\033[?25h", ""),
     ("\033[?1049h\033[?1049l", ""),
     ("\033[?2004h\033[?1000h", ""),
-    ("\033[2;10r", ""),
-    ("\0337\0338", ""),
-    ("\033c", ""),
     ("\033(0\033(B", ""),
     ("\033#8", ""),
     ("\033=\033>", ""),
-    ("\033D\033M", ""),
     ("\033[4h\033[4l", ""),
     ("\033[!p\033[2 q\033[12$p", ""),
     ("\033[?2K\033[>1G", ""),
@@ -317,8 +388,22 @@ VANISHING = [
     ("\033[31ä", "ä"),
     ("\033\033[31m\033[0m", ""),
     # other control characters
-    ("\007\016\017\x7f\x00\x0b\x0c", ""),
-    ("\u009b31m\u0090q\u009c", "31mq"),
+    ("\007\016\017\x7f\x00\x1c", ""),
+    ("\u009b31m\u0090q\u009c\u009b0m", ""),
+    ("\u009d0;title\u009c\u009e-\u009c\u009f-\u009c\u0098-\u009c", ""),
+    # more of what is a string to a terminal, or a question
+    ("\033]9;4;1;50\007\033]9;notify\007", ""),
+    ("\033]133;A\007\033]633;A\007\033]7;file:///etc\007", ""),
+    ("\033]1337;SetUserVar=a=YQ==\007", ""),
+    ("\033]104\007\033]110\007\033]22;wait\007", ""),
+    ("\033]99;i=1;text\033\\", ""),
+    ("\033[?996n\033[?15n\033[x", ""),
+    ("\033P1000p%begin\033\\", ""),
+    ("\033P=1s\033\\\033P1$r0m\033\\", ""),
+    ("\033[i\033[5i\033[4i", ""),
+    ("\033]3;?\007\033]5;0;?\007\033]12;?\007", ""),
+    ("\033[1;2y\033[0q\033[>q", ""),
+    ("\033l\033m\033n\033o\033|\033}\033~", ""),
 ]
 # Broken ones: they end with their line, and swallow nothing behind it.
 BROKEN = [
@@ -333,7 +418,7 @@ BROKEN = [
 
 
 def test_escape_sequences(strict: Person, run: Run, puppet: Puppet):
-    """Colours and overwriting are shown; all other sequences vanish whole and do nothing."""
+    """Colours, overwriting and moving about are shown; all other sequences vanish whole and do nothing."""
     page = strict.open(f"/runs/{run.id}")
     puppet.say("".join(f"{said}\n" for said, _ in EDITING))
     puppet.say("".join(f"<{said}>\n" for said, _ in VANISHING))
@@ -342,7 +427,36 @@ def test_escape_sequences(strict: Person, run: Run, puppet: Puppet):
 
     left = [f"<{text}>" for _, text in VANISHING] + ["<"] * len(BROKEN)
     shows(page, *(text for _, text in EDITING), *left, "the end")
-    assert page.title() == "▶ puppet \u2013 running"
+    assert re.fullmatch(r"(▶|\d+%) puppet \u2013 running", page.title())
+    assert len(VANISHING) >= 60
+
+
+def test_moving_about(strict: Person, store: Store):
+    """What moves to other lines, clears or scrolls makes the lines that a terminal would show."""
+    for said, made in MOVING:
+        run = store.start(["printf", "%s", said])
+        run.wait(timeout=LONG)
+        page = strict.open(f"/runs/{run.id}")
+        expect(page.locator("#state")).to_have_text("done")
+        shows(page, *made)
+        page.close()
+
+
+def test_noise(strict: Person, run: Run, puppet: Puppet):
+    """20,000 random pieces of sequences and markup make no element, no long page and no other text."""
+    page = strict.open(f"/runs/{run.id}")
+    shows(page)
+    before = elements(page)
+    chosen = random.Random(1)
+    pieces = [said for said, _ in EDITING + VANISHING] + [said for said, _ in MOVING] + XSS + BROKEN
+    for _ in range(20):
+        puppet.say("".join(chosen.choice(pieces)[: chosen.randint(1, 99)] for _ in range(1000)))
+    puppet.say("\n\030\033[?1049l\033c\033[999B\nthe end\n")
+    wait_until(lambda: lines(page)[-1:] == ["the end"], timeout=LONG, what="the last line")
+
+    assert elements(page) == before
+    assert re.fullmatch(r"(▶|\d+%) puppet \u2013 running", page.title())
+    assert not any(re.search(r"[\0-\x08\x0b-\x1f\x7f-\x9f]", text) for text in lines(page))
 
 
 def test_escape_sequences_in_pieces(strict: Person, run: Run, puppet: Puppet):
@@ -364,10 +478,36 @@ def test_colours(person: Person, run: Run, puppet: Puppet):
     puppet.say("plain\n")
     shows(page, "plain red bold", "still plain", "green", "plain")
 
-    spans = page.locator(".line span")
+    spans = page.locator(".text span")
     assert [(one.text_content(), one.get_attribute("class")) for one in spans.all()] == [
         ("red", "fg1"),
         (" bold", "bold fg1"),
         ("still", "bold fg1"),
         ("green", "fg2"),
     ]
+
+
+def test_groups_annotations_links_and_records(strict: Person, run: Run, puppet: Puppet):
+    """Markup in titles, annotations, targets of links and JSON, and what begins none of these, is text."""
+    page = strict.open(f"/runs/{run.id}")
+    texts = [text for text in XSS if "\n" not in text]
+    for text in texts:
+        puppet.say(f"::group::{text}\n::error file={text},line=1,title={text}::{text}\n::endgroup::\n")
+        puppet.say(f"section_start:1:a\r\033[0K{text}\nsection_end:2:a\r\033[0K\n")
+        puppet.say(f"\033]8;;{text}\033\\link\033]8;;\033\\ \033]1339;url='{text}';content='{text}'\007\n")
+        puppet.say(json.dumps({"msg": text, "level": text, text: text, "stack": f"{text}\n{text}"}) + "\n")
+    puppet.say("the end\n")
+
+    expect(page.locator(".line").last).to_have_text("the end")
+    expect(page.locator("#annotations li")).to_have_count(min(50, len(texts)))
+    expect(page.locator(".line.record").first).to_be_attached()
+    targets = page.locator("#lines-here a:not(.number)").evaluate_all("all => all.map((one) => one.protocol)")
+    assert set(targets) <= {"http:", "https:"}
+    assert page.locator("#lines-here :is(img, script, iframe, svg, style, form, input, object)").count() == 0
+    assert page.locator("#annotations :is(img, script, iframe, svg, style, form, input, object)").count() == 0
+    for toggle in page.locator(".fold:enabled").all()[:5]:
+        toggle.click()
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    puppet.exit()
+    expect(page.locator("#state")).to_have_text("done")

@@ -58,6 +58,8 @@ def test_in_flask(browser: Browser, store: Store, tmp_path: Path):
     with Server(tmp_path, "gunicorn", FLASK) as server:
         with Person(browser, SimpleNamespace(root=server.root, url=server.root)) as person:
             page = person.open("/build")
+            missing: list[str] = []
+            page.on("response", lambda reply: missing.append(reply.url) if reply.status >= 400 else None)
             expect(page).to_have_url(re.compile(r"/runs/\w+$"))
             shows(page, "built")
             expect(page.locator("#state")).to_have_text("exit 3")
@@ -67,3 +69,24 @@ def test_in_flask(browser: Browser, store: Store, tmp_path: Path):
             expect(page.locator(".row .state")).to_have_text("exit 3")
             expect(page.locator("#start")).to_be_hidden()
             expect(page.locator("#link")).to_have_text("live")
+            assert missing == []  # it has no commands, and is not asked for them
+
+
+ALONE = FLASK.replace(", authorize=lambda verb, run, request: True", "")
+
+
+def test_without_a_list(browser: Browser, store: Store, tmp_path: Path):
+    """Where nobody may see a list or delete a run, the page of a run leads to neither and needs neither."""
+    with Server(tmp_path, "gunicorn", ALONE) as server:
+        with Person(browser, SimpleNamespace(root=server.root, url=server.root)) as person:
+            page = person.context.new_page()
+            refused: list[str] = []
+            page.on("response", lambda reply: refused.append(reply.url) if reply.status >= 400 else None)
+            page.goto(f"{server.root}/build")
+            shows(page, "built")
+            expect(page.locator("#state")).to_have_text("exit 3")
+            expect(page.get_by_role("link", name="Download")).to_be_visible()
+            for name in ("All runs", "Previous run", "All of this name"):
+                expect(page.get_by_role("link", name=name)).to_be_hidden()
+            expect(page.get_by_role("button", name="Delete")).to_be_hidden()
+            assert refused == []

@@ -1,13 +1,16 @@
 """The page of a run: what it shows, while the run goes on and after."""
 
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from runcast import Run, Store
 from tests.helpers.browser import LONG, Person, Puppet, lines, shows
+from tests.helpers.queued import queued
 from tests.helpers.wait import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -40,6 +43,35 @@ def test_lines_appear_while_the_run_goes_on(person: Person, run: Run, puppet: Pu
     expect(page.locator("#bytes")).to_have_text(f"{run.tail_offset} B")
     expect(page.locator("#stop")).to_be_hidden()
     assert page.title() == "✗ puppet \u2013 exit 3"
+
+
+def test_waits_for_its_turn(person: Person, store: Store):
+    """A run that waits for its slot says so, and the button stops it."""
+    with queued(store, ["true"]) as queue:
+        page = person.open(f"/runs/{queue.run.id}")
+        expect(page.locator("#state")).to_have_text("queued")
+        expect(page.locator("#outcome")).to_contain_text("Waiting for its turn")
+
+        page.locator("#stop").click()
+
+        expect(page.locator("#outcome")).to_have_text("Stopped: its command was not started.")
+        assert queue.run.pid is None
+
+
+def test_hooks(person: Person, store: Store, tmp_path: Path):
+    """What became of its hooks is on the page of a run that is over, as soon as it is known."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    hooks = [{"command": ["sh", "-c", f'read line < "{gate}"; exit 3']}, {"command": ["./not-there"]}]
+    page = person.open(f"/runs/{store.start(['true'], on_end=hooks).id}")
+    expect(page.locator("#hooks")).to_contain_text("sh to be done")
+    gate.write_text("go on\n")
+
+    expect(page.locator("#hooks")).to_have_text(
+        "sh failed: exit code 3; ./not-there failed: it cannot be started: no such file or directory"
+    )
+    page.goto(page.url.replace("#", ""))
+    expect(page.locator("#hooks-fact")).to_be_visible()
 
 
 def test_reload_keeps_every_line_once(person: Person, run: Run, puppet: Puppet):
@@ -91,6 +123,17 @@ def test_facts(person: Person, run: Run, puppet: Puppet):
     expect(page.locator("#started")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
     before = page.inner_text("#duration")
     wait_until(lambda: page.inner_text("#duration") != before, what="the next second")
+
+
+def test_usage_so_far(person: Person, start: Callable[[str], Run]):
+    """While a run goes on the page says what it has used, and at the end what it used in all."""
+    run = start("python3 -c 'x = bytearray(100 << 20); print(1, flush=True); input()'; sleep 600")
+    page = person.open(f"/runs/{run.id}")
+
+    expect(page.locator("#used")).to_have_text(re.compile("^(\\d+ ms|\\d+\\.\\d s) CPU"), timeout=LONG * 1000)
+    run.kill()
+    expect(page.locator("#state")).to_have_text("stopped")
+    expect(page.locator("#used")).to_have_text(re.compile("CPU"))
 
 
 def test_stop(person: Person, run: Run):
@@ -149,12 +192,12 @@ def test_download(person: Person, start: Callable[[str], Run]):
     with page.expect_download() as downloading:
         page.get_by_role("link", name="Download").click()
 
-    assert downloading.value.suggested_filename == f"{run.id}.log"
+    assert re.fullmatch(r"script-\d{4}-\d\d-\d\d-\d{4}\.log", downloading.value.suggested_filename)
     assert downloading.value.path().read_bytes() == b"a\r\nb\0\377 c"
 
 
 def test_channels_apart(person: Person, run: Run, puppet: Puppet):
-    """stderr has colour and a mark, and does not run into an unfinished line of stdout."""
+    """stderr has a bar and says so in its number, and does not run into an unfinished line of stdout."""
     page = person.open(f"/runs/{run.id}")
     puppet.say("name? ")
     shows(page, "name? ")
@@ -164,10 +207,9 @@ def test_channels_apart(person: Person, run: Run, puppet: Puppet):
     shows(page, "name? Ada", "warning")
 
     out, err = page.locator(".line").all()
-    mark = "(line) => getComputedStyle(line, '::before').content"
-    colour = "(line) => getComputedStyle(line).backgroundColor"
-    assert (out.evaluate(mark), err.evaluate(mark)) == ("none", '"err"')
-    assert out.evaluate(colour) != err.evaluate(colour)
+    bar = "(line) => getComputedStyle(line).borderLeftWidth"
+    assert (out.evaluate(bar), err.evaluate(bar)) == ("0px", "3px")
+    assert err.get_by_label("Line 1, stderr").count() == 1
 
 
 def test_nothing_printed(person: Person, start: Callable[[str], Run]):
@@ -176,6 +218,24 @@ def test_nothing_printed(person: Person, start: Callable[[str], Run]):
 
     expect(page.locator("#silent")).to_have_text("It printed nothing.")
     expect(page.locator("#lines")).to_have_text("0 lines")
+
+
+def test_why_it_is_silent(person: Person, store: Store):
+    """After some seconds without output the page says which program holds it back, until there is more."""
+    silent = store.start("echo before; cat | grep x", shell=True, stdin="pipe")
+    empty = store.start("cat | sed -n p", shell=True, stdin="pipe")
+    pages = [person.open(f"/runs/{run.id}") for run in (silent, empty)]
+    held = [page.locator("#silent") for page in pages]
+
+    expect(held[0]).to_have_text(
+        re.compile("^Nothing for a while: grep holds its lines back.*--line-buffered")
+    )
+    expect(held[1]).to_have_text(re.compile("^No output yet: sed holds its lines back.*sed -u"))
+    for run in (silent, empty):
+        run.send("x\n", eof=True)
+    shows(pages[0], "before", "x")
+    for one in held:
+        expect(one).to_be_hidden()
 
 
 def test_no_program(person: Person, store: Store):
@@ -230,12 +290,24 @@ def test_keyboard(person: Person, run: Run, puppet: Puppet):
     puppet.say("".join(f"{number}\n" for number in range(200)))
     expect(page.locator(".line")).to_have_count(200)
     reached = []
-    for _ in range(5):
+    for _ in range(20):
         page.keyboard.press("Tab")
         focused = page.locator(":focus")
         assert focused.evaluate("(one) => getComputedStyle(one).outlineStyle") == "solid"
         reached.append(focused.get_attribute("id") or "back")
-    assert reached == ["back", "stop", "rerun", "download", "output"]
+    buttons = [
+        "stop",
+        "rerun",
+        "download",
+        "copy-link",
+        "copy-shared",
+        "copy-command",
+        "copy-curl",
+        "notify",
+        "show-keys",
+    ]
+    tools = ["channel", "next-error", "previous-error", "times", "wrap", "find-open", "first", "follow"]
+    assert reached == ["back", "fold", *buttons, *tools, "output"]
 
     page.keyboard.press("Home")
     wait_until(lambda: page.evaluate("document.querySelector('#output').scrollTop") == 0)
@@ -244,34 +316,21 @@ def test_keyboard(person: Person, run: Run, puppet: Puppet):
     expect(page.get_by_role("button", name="Jump to the end")).to_be_hidden()
 
 
-def test_keeps_so_many_lines(person: Person, start: Callable[[str], Run]):
-    """Of a long output the page keeps the last 20,000 lines, says so, and links to the whole."""
-    run = start("seq 60000")
+def test_end_is_there_when_it_is_over(person: Person, start: Callable[[str], Run], tmp_path: Path):
+    """When the page shows that a run has ended while it watched, the last line is there, too."""
+    go = tmp_path / "go"
+    wait = f"until [ -e {go} ]; do sleep 0.01; done; "
+    run = start(
+        wait + r"seq -f $'\e[1;32mINFO\e[0m \e[36mname\e[0m took \e[33m%.0fms\e[0m' 60000; echo the end"
+    )
     page = person.open(f"/runs/{run.id}")
-    wait_until(lambda: lines(page)[-1:] == ["60000"], timeout=LONG, what="the last line")
+    expect(page.locator("#state")).to_have_text("running")
+    go.touch()
+    expect(page.locator("#state")).to_have_text("done")
 
-    shown = lines(page)
-    assert 20_000 <= len(shown) <= 20_500
-    assert shown == [str(number) for number in range(60_001 - len(shown), 60_001)]
-    expect(page.locator("#lines")).to_have_text("60,000 lines")
-    expect(page.locator("#before")).to_contain_text("Earlier output is not shown here")
-    link = page.get_by_role("link", name="The whole text")
-    whole = page.request.get(page.url.partition("/runs")[0] + (link.get_attribute("href") or ""))
-    assert whole.body() == run.output(encoding=None)
-
-
-def test_begins_near_the_end_of_a_long_log(person: Person, start: Callable[[str], Run]):
-    """Of 20 MB only what is recent is fetched; its first line is whole."""
-    run = start("seq -f '%02000.0f' 1 10000")
-    run.wait(timeout=LONG)
-    page = person.open(f"/runs/{run.id}")
-    wait_until(lambda: lines(page)[-1:] == [f"{10_000:02000}"], timeout=LONG, what="the last line")
-
-    shown = lines(page)
-    assert 4000 < len(shown) < 4500
-    assert shown == [f"{number:02000}" for number in range(10_001 - len(shown), 10_001)]
-    expect(page.locator("#lines")).to_have_text("10,000 lines")
-    expect(page.locator("#before")).to_be_visible()
+    assert lines(page)[-1] == "the end"
+    wait_until(lambda: len(lines(page)) > 50, timeout=LONG, what="the lines above it")
+    assert lines(page)[-2:] == ["INFO name took 60000ms", "the end"]
 
 
 def test_flood(person: Person, store: Store):
@@ -284,26 +343,46 @@ def test_flood(person: Person, store: Store):
 
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#state")).to_have_text("stopped")
-    wait_until(lambda: page.locator(".line").count() <= 20_500, timeout=LONG)
+    wait_until(lambda: page.locator(".line").count() <= 200, timeout=LONG)
 
 
 def test_gap(person: Person, store: Store):
     """What the cap dropped is told where it is missing."""
-    # 4,000 lines are kept, so that none leaves the page.
-    run = store.start(["sh", "-c", "seq -f %0500.0f 10000; exec sleep 600"], cap=2_000_000)
-    wait_until(lambda: run.tail_offset == 5_010_000, timeout=LONG, what="all lines in the log")
+    run = store.start(["sh", "-c", "seq -f %0100.0f 10000; exec sleep 600"], cap=500_000)
+    wait_until(lambda: run.tail_offset == 1_010_000, timeout=LONG, what="all lines in the log")
     page = person.open(f"/runs/{run.id}")
 
-    expect(page.locator("#lines-here .note")).to_have_text(re.compile("MB of output are missing here"))
+    expect(page.locator("#lines-here .note")).to_have_text(
+        re.compile(r"^[\d,]+ lines, [\d.]+ kB of output are missing here")
+    )
     expect(page.locator("#lines")).to_have_text("10,000 lines")
-    wait_until(lambda: lines(page)[-1:] == [f"{10_000:0500}"], timeout=LONG, what="the last line")
-    shown = page.locator("#lines-here .line, #lines-here .note").all_text_contents()
-    gap = next(at for at, text in enumerate(shown) if "missing" in text)
-    before, after = shown[: gap - 1], shown[gap + 2 :]  # the lines at its edges may be cut
-    assert before == [f"{number:0500}" for number in range(1, gap)]
-    assert after == [f"{number:0500}" for number in range(10_001 - len(after), 10_001)]
+    wait_until(lambda: lines(page)[-1:] == [f"{10_000:0100}"], timeout=LONG, what="the last line")
+
+    def whole() -> bool:
+        """Return whether all lines are there: the newest are drawn first."""
+        shown = page.locator("#lines-here .line, #lines-here .note").all_text_contents()
+        gap = next(at for at, text in enumerate(shown) if "missing" in text)
+        before, after = shown[: gap - 1], shown[gap + 2 :]  # the lines at its edges may be cut
+        assert before == [f"{number:0100}" for number in range(1, gap)]
+        return after == [f"{number:0100}" for number in range(10_001 - len(after), 10_001)]
+
+    wait_until(whole, timeout=LONG, what="all lines behind the gap")
     run.stop()
     expect(page.locator("#outcome")).to_contain_text("The middle of its output was dropped")
+
+
+def test_progress_in_the_output(person: Person, run: Run, puppet: Puppet):
+    """Progress that a program sends to the window of its terminal is the bar of the page, until it ends."""
+    page = person.open(f"/runs/{run.id}")
+    puppet.say("\033]9;4;1;45\007working\n")
+    expect(page.locator("#progress-text")).to_have_text("45 %")
+    assert page.locator("#bar").evaluate("(bar) => bar.value / bar.max") == 0.45
+    puppet.say("\033]9;4;2;50\007")
+    expect(page.locator("#progress-text")).to_have_text("50 %, an error")
+    puppet.say("\033]9;4;0\007")
+    expect(page.locator("#progress")).to_be_hidden()
+
+    shows(page, "working")
 
 
 def test_narrow(person: Person, run: Run, puppet: Puppet):
@@ -327,7 +406,13 @@ def test_contrast(person: Person, run: Run, puppet: Puppet, scheme: str):
     """In both schemes text has a contrast of 4.5 to 1 or more (WCAG 2.2, 1.4.3), coloured output too."""
     page = person.open(f"/runs/{run.id}")
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    codes = [*range(30, 38), *range(90, 98)]
+    codes: list[int | str] = [*range(30, 38), *range(90, 98)]
+    codes += [f"{code};2" for code in codes] + [f"{code};7" for code in codes] + ["2", "7"]
+    codes += [f"{code};4{number}" for code in ("39", "31", "97") for number in range(8)]
+    shades = ["0;0;0", "255;255;255", "255;255;0", "0;0;255", "128;128;128", "120;20;200"]
+    codes += [f"38;2;{shade}" for shade in shades]
+    codes += [f"{front};48;2;{shade}" for front in ("39", "30", "94", "97", "2") for shade in shades]
+    codes += [f"7;38;2;{shade}" for shade in shades]
     puppet.say("".join(f"\033[{code}mcolour {code}\033[0m\n" for code in codes))
     puppet.say("an error\n", fd=2)
     expect(page.locator(".line")).to_have_count(len(codes) + 1)
@@ -335,6 +420,23 @@ def test_contrast(person: Person, run: Run, puppet: Puppet, scheme: str):
     ratios = contrasts(page, "#title, #state, #command, #outcome, dt, dd, button, .button, .line, .line span")
     assert len(ratios) > 25
     assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
+
+
+def test_colours_as_the_program_chose_them(person: Person, run: Run, puppet: Puppet):
+    """Colours of 16 million, and of 256, are shown; a picture's on the page's background, too."""
+    page = person.open(f"/runs/{run.id}")
+    page.emulate_media(color_scheme="light")
+    puppet.say("\033[38;2;1;200;3;48;2;4;5;6mboth\033[0m\n")
+    puppet.say("\033[38;5;226m\u2588\u2580\033[0m \033[38:2::255:255:0mtext\033[0m\n")
+    puppet.say("\033[7;38;2;9;9;9mturned\033[0m\n")
+    expect(page.locator(".line")).to_have_count(3)
+
+    read = "all => all.map((one) => [getComputedStyle(one).color, getComputedStyle(one).backgroundColor])"
+    both, picture, text, turned = page.locator(".text span").evaluate_all(read)
+    assert both == ["rgb(1, 200, 3)", "rgb(4, 5, 6)"]
+    assert picture[0] == "rgb(255, 255, 0)"
+    assert text[0] != picture[0]
+    assert turned[1] == "rgb(9, 9, 9)"
 
 
 def contrasts(page: Page, selector: str) -> dict[str, float]:

@@ -48,7 +48,7 @@ def test_page(person: Person, store: Store, closed: bool):
     shows(page, "one", "two")
     if closed:
         stream.append(CLOSE, b"")
-        expect(page.locator("#outcome")).to_have_text("Closed: nothing more will come.")
+        expect(page.locator("#outcome")).to_have_text("Closed: nothing more will be added.")
         expect(page.locator("#state")).to_have_text("closed")
 
     page.locator("#delete").click()

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runcast.log import RunDirectory
 from runcast.log.records import RECORD_BYTES
 from runcast.model import Channel, Outcome, Reason
+from runcast.store.run_files import RunFiles
 from tests.unit.log.disks import SECOND, SmallFile
 
 OUT, ERR, DATA, GAP, UNKNOWN = (
@@ -62,7 +62,7 @@ class Case:
             **{"cwd": "/srv", "env": {"LANG": "C.UTF-8"}, "timeout": None, "idle_timeout": 60.0},
             **{"cap": limits.get("cap_bytes", 1073741824), "created_at": BEGIN - 0.5, "host": "golden"},
         }
-        self.directory = RunDirectory.create(str(self.path), request)
+        self.directory = RunFiles.create(str(self.path), request)
         self.limits = limits
         self.pieces: list[Piece] = []
         self.time = BEGIN * SECOND

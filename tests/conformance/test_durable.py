@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from runcast.web.durable import reads
+from runcast.web.api.durable import reads
 from tests.helpers.servers import Server
 from tests.helpers.wait import MS
 
@@ -27,7 +27,7 @@ POLL_SECONDS = 3
 FILES = """
     from runcast import Store
     from runcast.web.asgi import RunsASGI
-    from runcast.web.durable.routes import Durable
+    from runcast.web.api.durable.routes import Durable
     app = RunsASGI(Store({store!r}))
     app.durable = Durable(app.responder, poll_seconds={poll})
 """
@@ -35,7 +35,7 @@ MEMORY = """
     from runcast import Store
     from runcast.durable import MemoryStreams
     from runcast.web.asgi import RunsASGI
-    from runcast.web.durable.routes import Durable
+    from runcast.web.api.durable.routes import Durable
     app = RunsASGI(Store({store!r}))
     app.durable = Durable(app.responder, MemoryStreams(), poll_seconds={poll})
 """

@@ -9,6 +9,7 @@ import pytest
 
 from runcast import Run, Store
 from runcast.errors import OffsetGone, RunFinished
+from runcast.run.base import files_of
 from tests.helpers.children import Collected
 from tests.helpers.wait import MS, wait_until
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.fault
 def folder_bytes(run: Run) -> int:
     """Return what the files of a run have together; one that is dropped meanwhile counts nothing."""
     total = 0
-    for path in Path(run.directory.path).rglob("*"):
+    for path in Path(files_of(run).path).rglob("*"):
         try:
             total += path.stat().st_size
         except FileNotFoundError:

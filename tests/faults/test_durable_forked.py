@@ -24,7 +24,7 @@ def test_forked_while_others_append(tmp_path: Path) -> None:
     held, forked = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with stream.still(), streams._lock, streams.caps._lock:
+        with stream.locked(), streams._lock, streams.caps._lock:
             held.set()
             forked.wait()
 

@@ -3,14 +3,15 @@
 strace kills the server when it is about to make a certain call on the stream's files, the first
 of its kind, the second and so on, until the append gets through without. Then whoever comes next,
 another process, gets what an idempotent producer sends again.
+
+Each of these some hundred servers is forked from one process that has imported everything: what
+takes half a second otherwise, and under strace much longer, is then done once.
 """
 
 import contextlib
 import http.client
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,15 +21,37 @@ import pytest
 
 from runcast.durable import FileStreams
 from runcast.wire.durable import Appending, Creation, Producer
-from tests.helpers.servers import LONG, free_port
-from tests.helpers.wait import wait_until
+from tests.helpers.servers import LONG
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(600)]
 
-APP = """
+# Reads a store's path, forks a server of it and prints its pid and port; at an empty line that server ends.
+FORKS = """
+import os, signal, socket, sys
+import uvicorn
 from runcast import Store
 from runcast.web.asgi import RunsASGI
-app = RunsASGI(Store({store!r}))
+
+def serve(path, listening):
+    if os.path.exists("/proc/sys/kernel/yama"):
+        import ctypes
+        ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1))  # PR_SET_PTRACER: anybody, strace included
+    config = uvicorn.Config(RunsASGI(Store(path)), log_level="warning", lifespan="off")
+    uvicorn.Server(config).run(sockets=[listening])
+
+uvicorn.Config(RunsASGI(Store("none"))).load()  # so that its loop and its parser are imported
+while path := sys.stdin.readline().rstrip("\\n"):
+    listening = socket.create_server(("127.0.0.1", 0))
+    pid = os.fork()
+    if pid == 0:
+        serve(path, listening)
+        os._exit(0)
+    print(pid, listening.getsockname()[1], flush=True)
+    listening.close()
+    sys.stdin.readline()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    print("ended", flush=True)
 """
 CALLS = "flock,pread64,pwrite64,write,openat,ftruncate,truncate,rename,fdatasync,fsync".split(",")
 # The second spans several records of the index; the last one closes the stream.
@@ -39,35 +62,33 @@ MOST = 17  # of one call that an append makes (a close: 16 opens), or the test g
 class Traced:
     """A server that is killed when it makes a call for so many times."""
 
-    def __init__(self, folder: Path, call: str, when: int) -> None:
-        self.port = free_port()
-        (folder / "traced_app.py").write_text(APP.format(store=str(folder / "store")))
-        self._command = [
-            "strace",
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-e",
-            f"inject={call}:signal=KILL:when={when}",
-        ]
+    def __init__(self, forks: subprocess.Popen[str], folder: Path, call: str, when: int) -> None:
+        self._forks = forks
+        self._folder = folder
+        self._command = ["strace", "-f", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={when}"]
         for path in files(folder):
             self._command += ["-P", path]
-        self._command += [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--lifespan", "off"]
-        self._command += ["--port", str(self.port), "traced_app:app"]
-        self._folder = folder
 
     def __enter__(self) -> "Traced":
-        environment = os.environ | {"PYTHONPATH": str(self._folder)}
-        self.process = subprocess.Popen(self._command, env=environment, start_new_session=True)
-        wait_until(self._answers, timeout=LONG, what="an answer")
+        pid, self.port = map(int, self._said(str(self._folder / "store")).split())
+        assert self._answers()
+        self._strace = subprocess.Popen([*self._command, "-p", str(pid)], stderr=subprocess.PIPE)
+        assert self._strace.stderr is not None
+        attached = self._strace.stderr.readline()  # said when it sees all further calls
+        assert b"attached" in attached, attached
         return self
 
+    def _said(self, line: str) -> str:
+        """Return what the process that forks answers to a line."""
+        assert self._forks.stdin is not None
+        assert self._forks.stdout is not None
+        print(line, file=self._forks.stdin, flush=True)
+        return self._forks.stdout.readline()
+
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), self.connection() as connection:
+        with self.connection() as connection:
             connection.request("GET", "/runs/none")
             return connection.getresponse().status == 404
-        return False
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[http.client.HTTPConnection]:
@@ -93,9 +114,16 @@ class Traced:
         return None
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(LONG)
+        assert self._said("") == "ended\n"
+        self._strace.communicate(timeout=LONG)  # ends with the last that it traces
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[subprocess.Popen[str]]:
+    """Give the process that servers are forked from."""
+    command = [sys.executable, "-c", FORKS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
 
 
 def files(folder: Path) -> list[str]:
@@ -114,14 +142,14 @@ def append_here(folder: Path, number: int) -> None:
     streams.close()
 
 
-def kill_at(folder: Path, call: str, when: int, number: int) -> bool:
+def kill_at(forks: subprocess.Popen[str], folder: Path, call: str, when: int, number: int) -> bool:
     """Have the server killed while it appends a message; return whether it was."""
     folder.mkdir()
     streams = FileStreams(str(folder / "store"))
     streams.create("s", Creation("application/json"))
     for before in range(number):
         append_here(folder, before)
-    with Traced(folder, call, when) as server:
+    with Traced(forks, folder, call, when) as server:
         status = server.append(number)
     assert status in (200, None)
     log = streams.get("s").open_log()
@@ -146,13 +174,13 @@ def read(log: object) -> list[bytes]:
 
 
 @pytest.mark.parametrize("number", range(len(MESSAGES)), ids=["small", "large", "closing"])
-def test_kill_before_each_call(tmp_path: Path, number: int) -> None:
+def test_kill_before_each_call(forks: subprocess.Popen[str], tmp_path: Path, number: int) -> None:
     """Wherever the server is killed, each message is there once, in order, and the stream is closed."""
     assert shutil.which("strace"), "expected strace, which `make test` installs as root"
     kills = 0
     for call in CALLS:
         for when in range(1, MOST):
-            if not kill_at(tmp_path / f"{call}-{when}", call, when, number):
+            if not kill_at(forks, tmp_path / f"{call}-{when}", call, when, number):
                 break
             kills += 1
         else:

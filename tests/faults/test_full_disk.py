@@ -11,6 +11,7 @@ import pytest
 
 from runcast import Channel, Reason, Run, Store
 from runcast.errors import RuncastError
+from runcast.run.base import files_of
 from tests.helpers.children import Collected, Printer, collect, run_python
 from tests.helpers.disk import small_disk
 from tests.helpers.stores import temporary_store
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.fault
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of 4 MiB, where the system lets us mount one."""
-    with small_disk(tmp_path / "disk", DISK_BYTES, "the tests with a limit run anyway") as place:
+    """Give a file system of 4 MiB."""
+    with small_disk(tmp_path / "disk", DISK_BYTES) as place:
         yield place
 
 
@@ -42,7 +43,7 @@ def check_against(printer: Printer, run: Run, collected: Collected) -> None:
     """Whatever was kept stands at the offset at which the program wrote it, and the rest is a gap."""
     written = printer.copy("stdout")
     assert collected.faults == []
-    log = run.open_log()
+    log = run.log()
     offset = 0
     while offset < log.tail_offset:
         for chunk in log.read(offset).chunks:
@@ -54,6 +55,7 @@ def check_against(printer: Printer, run: Run, collected: Collected) -> None:
     assert len(collected.data) + outcome.dropped == len(written) == log.tail_offset
 
 
+@pytest.mark.root
 def test_disk_full_and_room_again(disk: Path, tmp_path: Path):
     """R9: with a full disk the program runs on; when there is room, its output goes on behind a gap."""
     long = Printer(tmp_path / "copy", lines=40_000, channels=("stdout",), block=400, pause=0.005)
@@ -87,6 +89,7 @@ def copied(printer: Printer) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+@pytest.mark.root
 def test_disk_full_to_the_end(disk: Path, tmp_path: Path):
     """R9: a disk that stays full: the outcome is recorded all the same, with all that was dropped."""
     printer = Printer(tmp_path / "copy", lines=100_000, channels=("stdout",), block=1000, last="exit 3")
@@ -102,6 +105,7 @@ def test_disk_full_to_the_end(disk: Path, tmp_path: Path):
         assert run.closed
 
 
+@pytest.mark.root
 def test_full_disk_is_not_littered(disk: Path):
     """R9: a program that writes on for long to a full disk leaves no heap of empty files."""
     with temporary_store(disk / "store") as store:
@@ -110,7 +114,7 @@ def test_full_disk_is_not_littered(disk: Path):
         fill(disk)
         dropping = run.tail_offset + 5 * 100
         wait_until(lambda: run.tail_offset >= dropping or seconds_of(run) > 1.5, DEADLINE)
-        files = os.listdir(run.directory.log_path)
+        files = os.listdir(files_of(run).log_path)
         run.kill()
         run.wait(timeout=DEADLINE)
 
@@ -125,6 +129,7 @@ def seconds_of(run: Run) -> float:
         return float(file.read().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.root
 def test_start_on_a_full_disk(disk: Path):
     """R9: a start that the disk has no room for says so, at once, and leaves nothing behind."""
     with temporary_store(disk / "store") as store:
@@ -137,6 +142,7 @@ def test_start_on_a_full_disk(disk: Path):
         assert len(list(store.list())) == 1
 
 
+@pytest.mark.root
 def test_every_bit_of_room(disk: Path):
     """R9: with however little room, a start is refused, or its run ends and its outcome is told."""
     with temporary_store(disk / "store") as store:
@@ -189,5 +195,5 @@ def test_file_size_limit(store: Store, limit: int):
     assert collected.of("unknown") == b""
     assert collected.of("stdout") == b"".join(b"out %06d\n" % n * 10 for n in range(4000))
     assert collected.of("stderr") == b"".join(b"err %06d\n" % n for n in range(4000))
-    sizes = [path.stat().st_size for path in Path(run.directory.log_path).iterdir()]
+    sizes = [path.stat().st_size for path in Path(files_of(run).log_path).iterdir()]
     assert max(sizes) <= limit

@@ -15,6 +15,7 @@ import pytest
 
 import runcast
 from runcast import Reason, State, Store
+from runcast.run.base import files_of
 from tests.helpers.children import fds, run_python
 from tests.helpers.disk import small_disk
 from tests.helpers.wait import MS, wait_until
@@ -89,7 +90,7 @@ def test_process_is_killed(store: Store):
     for run, lines in zip(runs, left, strict=True):
         outcome = run.wait(timeout=DEADLINE)
         assert (run.state, outcome.reason, outcome.code) == (State.LOST, Reason.LOST, None)
-        assert len(lines) == run.open_log().lines - 1
+        assert len(lines) == run.log().lines - 1
         assert run.closed
     for run in runs:
         store.remove(run)
@@ -161,7 +162,7 @@ def test_owner_taken_for_dead(store: Store, monkeypatch: pytest.MonkeyPatch):
     run = store.start(go.wait)
 
     assert run.state is State.RUNNING  # which the lock of its owner tells
-    assert swept[0] == f".{run.directory.state()['owner']}"
+    assert swept[0] == f".{files_of(run).state()['owner']}"
     go.set()
     assert run.wait(timeout=DEADLINE).ok
 
@@ -473,11 +474,12 @@ def test_no_leaks(store: Store):
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of 4 MiB, where the system lets us mount one."""
-    with small_disk(tmp_path / "disk", 4 * 1024 * 1024, "commands have a test with a limit") as place:
+    """Give a file system of 4 MiB."""
+    with small_disk(tmp_path / "disk", 4 * 1024 * 1024) as place:
         yield place
 
 
+@pytest.mark.root
 def test_disk_is_full(disk: Path):
     """R9: a function that fills the disk ends as ever, and the outcome says what could not be kept."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from runcast import Outcome, Reason, Store
 from tests.helpers.children import PYTHON, Printer
+from tests.helpers.terminals import in_both, verbatim
 from tests.helpers.wait import MS
 
 DEADLINE = 60000 * MS
@@ -66,7 +67,7 @@ def said(outcome: Outcome) -> tuple[Reason, int | None, int | None]:
     return outcome.reason, outcome.code, outcome.signal
 
 
-def last_words(store: Store, runs: int) -> None:
+def last_words(store: Store, runs: int, *, tty: bool = False) -> None:
     """Have so many programs end in every way, each right after its last words; assert that all was kept."""
     chance = random.Random(5)
     every: list[Case] = [("exit", code) for code in range(256)] + [("signal", n) for n in DEADLY]
@@ -75,14 +76,14 @@ def last_words(store: Store, runs: int) -> None:
     def check(at: int) -> None:
         how, number = cases[at]
         size = chance.choice((0, 1, 100, 4096, 65535, 65536, chance.randrange(65536)))
-        fd, channel = chance.choice(((1, "stdout"), (2, "stderr")))
+        fd, channel = chance.choice(((1, "stdout"), (2, "stdout" if tty else "stderr")))
         words = WORDS[:size].decode()
         if at % 10:  # a shell starts much faster, and its printf is no process of its own either
             last = f"exit {number}" if how == "exit" else f"kill -{number} $$"
             command = ["sh", "-c", f'printf %s "$1" >&{fd}; {last}', "sh", words]
         else:
             command = [*PYTHON, CODE, how, str(number), str(fd), words]
-        run = store.start(command)
+        run = store.start(verbatim(command, tty), tty=tty)
         outcome = run.wait(timeout=DEADLINE)
         assert run.tail_offset == size, f"{cases[at]}: told before the last words were kept"
         kept = b"".join(chunk.data for chunk in run.follow(channel=channel) if chunk)
@@ -96,15 +97,17 @@ def last_words(store: Store, runs: int) -> None:
     assert len(list(store.list())) == runs
 
 
-def test_last_words(store: Store):
+@in_both
+def test_last_words(store: Store, tty: bool):
     """R5: up to 64 KiB right before every exit code and every signal: no byte lost, the outcome exact."""
-    last_words(store, RUNS)
+    last_words(store, RUNS, tty=tty)
 
 
-def test_crash(store: Store):
+@in_both
+def test_crash(store: Store, tty: bool):
     """R5: a program that reads where there is no memory is told as what it is, its output kept."""
     code = "import ctypes, os; os.write(1, b'x' * 65536); ctypes.string_at(0)"
-    run = store.start([PYTHON[0], "-I", "-c", code])
+    run = store.start([PYTHON[0], "-I", "-c", code], tty=tty)
 
     assert said(run.wait(timeout=DEADLINE)) == (Reason.SIGNALED, None, signal.SIGSEGV)
     assert run.output(channel="stdout") == "x" * 65536
@@ -123,12 +126,14 @@ def test_last_words_on_both_channels(store: Store, tmp_path: Path, last: str):
             assert run.output(channel=channel, encoding=None) == printer.copy(channel)
 
 
-def test_last_words_beyond_the_pipe(store: Store, tmp_path: Path):
+@in_both
+def test_last_words_beyond_the_pipe(store: Store, tmp_path: Path, tty: bool):
     """R5: a burst of megabytes right before the end is kept, and is there when the outcome is told."""
-    printer = Printer(tmp_path / "copy", lines=30_000, block=10_000, last="exit 3")
-    run = store.start(printer.argv)
+    channels = ("stdout",) if tty else ("stdout", "stderr")
+    printer = Printer(tmp_path / "copy", lines=30_000, block=10_000, last="exit 3", channels=channels)
+    run = store.start(verbatim(printer.argv, tty), tty=tty)
 
     assert said(run.wait(timeout=DEADLINE)) == (Reason.EXITED, 3, None)
-    assert run.tail_offset == len(printer.copy("stdout")) + len(printer.copy("stderr"))
-    for channel in ("stdout", "stderr"):
+    assert run.tail_offset == sum(len(printer.copy(channel)) for channel in channels)
+    for channel in channels:
         assert run.output(channel=channel, encoding=None) == printer.copy(channel)

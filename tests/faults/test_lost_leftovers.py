@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from runcast import State, Store
+from runcast import Run, State, Store
 from runcast.errors import RunNotFound
 from runcast.ids import new_run_id
+from runcast.run.base import files_of
 from runcast.supervisor import leftovers
+from tests.helpers.children import supervisor_of
 from tests.helpers.lost import CLEARED, alive, edit_state, end, orphan, started
+from tests.helpers.programs import program
 from tests.helpers.wait import MS, wait_until
 
 DEADLINE = 10000 * MS
@@ -40,10 +43,90 @@ def test_settled_by_the_forkserver(store: Store):
     """R3: the same where the first process dies of the broken pipe, with nobody looking."""
     run, pids = started(store, "env -i sleep 600 & while :; do echo line; done", 2)
 
-    os.kill(run.directory.state()["supervisor"], signal.SIGKILL)
+    os.kill(files_of(run).state()["supervisor"], signal.SIGKILL)
 
     wait_until(lambda: run.outcome is not None, DEADLINE)
-    assert not any(map(alive, pids))
+    assert not any(map(alive, pids)), run.outcome
+
+
+# Says its number, and has neither the run's environment nor its session nor a parent in the run.
+CUT_OFF = "env -i setsid sh -c 'echo $$; exec sleep 600 >/dev/null 2>&1' & "
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+
+
+def cut_off(store: Store, rest: str) -> tuple[Run, int]:
+    """Start a run with a process that shows nothing of the run; return both."""
+    run = store.start(["sh", "-c", f"({CUT_OFF}); {rest}"])
+    pid = next(int(line) for line in run.lines() if line and line.isdigit())
+    supervisor = supervisor_of(run)
+    wait_until(
+        lambda: parent(pid) == supervisor and b"RUNCAST" not in Path(f"/proc/{pid}/environ").read_bytes()
+    )
+    return run, pid
+
+
+@pytest.mark.parametrize("rest", ["exec sleep 600", "while :; do echo line; done"])
+def test_cut_off(store: Store, rest: str):
+    """R3: what has the run's environment, session and parents no more is the forkserver's child: it dies."""
+    run, pid = cut_off(store, rest)
+
+    os.kill(supervisor_of(run), signal.SIGKILL)
+
+    wait_until(lambda: run.outcome is not None, DEADLINE)
+    try:
+        wait_until(lambda: not alive(pid), DEADLINE)
+    finally:
+        end([pid])
+    assert run.wait(timeout=0).message == DIED
+    assert store.start(["echo", "next"]).output(timeout=DEADLINE) == "next\n"
+
+
+def test_daemon_beside_a_lost_run(store: Store, tmp_path: Path):
+    """R26: what a run has left that ended by itself is not taken for that of a lost run."""
+    done, daemon = cut_off(store, f"until [ -e {tmp_path}/go ]; do sleep 0.01; done")
+    try:
+        supervisor = supervisor_of(done)
+        forkserver = parent(supervisor)
+        (tmp_path / "go").touch()
+        assert done.wait(timeout=DEADLINE).ok
+        wait_until(lambda: not os.path.exists(f"/proc/{supervisor}"), DEADLINE)
+        lost, pid = cut_off(store, "exec sleep 600")
+        assert parent(supervisor_of(lost)) == forkserver
+
+        os.kill(supervisor_of(lost), signal.SIGKILL)
+
+        wait_until(lambda: not alive(pid), DEADLINE)
+        assert alive(daemon)
+        assert parent(daemon) != forkserver
+    finally:
+        end([daemon])
+
+
+def test_killed_behind_its_run(store: Store):
+    """R26: the daemon of a run that ended lives on where its supervisor is killed, beside a lost run, too."""
+    lost, pid = cut_off(store, "exec sleep 600")
+    forkserver = parent(supervisor_of(lost))
+    os.kill(forkserver, signal.SIGSTOP)  # it finds both dead at once
+    done = store.start(["sh", "-c", "setsid sleep 600 & echo $!"])  # it holds the pipe for some seconds
+    daemon = int(next(done.lines()) or "")
+    try:
+        assert done.wait(timeout=DEADLINE).ok
+        for run in (lost, done):
+            os.kill(supervisor_of(run), signal.SIGKILL)
+        os.kill(forkserver, signal.SIGCONT)
+
+        wait_until(lambda: lost.outcome is not None, DEADLINE)
+        assert lost.state is State.LOST
+        assert done.wait(timeout=0).ok
+        wait_until(lambda: parent(daemon) == forkserver)
+        assert store.start(["echo", "next"]).output(timeout=DEADLINE) == "next\n"
+        assert alive(daemon)
+    finally:
+        os.kill(forkserver, signal.SIGCONT)
+        end([daemon, pid])
 
 
 def test_first_process_is_gone(store: Store):
@@ -64,7 +147,7 @@ def test_doubtful_processes_are_named(store: Store):
     orphan(run)
     os.kill(pids[0], signal.SIGKILL)
     wait_until(lambda: not os.path.exists(f"/proc/{pids[0]}"))
-    for path in Path(run.directory.path).rglob("*"):
+    for path in Path(files_of(run).path).rglob("*"):
         os.utime(path, (1_000_000_000, 1_000_000_000))  # the supervisor has said nothing for long
 
     try:
@@ -94,7 +177,7 @@ def test_another_process_has_the_number(store: Store):
     """R26: a process that has the number of the run's first one, and another birth, lives on."""
     run, pids = started(store, "env -i sleep 600 & echo ready; exec env -i sleep 601", 2)
     orphan(run)
-    edit_state(run.directory.path, birth=[1.0, 1.1])
+    edit_state(files_of(run).path, birth=[1.0, 1.1])
 
     try:
         assert run.state is State.LOST
@@ -103,7 +186,7 @@ def test_another_process_has_the_number(store: Store):
         end(pids)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.root
 def test_processes_of_another_user_are_named(store: Store):
     """R3: what may not be killed is named with its number: whoever looks here may kill nobody else's."""
     keeps = "setpriv --reuid 65534 --clear-groups sleep 600 & echo ready; wait"
@@ -111,8 +194,8 @@ def test_processes_of_another_user_are_named(store: Store):
     wait_until(lambda: os.stat(f"/proc/{pids[1]}").st_uid == 65534)
     orphan(run)
 
-    powerless = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill", sys.executable, "-c", LOOK]
-    subprocess.run([*powerless, run.directory.path], check=True)
+    powerless = [program("setpriv"), "--bounding-set=-kill", "--inh-caps=-kill", sys.executable, "-c", LOOK]
+    subprocess.run([*powerless, files_of(run).path], check=True)
 
     try:
         assert run.wait(timeout=0).message == f"{DIED}; still alive: process {pids[1]}"
@@ -123,7 +206,7 @@ def test_processes_of_another_user_are_named(store: Store):
 def test_removed_by_hand(store: Store):
     """R3: a run whose folder somebody removes is stopped, its followers end, and a file says why."""
     run, pids = started(store, CLEARED, 3)
-    shutil.rmtree(run.directory.path)
+    shutil.rmtree(files_of(run).path)
 
     with pytest.raises(RunNotFound, match="was removed"):
         run.wait(timeout=DEADLINE)
@@ -132,3 +215,35 @@ def test_removed_by_hand(store: Store):
     said = f"run {run.id}: its folder was removed while it went on: stopped"
     wait_until(lambda: errors.exists() and said in errors.read_text())
     assert store.start(["echo", "next"]).output(timeout=DEADLINE) == "next\n"
+
+
+@pytest.mark.parametrize("what", ["", "lock"], ids=["folder", "lock"])
+def test_restored_by_hand(store: Store, tmp_path: Path, what: str):
+    """R3: a run whose folder is taken away and put back from a copy, or its lock, ends and says why."""
+    run, pids = started(store, CLEARED, 3)
+    path = files_of(run).path
+    if what:
+        os.unlink(f"{path}/{what}")
+    else:
+        shutil.copytree(path, tmp_path / "copy", ignore=shutil.ignore_patterns("control"))
+        shutil.rmtree(path)
+        os.rename(tmp_path / "copy", path)
+
+    wait_until(lambda: not any(map(alive, pids)), DEADLINE)
+    wait_until(lambda: files_of(run).outcome() is not None, DEADLINE)
+    outcome = files_of(run).outcome()
+    assert outcome is not None
+    assert outcome.message == "its folder, or the lock in it, was removed while it went on"
+
+
+def test_errors_are_bounded(store: Store):
+    """R3: the file that says why a supervisor failed takes no more when it has 256 KiB."""
+    run, pids = started(store, CLEARED, 3)
+    supervisor = supervisor_of(run)
+    errors = Path(store.path, ".supervisors/errors.log")
+    errors.write_bytes(b"x" * 256 * 1024)
+    shutil.rmtree(files_of(run).path)
+
+    wait_until(lambda: not any(map(alive, [*pids, supervisor])), DEADLINE)
+
+    assert errors.stat().st_size == 256 * 1024

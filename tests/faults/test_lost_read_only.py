@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from runcast import Store
-from tests.helpers.lost import CLEARED, alive, inside, orphan, started
+from tests.helpers.lost import CLEARED, alive, orphan, started
+from tests.helpers.programs import unshare
 
 READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
 # Every way to hear of a run; a wait that hangs ends at its deadline.
 INSIDE = """
 import io, json, os, sys
-from runcast import Run, Store
+from runcast import Store
 from runcast.cli.app import call
 from runcast.errors import StoreUnusable
 from runcast.web.wsgi import RunsWSGI
@@ -33,7 +34,7 @@ def ask(method, path, body=b"", **headers):
     return begun[0][:3], b"".join(reply), begun[1].get("Content-Type")
 
 assert [line for line in run.lines(timeout=DEADLINE)] == ["ready"]
-outcome = Run(run.directory.path).wait(timeout=DEADLINE)
+outcome = store.get(run.id).wait(timeout=DEADLINE)
 said = "its supervisor died before the run ended; this cannot be written to the store: read-only file system"
 assert (outcome.reason, outcome.message) == ("lost", said), outcome
 assert [(one.state, one.closed) for one in store.list()] == [("lost", True)]
@@ -47,6 +48,7 @@ for accept in ("text/plain", "text/event-stream", "application/x-ndjson", "appli
 assert json.loads(ask("GET", "/runs")[1])["runs"][0]["state"] == "lost"
 for method, path, body in (
     ("DELETE", f"/runs/{run.id}", b""),
+    ("POST", f"/runs/{run.id}/pin", b""),
     ("PUT", "/v1/stream/name", b"hello"),
     ("POST", "/runs", b'{"command": ["true"]}'),
 ):
@@ -54,8 +56,8 @@ for method, path, body in (
     assert (status, kind) == ("503", "application/problem+json"), (method, status, problem)
     assert json.loads(problem)["status"] == 503
 os.environ["RUNCAST_STORE"] = store.path
-codes = {verb: call([verb, run.id]) for verb in ("wait", "follow", "log", "rm")}
-assert codes == {"wait": 1, "follow": 0, "log": 0, "rm": 2}, codes
+codes = {verb: call([verb, run.id]) for verb in ("wait", "follow", "log", "pin", "rm")}
+assert codes == {"wait": 1, "follow": 0, "log": 0, "pin": 2, "rm": 2}, codes
 assert call(["ls"]) == 0
 try:
     store.remove(run)
@@ -64,7 +66,7 @@ except StoreUnusable as error:
 sys.stdout.flush()
 """
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.root]
 
 
 def test_read_only(store: Store, tmp_path: Path):
@@ -72,7 +74,7 @@ def test_read_only(store: Store, tmp_path: Path):
     run, pids = started(store, CLEARED, 3)
     orphan(run)
 
-    command = [*inside("--mount"), "sh", "-c", READ_ONLY, "sh", store.path]
+    command = [*unshare("--mount"), "sh", "-c", READ_ONLY, "sh", store.path]
     done = subprocess.run(
         [*command, sys.executable, "-c", INSIDE, store.path, run.id], capture_output=True, text=True
     )

@@ -19,7 +19,10 @@ import pytest
 
 from runcast import Reason, Run, State, Store
 from runcast.errors import RunElsewhere
-from tests.helpers.lost import CLEARED, alive, edit_origin, end, inside, orphan, started
+from runcast.run.base import files_of
+from tests.helpers.lost import CLEARED, alive, edit_origin, end, orphan, started
+from tests.helpers.programs import unshare
+from tests.helpers.stores import end_store
 from tests.helpers.wait import MS
 
 DEADLINE = 10000 * MS
@@ -30,7 +33,7 @@ from runcast.errors import RunElsewhere
 run = Store(sys.argv[1]).get(sys.argv[2])
 print(run.state, run.outcome and run.outcome.message, run.elsewhere, sep="|")
 """
-PLACES = ("same", "moved", "bound", "copied")
+PLACES = ("same", "moved", pytest.param("bound", marks=pytest.mark.root), "copied")
 ORIGINS: dict[str, dict[str, Any]] = {
     "here": {},
     "namespace": {"pidns": 1},
@@ -71,7 +74,7 @@ def seen(store: str, place: str) -> Iterator[Callable[[str], list[str]]]:
     elif place == "bound":
         os.mkdir(other)
         mount = f'mount --bind "{store}" "{other}" && exec "$@"'
-        command = [*inside("--mount"), "sh", "-c", mount, "sh", *command]
+        command = [*unshare("--mount"), "sh", "-c", mount, "sh", *command]
 
     def look(run_id: str) -> list[str]:
         if place != "bound":
@@ -91,7 +94,7 @@ def seen(store: str, place: str) -> Iterator[Callable[[str], list[str]]]:
 def test_who_is_killed(store: Store, place: str):
     """R26: of all ways to find a run without a writer, one in its own place and namespace kills."""
     run, pids = started(store, CLEARED, 3)
-    path = Path(run.directory.path)
+    path = Path(files_of(run).path)
     origins = sorted(ORIGINS, key=lambda name: name == "here")  # what kills comes last
     try:
         for held, origin in itertools.product((True, False), origins):
@@ -116,11 +119,12 @@ def test_who_is_killed(store: Store, place: str):
         end(pids)
 
 
+@pytest.mark.root
 def test_another_pid_namespace_and_back(store: Store):
     """R26: settled from a container, a run's processes live on, until somebody of their side looks."""
     run, pids = started(store, CLEARED, 3)
     orphan(run)
-    command = [*inside("--pid", "--fork", "--mount-proc"), sys.executable, "-c", LOOK, store.path, run.id]
+    command = [*unshare("--pid", "--fork", "--mount-proc"), sys.executable, "-c", LOOK, store.path, run.id]
 
     for _ in range(2):  # nor does a second look from there
         done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -132,14 +136,15 @@ def test_another_pid_namespace_and_back(store: Store):
     assert outcome.message == f"{SAID['namespace']} at first: they were ended"
     assert outcome.reason is Reason.LOST
     assert not any(map(alive, pids))
-    assert sorted(os.listdir(run.directory.path)) == ["lock", "log", "outcome.json", "run.json"]
+    assert sorted(os.listdir(files_of(run).path)) == ["lock", "log", "outcome.json", "run.json"]
 
 
+@pytest.mark.root
 def test_proc_of_another_namespace(store: Store):
     """R26: where /proc shows other numbers than signals mean, nothing is looked for."""
     run, pids = started(store, CLEARED, 3)
     orphan(run)
-    command = [*inside("--pid", "--fork"), sys.executable, "-c", LOOK, store.path, run.id]
+    command = [*unshare("--pid", "--fork"), sys.executable, "-c", LOOK, store.path, run.id]
 
     done = subprocess.run(command, check=True, capture_output=True, text=True)
 
@@ -152,9 +157,9 @@ def test_unsettled_until_the_machine_is_restarted(store: Store):
     """R26: what another namespace left over is settled after a reboot, and nothing is killed."""
     run, pids = started(store, CLEARED, 3)
     orphan(run)
-    edit_origin(run.directory.path, pidns=1)
+    edit_origin(files_of(run).path, pidns=1)
     assert run.state is State.LOST
-    edit_origin(run.directory.path, boot="0" * 32)
+    edit_origin(files_of(run).path, boot="0" * 32)
 
     try:
         assert run.wait(timeout=0).message == f"{SAID['namespace']} at first: they ended with the machine"
@@ -168,7 +173,7 @@ def test_two_stores_with_the_same_run(store: Store, tmp_path: Path):
     run, pids = started(store, CLEARED, 3)
     other = Store(str(tmp_path / "other"))
     assert other.start(["true"]).wait(timeout=DEADLINE).ok
-    subprocess.run(["cp", "-a", run.directory.path, other.path], check=True)
+    subprocess.run(["cp", "-a", files_of(run).path, other.path], check=True)
 
     copy = other.get(run.id)
     assert copy.wait(timeout=DEADLINE).message == SAID["copied"]
@@ -179,13 +184,41 @@ def test_two_stores_with_the_same_run(store: Store, tmp_path: Path):
     assert not any(map(alive, pids))
 
 
+def test_store_made_anew(store: Store):
+    """R26: a process that started runs in a store which was removed since knows those in the next one."""
+    assert store.start(["true"]).wait(timeout=DEADLINE).ok
+    end_store(Path(store.path))
+    subprocess.run(["rm", "-rf", store.path], check=True)
+
+    run, pids = started(store, CLEARED, 3)
+    orphan(run)
+
+    assert run.wait(timeout=DEADLINE).message == DIED
+    assert not any(map(alive, pids))
+
+
+def test_run_in_another_store(store: Store, tmp_path: Path):
+    """R26: a run's folder that was moved into another store by hand counts as a copy: nothing is killed."""
+    run, pids = started(store, CLEARED, 3)
+    other = Store(str(tmp_path / "other"))
+    assert other.start(["true"]).wait(timeout=DEADLINE).ok
+    orphan(run)
+    os.rename(files_of(run).path, f"{other.path}/{run.id}")
+
+    try:
+        assert other.get(run.id).wait(timeout=DEADLINE).message == SAID["copied"]
+        assert all(map(alive, pids))
+    finally:
+        end(pids)
+
+
 def test_nothing_recorded(store: Store):
     """R26: what an earlier version started is settled; processes that carry its id are named, not killed."""
     run, pids = started(store, "sleep 600 & echo ready; wait", 2)
     orphan(run)
-    asked = json.loads(Path(run.directory.path, "run.json").read_text())
+    asked = json.loads(Path(files_of(run).path, "run.json").read_text())
     del asked["origin"]
-    Path(run.directory.path, "run.json").write_text(json.dumps(asked))
+    Path(files_of(run).path, "run.json").write_text(json.dumps(asked))
 
     try:
         named = ", ".join(f"process {pid}" for pid in sorted(pids))
@@ -199,7 +232,7 @@ def test_another_host(store: Store):
     """R26: a run of another host shows its name and last state; following and waiting end with an error."""
     run, pids = started(store, CLEARED, 3)
     orphan(run)
-    edit_origin(run.directory.path, **ORIGINS["host"])
+    edit_origin(files_of(run).path, **ORIGINS["host"])
 
     try:
         followed = run.lines()
@@ -209,7 +242,7 @@ def test_another_host(store: Store):
                 act()
         told = run.to_json()
         assert (told["state"], told["elsewhere"], told["closed"]) == ("running", "far", False)
-        assert not os.path.exists(f"{run.directory.path}/outcome.json")
+        assert not os.path.exists(f"{files_of(run).path}/outcome.json")
         assert all(map(alive, pids))
     finally:
         end(pids)

@@ -1,9 +1,13 @@
 """R7: stopped means stopped. Nothing of a run survives its stop, whatever it does to survive."""
 
+from pathlib import Path
+
 import pytest
 
 from runcast import Reason, Run, Store
 from tests.helpers.children import PYTHON, marked
+from tests.helpers.limited import limited
+from tests.helpers.terminals import in_both
 from tests.helpers.wait import MS, wait_until
 
 GRACE = 0.5
@@ -37,6 +41,22 @@ while time.monotonic() < end:
     time.sleep(0.001)
 """
 
+# Each process forks for ever, and each new one, in a session of its own, adds a byte to a file.
+BOMB = """
+import os, time
+born = os.open("born", os.O_WRONLY | os.O_APPEND)
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    try:
+        if os.fork() == 0:
+            os.setsid()
+            os.write(born, b".")
+    except BlockingIOError:
+        os.write(1, b"full\\n")
+        time.sleep(0.001)
+"""
+BOMBS = 40
+
 COMMANDS = {
     "plain": ["sh", "-c", "echo up; exec sleep 1000"],
     "ignores SIGTERM": ["sh", "-c", "trap '' TERM HUP INT; echo up; while :; do sleep 1000; done"],
@@ -68,13 +88,14 @@ def survivors(run: Run) -> set[int]:
     return {pid for _ in range(20) for pid in marked(run.id)}
 
 
+@in_both
 @pytest.mark.parametrize("names", [list(COMMANDS)[:6], list(COMMANDS)[6:]], ids=["first", "second"])
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_nothing_survives(store: Store, names: list[str], how: str):
+def test_nothing_survives(store: Store, names: list[str], how: str, tty: bool):
     """R7: a stop leaves no process of a run, within the grace and some."""
     runs = {}
     for name in names:  # one after the other: the last one's log closes by itself, too
-        run = runs[name] = store.start(COMMANDS[name])
+        run = runs[name] = store.start(COMMANDS[name], tty=tty)
         assert next(run.lines()) == "up"
         if name.endswith("from the first"):  # its first process ends by itself, the others hold the pipe
             wait_until(lambda run=run: run.outcome is not None)
@@ -95,13 +116,33 @@ def test_nothing_survives(store: Store, names: list[str], how: str):
         assert outcome.reason is (Reason.EXITED if name.endswith("from the first") else Reason.STOPPED), name
 
 
-def test_nothing_survives_a_timeout(store: Store):
+@in_both
+def test_nothing_survives_a_timeout(store: Store, tty: bool):
     """R7: the end of a run by its timeout is as thorough as any stop."""
-    runs = [store.start(COMMANDS[name], timeout=0.4) for name in ("daemon", "forks every millisecond")]
+    runs = [
+        store.start(COMMANDS[name], timeout=0.4, tty=tty) for name in ("daemon", "forks every millisecond")
+    ]
 
     for run in runs:
         assert run.wait(timeout=5 + SOME).reason is Reason.TIMED_OUT
         assert survivors(run) == set()
+
+
+@pytest.mark.slow
+def test_fork_bomb_at_its_limit(store: Store, tmp_path: Path):
+    """R7: what forks for ever at its limit of processes gets no room for another by those that are killed."""
+    born = tmp_path / "born"
+    born.touch()
+    born.chmod(0o666)
+    run = store.start([*limited("", processes=BOMBS), *PYTHON, BOMB], cwd=tmp_path)
+    assert next(run.lines()) == "full"
+    before = born.stat().st_size
+
+    run.kill()
+
+    assert run.wait(timeout=10).reason is Reason.STOPPED
+    assert survivors(run) == set()
+    assert born.stat().st_size - before < BOMBS
 
 
 def test_daemon_of_a_run_that_ends_by_itself(store: Store):

@@ -13,8 +13,10 @@ import pytest
 
 from runcast import Reason, Run, State, Store
 from runcast.errors import RunFinished
+from runcast.run.base import files_of
 from tests.helpers.children import Collected, Printer, collect, marked, supervisor_of
 from tests.helpers.stores import supervisors, temporary_store
+from tests.helpers.terminals import in_both, verbatim
 from tests.helpers.wait import MS, wait_until
 
 DEADLINE = 10000 * MS
@@ -49,9 +51,9 @@ class Viewer(threading.Thread):
         self.collected = collect(self._run.follow())
 
 
-def start_printer(store: Store, printer: Printer) -> Run:
+def start_printer(store: Store, printer: Printer, *, tty: bool = False) -> Run:
     """Start an endless printer that leaves a process behind, and return when it is well under way."""
-    run = store.start(["sh", "-c", LEAVES, "sh", *printer.argv])
+    run = store.start(verbatim(["sh", "-c", LEAVES, "sh", *printer.argv], tty), tty=tty)
     wait_until(lambda: run.tail_offset > 500_000, DEADLINE)
     wait_until(lambda: len(marked(run.id)) >= 3)
     return run
@@ -61,11 +63,13 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
 
 
+@in_both
 @pytest.mark.parametrize("settler", ["forkserver", "follower"])
-def test_lost(store: Store, tmp_path: Path, settler: str):
+def test_lost(store: Store, tmp_path: Path, settler: str, tty: bool):
     """R3: a follower ends within 2 s, the run is lost, its output a prefix, and nothing of it is left."""
-    printer = Printer(tmp_path / "copy", lines=0, block=50)
-    run = start_printer(store, printer)
+    channels = ("stdout",) if tty else ("stdout", "stderr")
+    printer = Printer(tmp_path / "copy", lines=0, block=50, channels=channels)
+    run = start_printer(store, printer, tty=tty)
     viewer = Viewer(run)
     wait_until(lambda: viewer.is_alive() and run.tail_offset > 1_000_000, DEADLINE)
     supervisor = supervisor_of(run)
@@ -83,30 +87,32 @@ def test_lost(store: Store, tmp_path: Path, settler: str):
     assert outcome.message == "its supervisor died before the run ended"
     assert marked(run.id) == []
     assert viewer.collected.faults == []
-    for channel in ("stdout", "stderr"):
+    for channel in channels:
         kept, written = viewer.collected.of(channel), printer.copy(channel)
         assert written.startswith(kept)
         assert len(written) - len(kept) <= PIPE_BYTES + READ_BYTES + printer.block * printer.width
 
 
-def test_lost_with_nobody_looking(store: Store, tmp_path: Path):
+@in_both
+def test_lost_with_nobody_looking(store: Store, tmp_path: Path, tty: bool):
     """R3: the forkserver settles a lost run by itself: there is an outcome although nobody asks."""
-    run = start_printer(store, Printer(tmp_path / "copy", lines=0, block=50))
+    run = start_printer(store, Printer(tmp_path / "copy", lines=0, block=50), tty=tty)
 
     os.kill(supervisor_of(run), signal.SIGKILL)
 
-    wait_until(lambda: os.path.exists(f"{run.directory.path}/outcome.json"), 2000 * MS)
+    wait_until(lambda: os.path.exists(f"{files_of(run).path}/outcome.json"), 2000 * MS)
     assert marked(run.id) == []
-    wait_until(lambda: not os.path.exists(run.directory.control_path))
+    wait_until(lambda: not os.path.exists(files_of(run).control_path))
 
 
-def test_all_die_and_somebody_comes(store: Store, tmp_path: Path):
+@in_both
+def test_all_die_and_somebody_comes(store: Store, tmp_path: Path, tty: bool):
     """R3: whoever looks at a run later, when all that watched over it is dead, finds it lost."""
-    run = start_printer(store, Printer(tmp_path / "copy", lines=0, block=50))
+    run = start_printer(store, Printer(tmp_path / "copy", lines=0, block=50), tty=tty)
     supervisor = supervisor_of(run)
     os.kill(parent(supervisor), signal.SIGKILL)
     os.kill(supervisor, signal.SIGKILL)
-    wait_until(lambda: not run.directory.held)
+    wait_until(lambda: not files_of(run).held)
 
     [found] = store.list()
 
@@ -159,7 +165,8 @@ def test_other_runs_go_on(store: Store, tmp_path: Path):
     assert store.start(["echo", "next"]).output(timeout=DEADLINE) == "next\n"
 
 
-def test_killed_at_any_moment(store: Store):
+@in_both
+def test_killed_at_any_moment(store: Store, tty: bool):
     """R3: supervisors and forkservers killed at random: each run ends, whole or lost, and none is left."""
     chance = random.Random(3)
     ended: list[tuple[Run, str]] = []
@@ -167,7 +174,7 @@ def test_killed_at_any_moment(store: Store):
 
     def work() -> None:
         while not over.is_set():
-            run = store.start(["sh", "-c", "echo one; sleep 0.02; echo two"])
+            run = store.start(["sh", "-c", "echo one; sleep 0.02; echo two"], tty=tty)
             ended.append((run, "\n".join(line or "" for line in run.lines())))
 
     workers = [threading.Thread(target=work) for _ in range(3)]
@@ -176,7 +183,7 @@ def test_killed_at_any_moment(store: Store):
     for _ in range(40):
         before = len(ended)
         wait_until(lambda before=before: len(ended) > before, DEADLINE)
-        active = [run.directory.state().get("supervisor") for run in store.list(4) if run.outcome is None]
+        active = [files_of(run).state().get("supervisor") for run in store.list(4) if run.outcome is None]
         victim = next(filter(None, active), 0)
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             if victim and chance.random() < 0.2:

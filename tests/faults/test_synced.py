@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.stores import end_store
 from tests.helpers.wait import MS, wait_until
 
-CALLS = "trace=fsync,fdatasync,rename,renameat,renameat2"
+CALLS = "trace=fsync,fdatasync,flock,rename,renameat,renameat2"
 COMMAND = """
     from runcast import Store
     store = Store.open({path!r})
@@ -21,16 +21,30 @@ COMMAND = """
 """
 
 
-def traced(store: Path, source: str) -> tuple[str, list[str]]:
+def traced(store: Path, source: str, *options: str) -> tuple[str, list[str]]:
     """Start something in a new store under strace; return its id, and the calls of all processes in order."""
     trace = store.parent / "trace"
     code = textwrap.dedent(COMMAND).format(path=str(store), source=source)
-    command = ["strace", "-f", "-y", "-qq", "-e", CALLS, "-o", str(trace), sys.executable, "-c", code]
+    command = [
+        "strace",
+        "-f",
+        "-y",
+        "-qq",
+        "-e",
+        CALLS,
+        *options,
+        "-o",
+        str(trace),
+        sys.executable,
+        "-c",
+        code,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tracer:
         try:
             assert tracer.stdout is not None
             run_id = tracer.stdout.readline().strip()
-            wait_until(lambda: "outcome.json" in trace.read_text(), timeout=20000 * MS)
+            named = re.compile(rf'rename.*outcome\.json"[^$]*fsync\(\d+<{store}/{run_id}>')
+            wait_until(lambda: named.search(trace.read_text()), timeout=20000 * MS)
         finally:
             end_store(store)  # strace stays as long as a process that it follows
             tracer.kill()
@@ -41,7 +55,10 @@ def traced(store: Path, source: str) -> tuple[str, list[str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["['echo', 'x']", "['true']", "lambda: print('x')"])
 def test_synced_before_the_outcome(source: str, tmp_path: Path) -> None:
-    """`store.json` is synced before its rename, `run.json` and the run's name before the outcome is named."""
+    """`store.json` is synced before its rename, `run.json` and the run's name before the outcome is named.
+
+    The names in the run's folder are synced after that, all at once, before its lock is freed.
+    """
     store = tmp_path / "store"
     run_id, calls = traced(store, source)
 
@@ -56,6 +73,28 @@ def test_synced_before_the_outcome(source: str, tmp_path: Path) -> None:
     assert first(rf"fsync\(\d+<{tmp_path}>") < first(rf'rename.*"{store}/{run_id}"')
     ended = first(r'rename.*outcome\.json"')
     assert first(rf"fsync\(\d+<{store}/{run_id}/run\.json>") < ended
-    assert first(rf"fsync\(\d+<{store}/{run_id}>") < ended
+    writer = calls[ended].split()[0]
+    after = [call for call in calls[ended + 1 :] if call.split()[0] == writer]
+    assert re.search(rf"fsync\(\d+<{store}/{run_id}>", after[0]), after
     between = calls[first(rf'rename.*"{store}/{run_id}"') : ended]
     assert any(re.search(rf"fsync\(\d+<{store}>", call) for call in between)
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_end_during_a_sync(tmp_path: Path) -> None:
+    """A run that ends during its first sync, on a slow disk, has `run.json` synced before its outcome."""
+    store = tmp_path / "store"
+    run_id, calls = traced(store, "['sleep', '1.1']", "-e", "inject=fsync:delay_enter=300000")
+
+    [ended] = [number for number, call in enumerate(calls) if re.search(r'rename.*outcome\.json"', call)]
+    named = next(number for number, call in enumerate(calls) if f'"{store}/{run_id}"' in call)
+    syncing: dict[str, str] = {}  # by thread: a call has a line when it begins, and one when it is over
+    synced = set()
+    for call in calls[named:ended]:
+        thread = call.split()[0]
+        if begun := re.search(r"fsync\(\d+<([^>]*)>", call):
+            syncing[thread] = begun.group(1)
+        if "fsync" in call and " = 0" in call:
+            synced.add(syncing[thread])
+    assert {f"{store}/{run_id}/run.json", str(store)} <= synced, calls[named : ended + 1]

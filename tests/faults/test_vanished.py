@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from runcast import Store
+from tests.helpers.programs import unshare
 from tests.helpers.servers import WSGI
 from tests.helpers.wait import MS, wait_until
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.fault, pytest.mark.root, pytest.mark.timeout(180)]
 
 # Runs in a network of its own, which has a loopback only; switching that off is losing the network.
 INSIDE = """
@@ -69,15 +70,8 @@ SERVERS = {
 
 @pytest.fixture
 def network() -> list[str]:
-    """Return what gives a program a network of its own; skip, and say so, where that is not allowed."""
-    alone = ["unshare", "--map-root-user", "--net"]
-    try:
-        tried = subprocess.run([*alone, "true"], capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("needs unshare (util-linux) to take a network away")
-    if tried.returncode:
-        pytest.skip(f"needs a network namespace to take the network away: {tried.stderr.decode().strip()}")
-    return alone
+    """Return what gives a program a network of its own, which can be taken away."""
+    return unshare("--net")
 
 
 @pytest.mark.parametrize("kind", SERVERS)

@@ -32,11 +32,11 @@ for at in range({LINES}):
 """
 
 
-@pytest.fixture
-def run(store: Store, tmp_path: Path) -> Run:
+@pytest.fixture(params=[False, True], ids=["pipes", "terminal"])
+def run(store: Store, tmp_path: Path, request: pytest.FixtureRequest) -> Run:
     """Start the numbered lines."""
     (tmp_path / "child.py").write_text(CHILD)
-    run = store.start(["python3", "-S", "child.py"], cwd=tmp_path)
+    run = store.start(["python3", "-S", "child.py"], cwd=tmp_path, tty=request.param)
     wait_until(lambda: run.tail_offset >= 12 * (LINES // 2), what="half of the lines")
     return run
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from runcast import Channel, Chunk
-from runcast.run_base import RunBase
+from runcast.run.base import RunBase, files_of
 from tests.helpers.wait import MS, wait_until
 
 PYTHON = [sys.executable, "-I", "-S", "-c"]
@@ -213,8 +213,8 @@ def marked(run_id: str) -> list[int]:
 
 
 def supervisor_of(run: RunBase) -> int:
-    """Return the process that supervises a run, as soon as the run tells."""
-    pid: int = wait_until(lambda: run.directory.state().get("supervisor"), what="a supervisor")
+    """Return the process that supervises a run, as soon as the run's state has it."""
+    pid: int = wait_until(lambda: files_of(run).state().get("supervisor"), what="a supervisor")
     return pid
 
 

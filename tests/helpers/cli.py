@@ -30,7 +30,7 @@ class Done(NamedTuple):
 
 
 Call = Callable[..., Done]
-"""Does what the arguments of a command line say; tells how it ended."""
+"""Runs a command line and returns how it ended."""
 
 
 def cli(*arguments: object, **options: Any) -> Done:
@@ -56,12 +56,27 @@ def cli_begun(*arguments: object, **options: Any) -> Iterator[subprocess.Popen[b
 
 
 class Terminal:
-    """A terminal with one program in its foreground, and a person at it."""
+    """A terminal with one program in its foreground, and a person at it.
 
-    def __init__(self, process: subprocess.Popen[bytes], fd: int) -> None:
+    Attributes:
+        before: its modes before the program began.
+        seen: what it has shown, with line feeds as line ends.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], fd: int, before: list[Any]) -> None:
         self.process = process
         self.fd = fd
+        self.before = before
         self.seen = ""
+
+    @property
+    def modes(self) -> list[Any]:
+        """Its modes now."""
+        return termios.tcgetattr(self.fd)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give it another size."""
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, text: str) -> None:
         """Type; `\\x03` is Ctrl-C and `\\x04` the end of the input."""
@@ -103,11 +118,12 @@ def terminal(*arguments: object, columns: int = 200) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     command = [sys.executable, "-I", "-S", "-c", _AT_TERMINAL, RUNCAST, *map(str, arguments)]
+    before = termios.tcgetattr(ours)
     env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
     os.close(theirs)
     try:
-        yield Terminal(process, ours)
+        yield Terminal(process, ours, before)
     finally:
         process.kill()
         process.wait()

@@ -1,9 +1,14 @@
-"""Requests whose body is cut, sent by hand: where a body may be cut, and how a connection may end."""
+"""Bodies and messages that are cut, sent by hand: where they may be cut, and how a connection may end."""
 
+import contextlib
 import socket
 import struct
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.uri import parse_uri
 
 from tests.helpers.wait import MS
 
@@ -67,3 +72,49 @@ def send(port: int, method: str, path: str, headers: Mapping[str, str], cut: Cut
         except ConnectionResetError:
             pass  # what it has not read of us
         return reply
+
+
+def frames(message: bytes, *, parts: int = 1) -> bytes:
+    """Return a text message of a client's over a WebSocket, in so many frames (RFC 6455, section 5.4)."""
+    size = -(-len(message) // parts)
+    pieces = [message[at : at + size] for at in range(0, len(message), size)]
+    return b"".join(
+        Frame(Opcode.CONT if number else Opcode.TEXT, piece, number == len(pieces) - 1).serialize(mask=True)
+        for number, piece in enumerate(pieces)
+    )
+
+
+def frame_cuts(message: bytes) -> Iterator[bytes]:
+    """Yield beginnings of a message that is sent as one frame or as three, cut in heads and in content.
+
+    At last all that is there but its last frame, and behind that a whole one that closes.
+    """
+    for parts in (1, 3):
+        sent = frames(message, parts=parts)
+        for at in [*range(1, 10), *range(10, len(sent) - 10, 7), *range(len(sent) - 10, len(sent))]:
+            yield sent[:at]
+    begun = Frame(Opcode.TEXT, message, fin=False).serialize(mask=True)
+    yield begun
+    yield begun + Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True)
+
+
+def send_frames(port: int, path: str, sent: bytes, *, reset: bool = False) -> None:
+    """Open a WebSocket, send bytes, and end the connection; return when the server has ended it, too."""
+    protocol = ClientProtocol(parse_uri(f"ws://127.0.0.1:{port}{path}"))
+    with socket.create_connection(("127.0.0.1", port), LONG) as connection:
+        protocol.send_request(protocol.connect())
+        connection.sendall(b"".join(protocol.data_to_send()))
+        reply = b""
+        while b"\r\n\r\n" not in reply:
+            data = connection.recv(65536)
+            assert data, reply
+            reply += data
+        assert reply.startswith(b"HTTP/1.1 101 "), reply
+        connection.sendall(sent)
+        if reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            return
+        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            while connection.recv(65536):
+                pass

@@ -25,12 +25,14 @@ from runcast import Store
 from runcast.cli.app import call
 from runcast.durable import FileStreams
 from runcast.errors import FormatTooNew, RuncastError
-from runcast.log import FileLogWriter, RunDirectory
-from runcast.model import Channel, Outcome, Reason
-from runcast.server.registry import servers
-from runcast.server.token import kept_token
+from runcast.log import FileLogWriter
+from runcast.model import Channel, Outcome, Reason, TerminalSize
+from runcast.store.run_files import RunFiles
+from runcast.store.servers import servers
+from runcast.store.token import kept_token
 from runcast.web.wsgi import RunsWSGI
 from runcast.wire.durable import Appending, Creation, Producer
+from runcast.wire.forms import FORMS
 from tests.helpers.wait import MS
 
 GOOD = "01jzzzzzzzzzzzzzzzzzzzzzz1"
@@ -68,19 +70,20 @@ def _make_run(path: Path, run_id: str, key: str | None) -> None:
         **{"format": 1, "id": run_id, "name": "ls", "source": "command", "command": ["ls", "-l"]},
         **{"cwd": "/", "env": {"A": "b"}, "timeout": None, "idle_timeout": None, "cap": 1 << 30},
         **{"stop_unwatched": None, "lazy": False, "view": None, "key": key},
-        **{"created_at": 1_700_000_000.0, "host": "here"},
+        **{"created_at": 1_700_000_000.0, "host": "here", "tty": True, "columns": 80, "rows": 24},
     }
-    directory = RunDirectory.create(str(path / run_id), request)
+    directory = RunFiles.create(str(path / run_id), request)
     assert directory.acquire()
     directory.write_state({"state": "running", "pid": 2**22 + 1, "supervisor": 2**22 + 2})
     writer = FileLogWriter(directory)
     writer.append(Channel.STDOUT, TEXT)
+    directory.add_size(TerminalSize(len(TEXT), 100, 30, 1_700_000_001.0))
     directory.write_progress({"done": 1, "total": 2, "text": "half", "time": 1_700_000_001.0})
     (path / run_id / "input").write_text("input")
     writer.close(Outcome(Reason.EXITED, 0, value=[1, {"a": None}], ended_at=1_700_000_002.0))
     if key is not None:
         (path / "keys").mkdir(mode=0o700)
-        from runcast.starting import _link
+        from runcast.store.keys import _link
 
         os.link(path / run_id / "run.json", _link(str(path), key))
         (path / "keys" / ".lock").touch()
@@ -124,7 +127,7 @@ class Damage(NamedTuple):
         target = targets[seed % len(targets)]
         path = store / target
         kinds = _FOLDER_KINDS if path.is_dir() and not path.is_symlink() else _FILE_KINDS
-        if target.endswith((".json", "lock")) or target.startswith((".position", "keys/")):
+        if target.endswith((".json", "lock", "sizes")) or target.startswith((".position", "keys/")):
             kinds = (*kinds, *_JSON_KINDS)
         kind = kinds[(seed // len(targets)) % len(kinds)] if chance.random() < 0.7 else chance.choice(kinds)
         what, apply = kind(chance, path)
@@ -158,7 +161,9 @@ def _targets(store: Path) -> Iterator[str]:
 def _weight(name: str) -> int:
     """Return how often a name comes: what is read most is damaged most."""
     base = os.path.basename(name)
-    return {"run.json": 5, "outcome.json": 4, "lock": 3, "store.json": 3, "progress.json": 2}.get(base, 1)
+    return {"run.json": 5, "outcome.json": 4, "lock": 3, "store.json": 3, "progress.json": 2, "sizes": 2}.get(
+        base, 1
+    )
 
 
 Kind = Callable[[random.Random, Path], tuple[str, Callable[[Path], object]]]
@@ -237,6 +242,7 @@ def _linked(to: str) -> Kind:
                 (outside / "copy").unlink(missing_ok=True)
                 if path.is_symlink():
                     (outside / "copy").symlink_to(os.readlink(path))
+                    path.unlink()
                 elif path.exists():
                     path.rename(outside / "copy")
             else:
@@ -570,7 +576,7 @@ class Trial:
         self.expect(
             lines == ["one", "two", "three"] or (bad and self.own_log), f"{name}.lines are {str(lines)[:60]}"
         )
-        log = run.open_log()
+        log = run.log()
         self.ask(f"{name}.log.lines", lambda: log.lines)
         log.close()
         self._said(f"{name}.to_json", told or "", bad)
@@ -656,7 +662,7 @@ class Trial:
         for run_id in (GOOD, BAD):
             for path in (
                 *(f"/runs/{run_id}", f"/runs/{run_id}/log", f"/v1/stream/runs/{run_id}"),
-                *(f"/runs/{run_id}/log?format={form}" for form in _FORMS),
+                *(f"/runs/{run_id}/log?format={form}" for form in FORMS.values() if form.media_type),
                 *(f"/runs/{run_id}/log?tail=1", f"/v1/stream/runs/{run_id}?offset=-1&live=sse"),
             ):
                 status, body = self._get(app, "GET", path)
@@ -738,8 +744,10 @@ class Trial:
             if run is not None and run.id != BAD:
                 self.ask(f"start key={key} output", lambda run=run: run.output(timeout=_SECONDS))
         app = RunsWSGI(Store(str(self.path)))
-        for path in ("/v1/stream/bad", "/v1/stream/good"):
-            self._get(app, "DELETE", path)
+        for name in ("bad", "good"):
+            status, body = self._get(app, "DELETE", f"/v1/stream/{name}")
+            if self.damage.target.startswith(".streams/STREAM"):  # its name is whole
+                self.expect(status == 204, f"DELETE of the {name} stream by name: {status} {body[:150]}")
         if self.is_run:
             done = (
                 self._get(app, "DELETE", f"/runs/{BAD}") if self.damage.seed % 2 else self._call(["rm", BAD])
@@ -757,9 +765,6 @@ class Trial:
         ]
         changed += [name for name in after if name not in self.before and name[:4] != "copy"]
         self.expect(not changed, f"outside: {changed} changed")
-
-
-_FORMS = ("text", "ndjson", "json", "sse", "sse-json", "asciicast", "html")
 
 
 def _say() -> None:
@@ -809,7 +814,7 @@ def damaged_store(folder: Path, seed: int) -> Trial:
     store = folder / "store"
     shutil.copytree(_template(folder), store, symlinks=True)
     # Copies are no hard links: the key is one.
-    from runcast.starting import _link
+    from runcast.store.keys import _link
 
     link = _link(str(store), KEY)
     os.unlink(link)

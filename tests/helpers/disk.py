@@ -1,6 +1,5 @@
 """A disk that is soon full."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.programs import program
+
 
 @contextmanager
-def small_disk(place: Path, size: int, otherwise: str) -> Iterator[Path]:
-    """Give a file system of so many bytes, where one may be mounted; `otherwise` says what else tests it."""
+def small_disk(place: Path, size: int) -> Iterator[Path]:
+    """Mount a file system of so many bytes, which takes root."""
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip(f"only root may mount a small file system; {otherwise}")
+    command = [program("mount"), "-t", "tmpfs", "-o", f"size={size}", "none", str(place)]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.fail(f"expected root with the right to mount, got {tried.stderr.strip()}", pytrace=False)
     try:
         yield place
     finally:

@@ -1,17 +1,15 @@
 """Programs under the limits of an ordinary user: the kernel does not hold root to `ulimit -u`.
 
-As root (CI) the program gets a user id that nobody else has, and keeps the right to read files: the
+As root the program gets a user id that nobody else has, and keeps the right to read files: the
 interpreter may lie in root's home. As anybody else it is one of that user's processes, and the limit
 is what the user has now and as many more.
 """
 
 import itertools
 import os
-import shutil
-
-import pytest
 
 from tests.helpers.cli import RUNCAST
+from tests.helpers.programs import program
 
 _READS_ALL = "+dac_override,+dac_read_search"
 _users = itertools.count(100_000 + os.getpid() * 50)
@@ -27,10 +25,8 @@ def limited(limits: str, *, processes: int | None = None) -> list[str]:
     before: list[str] = []
     already = 0
     if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("expected setpriv (util-linux)")
         user = str(next(_users))
-        before = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"]
+        before = [program("setpriv"), "--reuid", user, "--regid", user, "--clear-groups"]
         before += ["--inh-caps", f"-all,{_READS_ALL}", "--ambient-caps", _READS_ALL]
     else:
         already = _tasks(os.geteuid())

@@ -3,14 +3,12 @@
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from runcast import Run, Store
-from runcast.log.directory import STATE_BYTES
+from runcast.run.base import files_of
+from runcast.store.run_folder import STATE_BYTES
 from tests.helpers.children import supervisor_of
 from tests.helpers.stores import supervisors
 from tests.helpers.wait import MS, wait_until
@@ -27,6 +25,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def command_name(pid: int) -> str:
+    """Return the name of the program in a process; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def descendants(pid: int) -> list[int]:
     """Return a process and all below it."""
     found = [pid]
@@ -37,23 +43,28 @@ def descendants(pid: int) -> list[int]:
 
 
 def started(store: Store, script: str, count: int) -> tuple[Run, list[int]]:
-    """Start a shell and return the run with its processes, as soon as there are so many of them."""
+    """Start a shell and return the run with its processes, as soon as there are so many of them.
+
+    Until it has become `sleep`, a process that will have an empty environment has the shell's.
+    """
     run = store.start(["sh", "-c", script])
     pid = run.pid
     assert pid is not None
     wait_until(lambda: len(descendants(pid)) >= count and run.tail_offset > 0, 10000 * MS)
+    sleeps = script.count("sleep ")
+    wait_until(lambda: list(map(command_name, descendants(pid))).count("sleep") >= sleeps, 10000 * MS)
     return run, descendants(pid)
 
 
 def orphan(run: Run) -> None:
-    """Kill the forkserver of a run's store and its supervisor: it is settled by whoever looks at it."""
+    """Kill the forkserver of a run's store and its supervisor: the next reader recovers the run."""
     supervisor = supervisor_of(run)
-    for pid in supervisors(Path(run.directory.path).parent):  # the forkserver first
+    for pid in supervisors(Path(files_of(run).path).parent):  # the forkserver first
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    wait_until(lambda: not alive(supervisor) and not run.directory.held, 10000 * MS)
+    wait_until(lambda: not alive(supervisor) and not files_of(run).held, 10000 * MS)
 
 
 def edit_origin(path: str | Path, **values: Any) -> None:
@@ -64,7 +75,7 @@ def edit_origin(path: str | Path, **values: Any) -> None:
 
 
 def edit_state(path: str | Path, **values: Any) -> None:
-    """Have a run's folder tell something else of the processes of the run."""
+    """Change what a run's folder has recorded of the processes of the run."""
     lock = Path(path) / "lock"
     data = lock.read_bytes()
     state = json.loads(data[:STATE_BYTES]) | values
@@ -78,15 +89,3 @@ def end(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-
-
-def inside(*options: str) -> list[str]:
-    """Return what runs a program in namespaces of its own; skip the test where that is not allowed."""
-    command = ["unshare", *options] if os.geteuid() == 0 else ["unshare", "--map-root-user", *options]
-    try:
-        tried = subprocess.run([*command, "true"], capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("needs unshare (util-linux)")
-    if tried.returncode:
-        pytest.skip(f"needs namespaces: {tried.stderr.decode().strip()}")
-    return command

@@ -62,6 +62,8 @@ class Proxy:
             except OSError:
                 client.close()
                 continue
+            for one in (client, server):  # what comes in two pieces must not wait for an acknowledgement
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open |= {client, server}
             limits = self._requests(number), self._plan(number)
             for pass_on, limit in zip((self._forth, self._back), limits, strict=True):

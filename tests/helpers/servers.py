@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from runcast import Store
 from tests.helpers.wait import MS, wait_until
 
 LONG = 15000 * MS
@@ -32,6 +33,7 @@ _GUNICORN = "gunicorn --workers {workers} --bind 127.0.0.1:{port} {app}:app"
 COMMANDS = {
     "serve": "runcast serve --no-auth --allow-any-command --store {folder}/store --port {port}",  # has no app
     "uvicorn": "uvicorn --log-level warning --timeout-keep-alive 60 --port {port} {app}:app",
+    "uvicorn-direct": "tests.helpers.direct {app} {port}",
     "uvicorn-h11": "uvicorn --log-level warning --http h11 --timeout-keep-alive 60 --port {port} {app}:app",
     "gunicorn": f"{_GUNICORN} -k gthread --threads 40",
     # Longer than the 2 s after which gunicorn closes, and a client that is busy then fails.
@@ -42,7 +44,8 @@ COMMANDS = {
     "hypercorn": "hypercorn --bind 127.0.0.1:{port} {app}:app",
     "daphne": "daphne -b 127.0.0.1 -p {port} {app}:app",
     "waitress": "waitress --threads 20 --listen 127.0.0.1:{port} {app}:app",
-    "cheroot": "cheroot --bind 127.0.0.1:{port} {app}:app",
+    # By itself it lets 5 connections wait; the kernel drops one beyond, whose client tries again after 1 s.
+    "cheroot": "cheroot --request-queue-size 128 --bind 127.0.0.1:{port} {app}:app",
     "werkzeug": "flask --app {app} run --port {port}",
     "runserver": "{app} runserver --noreload 127.0.0.1:{port}",  # the application's own main
     "itself": "{app} {port}",
@@ -58,10 +61,17 @@ def free_port() -> int:
 
 
 class Server:
-    """A server process with one application. Use as a context manager."""
+    """A server process with one application. Use as a context manager.
 
-    def __init__(self, folder: Path, server: str, code: str, *, workers: int = 1) -> None:
+    Attributes:
+        store: what it serves, where that is not the store that `$RUNCAST_STORE` names.
+    """
+
+    def __init__(
+        self, folder: Path, server: str, code: str, *, workers: int = 1, store: Store | None = None
+    ) -> None:
         self.port = free_port()
+        self.store = store or Store.open()
         self.folder = folder
         (folder / "served_app.py").write_text(textwrap.dedent(code))
         # CherryPy answers before it has started, and if told to end by then, it drops what it owes.
@@ -80,7 +90,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        environment = os.environ | {"PYTHONPATH": str(self.folder)}
+        environment = os.environ | {"PYTHONPATH": str(self.folder), "RUNCAST_STORE": self.store.path}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 self._command, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -143,7 +153,11 @@ class Server:
             yield connection.getresponse()
 
     def __enter__(self) -> "Server":
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(

@@ -2,7 +2,8 @@
 
 A forkserver outlives the process that wanted it, by a minute, and a run outlives everybody. So a
 test that starts runs does it in a `temporary_store` (or the fixture `store`), which ends them
-all, each by its own pid, and returns only when the last one is dead.
+all, each by its own pid, and returns only when the last one is dead. Where tests share a server
+they share its store, too, and each leaves it empty.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runcast import Run, Store
+from runcast.durable import FileStreams
 from runcast.errors import RuncastError
 from tests.helpers.wait import MS, wait_until
 
@@ -27,7 +29,7 @@ def temporary_store(path: Path) -> Iterator[Store]:
 
 
 def keeper_of_a_secret(store: Store) -> Run:
-    """Return a run that has said `secret`, and goes on."""
+    """Return a run that has printed `secret`, and goes on."""
     run = store.start(["sh", "-c", "echo secret; exec sleep 600"])
     assert next(iter(run.lines(timeout=15000 * MS))) == "secret"
     return run
@@ -47,6 +49,22 @@ def end_store(path: Path) -> None:
         wait_until(lambda: not _kill(supervisors(path) + _leftovers(ids)), what=f"the end of all in {path}")
 
 
+def empty_store(store: Store) -> None:
+    """Remove all runs of a store, which end before, and all its streams; its supervisors and servers stay."""
+    ids = set()
+    for run in store.list():
+        ids.add(run.id)
+        with contextlib.suppress(RuncastError):  # over already
+            run.kill()
+        run.wait(timeout=5000 * MS)
+        store.remove(run)
+    _kill(_leftovers(ids))
+    streams = FileStreams(store.path)
+    for name in list(streams.names()):
+        streams.delete(name)
+    streams.close()
+
+
 def supervisors(path: Path) -> list[int]:
     """Return the processes that serve a store: its forkservers first, then the supervisors."""
     named = f"forkserver import main; main({str(path)!r}, ".encode()
@@ -57,6 +75,8 @@ def supervisors(path: Path) -> list[int]:
 def _leftovers(ids: set[str]) -> list[int]:
     """Return the processes whose environment says that they belong to one of these runs."""
     marks = {f"RUNCAST_RUN_ID={run_id}".encode() for run_id in ids}
+    if not marks:
+        return []
     return [pid for pid in _pids() if not marks.isdisjoint(_read(pid, "environ").split(b"\0"))]
 
 
@@ -78,11 +98,23 @@ def _pids() -> list[int]:
 
 
 def _read(pid: int, name: str) -> bytes:
-    """Return a file of a process; nothing of one that is gone, a zombie, or somebody else's."""
+    """Return a file of a process; nothing of one that is gone, a zombie, or somebody else's.
+
+    Not by `Path`: this is done for each process of the machine, twice at the end of most tests.
+    """
     try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
+        fd = os.open(f"/proc/{pid}/{name}", os.O_RDONLY)
     except OSError:
         return b""
+    parts = []
+    try:
+        while part := os.read(fd, 65536):
+            parts.append(part)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+    return b"".join(parts)
 
 
 def _parent(pid: int) -> int:

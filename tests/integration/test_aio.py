@@ -11,7 +11,8 @@ import pytest
 
 from runcast import AsyncRun, Channel, Reason, Store, aio
 from runcast.errors import RunFailed, RunFinished, WaitTimeout
-from tests.helpers.children import Printer, collect, fds, supervisor_of
+from runcast.run.base import files_of
+from tests.helpers.children import Printer, collect, fds, run_python, supervisor_of
 from tests.helpers.wait import MS
 
 DEADLINE = 10000 * MS
@@ -175,7 +176,7 @@ def test_many_tasks(store: Store):
 
     async def main() -> list[bytes]:
         run = await aio.start(["cat"], store=store, stdin="pipe")
-        following = asyncio.gather(*[follow(AsyncRun(run.directory.path)) for _ in range(100)])
+        following = asyncio.gather(*[follow(AsyncRun(files_of(run).path)) for _ in range(100)])
         for piece in pieces:  # a loop that does not turn sends none of them
             await run.send(piece)
         await run.send(b"", eof=True)
@@ -224,7 +225,7 @@ def test_loop_after_loop(store: Store):
         run = store.start(WAITS, stdin="pipe")
         threaded = run.lines(timeout=0.01)
 
-        assert loop_of(partial(main, run.directory.path, said)) == [said]
+        assert loop_of(partial(main, files_of(run).path, said)) == [said]
         assert [line for line in threaded if line] == ["up", said]
 
 
@@ -252,3 +253,34 @@ def test_chunks_are_whole(store: Store, tmp_path: Path):
     seen = b"".join(loop_of(main))
     [run] = store.list()
     assert seen == bytes(collect(run.follow()).data)
+
+
+GEVENT = """
+    from gevent import monkey; monkey.patch_all()
+    import sys
+    from runcast import Store
+    from runcast.errors import UsageError
+
+    async def job():
+        print("begun")
+
+    store = Store(sys.argv[1])
+    try:
+        store.start(job)
+    except UsageError as error:
+        print(error)
+    print(*(run.outcome.reason.value for run in store.list()))
+
+    def threads():
+        print("begun")
+
+    print(store.start(threads).output(), end="")
+"""
+
+
+def test_gevent_has_no_thread_for_a_loop(store: Store):
+    """Under gevent an async function is refused, rather than stand still for ever; others run."""
+    said, reasons, printed = run_python(GEVENT, store.path).splitlines()
+
+    assert "with gevent there is none" in said
+    assert (reasons, printed) == ("failed to start", "begun")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 import runcast
 from runcast import Reason, Run, State, Store
 from runcast.errors import StoreUnusable, UsageError
+from runcast.run.base import files_of
 from tests.helpers.children import run_python
 from tests.helpers.wait import MS, wait_until
 
@@ -163,9 +165,13 @@ def test_attach_as_a_generators_block(store: Store):
     [
         ("", {}, "expected a name for the run, got ''"),
         (None, {}, "expected a name for the run, got None"),
-        ("x", {"shell": True}, "expected timeout, idle_timeout or cap, got 'shell': leave it out"),
+        (
+            "x",
+            {"shell": True},
+            "expected mask, timeout, idle_timeout, cap, keep, on_end, traceback or tee, got 'shell'",
+        ),
         ("x", {"timeout": 0}, "expected timeout to be more than 0, got 0"),
-        ("x", {"cap": "1 GB"}, "expected cap as bytes, got '1 GB'"),
+        ("x", {"cap": "1 GB"}, "expected cap as a size such as 4096, 64M or 1G, or none, got '1 GB'"),
     ],
 )
 def test_bad_options(store: Store, name: str, options: dict[str, object], message: str):
@@ -181,7 +187,7 @@ def test_attach_options(store: Store, tmp_path: Path):
         wait_until(runcast.should_stop)
 
     assert run.wait().reason is Reason.TIMED_OUT
-    assert run.directory.path.startswith(str(tmp_path / "other"))
+    assert files_of(run).path.startswith(str(tmp_path / "other"))
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnusable), runcast.attach("x", store=str(tmp_path / "file")):
         pass
@@ -219,6 +225,26 @@ def test_record(store: Store):
     assert [run.wait().value for run in runs] == [7, 3]
     assert {run.name for run in runs} == {"add"}
     assert (add.__name__, add.__doc__) == ("add", "Add.")
+
+
+@pytest.mark.parametrize("printed", [False, True], ids=["unopened", "open"])
+@pytest.mark.parametrize("what", ["run", "store"])
+def test_removed(store: Store, what: str, printed: bool, caplog: pytest.LogCaptureFixture):
+    """A recorded function returns what it returns although somebody removes its run; that is said."""
+
+    @runcast.record
+    def job() -> int:
+        if printed:
+            print("kept")
+        run = runcast.current_run()
+        assert run is not None
+        shutil.rmtree(store.path if what == "store" else f"{store.path}/{run.id}")
+        print("nowhere to be kept")
+        runcast.progress(1, 2)
+        return 5
+
+    assert job() == 5
+    assert "its end could not be kept: its folder was removed while it went on" in caplog.text
 
 
 def test_record_options(store: Store, tmp_path: Path):

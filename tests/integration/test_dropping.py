@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from runcast.log import FileLog, FileLogWriter, RunDirectory
+from runcast.log import FileLog, FileLogWriter
 from runcast.model import Channel
+from runcast.store.run_files import RunFiles
 
 SEGMENT, SEGMENTS = 4096, 6_000
 pytestmark = pytest.mark.slow
 
 
-def write(directory: RunDirectory) -> None:
+def write(directory: RunFiles) -> None:
     """Write segments of which few are kept."""
     writer = FileLogWriter(directory, cap_bytes=16 * SEGMENT, segment_bytes=SEGMENT)
     for number in range(SEGMENTS):
@@ -22,7 +23,7 @@ def write(directory: RunDirectory) -> None:
 
 def test_reader_of_what_is_being_dropped(tmp_path: Path) -> None:
     """What is read is right, what was dropped a gap, and beside a fast writer a reader comes to the end."""
-    directory = RunDirectory.create(str(tmp_path / "run"), {})
+    directory = RunFiles.create(str(tmp_path / "run"), {})
     assert directory.acquire()
     child = os.fork()
     if child == 0:

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,7 +17,8 @@ import pytest
 import runcast
 import runcast.aio
 from runcast import Reason, Run, RunStopped, State, Store
-from runcast.errors import RunFinished, UsageError, WaitTimeout
+from runcast.errors import RunFinished, RunNotFound, UsageError, WaitTimeout
+from runcast.run.base import files_of
 from tests.helpers.children import run_python
 from tests.helpers.wait import MS, wait_until
 
@@ -378,7 +380,7 @@ def test_arguments_are_checked(store: Store):
         store.start(job)
     with pytest.raises(UsageError, match="others go into kwargs="):
         store.start(job, 1, kwargs={"lr": 1})
-    with pytest.raises(UsageError, match="expected cwd and env with a command or process=True only"):
+    with pytest.raises(UsageError, match="expected cwd with a command or process=True only"):
         store.start(job, 1, cwd="/")
     with pytest.raises(UsageError, match="expected input with a command only, got a function"):
         store.start(job, 1, input="x")
@@ -638,8 +640,8 @@ def test_not_idle(store: Store, signals: Signals):
     [
         ({"timeout": 0}, "expected timeout to be more than 0, got 0: leave it out for none"),
         ({"idle_timeout": -1}, "expected idle_timeout to be more than 0, got -1: leave it out for none"),
-        ({"cap": "1"}, "expected cap as bytes, got '1'"),
-        ({"timeout": "60"}, "expected timeout as seconds, got '60'"),
+        ({"cap": "0"}, "expected cap as a size such as 4096, 64M or 1G, or none, got '0'"),
+        ({"timeout": "1x"}, "expected timeout as a duration such as 90, 90s, 5m or 1h30m, got '1x'"),
     ],
 )
 def test_bad_limits(store: Store, limit: dict[str, object], message: str):
@@ -679,7 +681,7 @@ def test_async_function_on_the_callers_loop(store: Store, starter: str):
         if starter == "aio":
             run = await runcast.aio.start(job, store=store)
         else:
-            run = runcast.AsyncRun(store.start(job).directory.path)
+            run = runcast.AsyncRun(files_of(store.start(job)).path)
         assert await run.output() == "task\n"
         return (await run.wait()).value == id(asyncio.get_running_loop())
 
@@ -701,7 +703,7 @@ def test_waiting_for_itself(store: Store):
             for wait in (run.wait, run.output, run.follow, run.lines):
                 with pytest.raises(UsageError, match=r"await runcast.aio.start\(...\)"):
                     wait()
-            async_run = runcast.AsyncRun(run.directory.path)
+            async_run = runcast.AsyncRun(files_of(run).path)
             await async_run.wait()
             await asyncio.to_thread(run.output)
         return runs
@@ -845,6 +847,20 @@ def test_removed(store: Store):
     assert [name for name in os.listdir(store.path) if run.id in name] == []
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_removed_while_it_goes_on(store: Store, signals: Signals, caplog: pytest.LogCaptureFixture):
+    """Somebody removes the folder of a function that goes on: it ends as ever, and one line says so."""
+    run = store.start(lambda: print("begun") or signals.go.wait())
+    wait_until(lambda: run.tail_offset > 0)
+    shutil.rmtree(f"{store.path}/{run.id}")
+    signals.go.set()
+
+    wait_until(lambda: "its folder was removed while it went on" in caplog.text)
+    with pytest.raises(RunNotFound):
+        run.wait(timeout=DEADLINE)
+    assert store.start(print, "another").output() == "another\n"
+
+
 def test_subprocesses(store: Store):
     """What a function's subprocesses print is captured where they are given its stdout."""
 
@@ -879,3 +895,35 @@ def test_with(store: Store, signals: Signals):
         1 / 0  # noqa: B018
 
     assert run.wait(timeout=DEADLINE).reason is Reason.STOPPED
+
+
+def test_while_asyncio_is_imported(store: Store):
+    """A function runs while another thread is in the middle of importing asyncio."""
+    printed = run_python(
+        """
+        import sys, threading, runcast
+
+        def load():
+            sys.settrace(pause)
+            import asyncio
+
+        def pause(frame, event, value):
+            if frame.f_code.co_filename.endswith("asyncio/base_events.py"):
+                begun.set()
+                go_on.wait(10)
+
+        def job():
+            print("hello")
+            go_on.set()
+
+        begun, go_on = threading.Event(), threading.Event()
+        assert "asyncio" not in sys.modules
+        threading.Thread(target=load).start()
+        begun.wait()
+        run = runcast.start(job)
+        outcome = run.wait(timeout=60)
+        print(outcome.code, run.output())
+        """
+    )
+
+    assert printed == "0 hello\n\n"

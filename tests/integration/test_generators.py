@@ -18,6 +18,7 @@ import pytest
 import runcast
 from runcast import Channel, Reason, Run, State, Store
 from runcast.errors import UsageError
+from runcast.run.base import files_of
 from runcast.sources.recording import _recordings
 from tests.helpers.children import fds, run_python
 from tests.helpers.wait import MS, wait_until
@@ -297,7 +298,7 @@ def test_waiting_reads(store: Store, kind: str, how: str):
     elif how == "output":
         assert run.output(timeout=DEADLINE) == "".join(f"{n}\n" for n in range(1, 101))
     else:
-        assert asyncio.run(runcast.AsyncRun(run.directory.path).wait(timeout=DEADLINE)).ok
+        assert asyncio.run(runcast.AsyncRun(files_of(run).path).wait(timeout=DEADLINE)).ok
 
     assert counted.made == 100
 
@@ -322,11 +323,11 @@ def test_many_wakes(store: Store):
     lines = run.lines()
     from runcast.sources import generator
 
-    before, generator._LINGER_SECONDS = generator._LINGER_SECONDS, 0.0  # rests at every value
+    before, generator._IDLE_SECONDS = generator._IDLE_SECONDS, 0.0  # rests at every value
     try:
         assert [next(lines) for _ in range(300)] == [str(n) for n in range(1, 301)]
     finally:
-        generator._LINGER_SECONDS = before
+        generator._IDLE_SECONDS = before
 
 
 def test_slow_generator(store: Store):
@@ -368,8 +369,8 @@ def test_stop(store: Store, kind: str, read: int):
 @both
 def test_stop_of_one_that_rests(store: Store, kind: str, monkeypatch: pytest.MonkeyPatch):
     """A generator that rests, without a thread or a task, is closed as well."""
-    monkeypatch.setattr("runcast.sources.generator._LINGER_SECONDS", 0.01)
-    monkeypatch.setattr("runcast.sources.async_generator._LINGER_SECONDS", 0.01)
+    monkeypatch.setattr("runcast.sources.generator._IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("runcast.sources.async_generator._IDLE_SECONDS", 0.01)
     counted = Counted()
     run = store.start(getattr(counted, kind), ahead=1)
     lines = run.lines()
@@ -545,7 +546,7 @@ def test_loop_is_gone(store: Store):
 
     async def main() -> Run:
         run = store.start(counted.slowly, ahead=2)
-        lines = runcast.AsyncRun(run.directory.path).lines()
+        lines = runcast.AsyncRun(files_of(run).path).lines()
         assert await anext(lines) == "1"
         return run
 

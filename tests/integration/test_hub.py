@@ -13,6 +13,8 @@ import pytest
 
 from runcast import AsyncRun, Run, Store
 from runcast.readers.hub import Hub, hub
+from runcast.readers.inotify import Inotify
+from runcast.run.base import files_of
 from tests.helpers.children import run_python
 from tests.helpers.wait import MS, wait_until
 
@@ -32,7 +34,7 @@ class Lines(threading.Thread):
 
     def __init__(self, run: Run) -> None:
         super().__init__(daemon=True)
-        self._run, self.lines = Run(run.directory.path), []
+        self._run, self.lines = Run(files_of(run).path), []
         self.start()
 
     def run(self) -> None:
@@ -82,7 +84,7 @@ def test_threads_and_tasks(store: Store):
     threads = [Lines(run) for _ in range(5)]
 
     async def follow() -> list[str | None]:
-        return [line async for line in AsyncRun(run.directory.path).lines()]
+        return [line async for line in AsyncRun(files_of(run).path).lines()]
 
     async def main() -> list[list[str | None]]:
         tasks = [asyncio.create_task(follow()) for _ in range(5)]
@@ -102,7 +104,7 @@ def test_two_loops(store: Store):
     seen: list[list[str | None]] = []
 
     async def follow() -> None:
-        seen.append([line async for line in AsyncRun(run.directory.path).lines()])
+        seen.append([line async for line in AsyncRun(files_of(run).path).lines()])
 
     loops = [threading.Thread(target=lambda: asyncio.run(follow())) for _ in range(2)]
     for loop in loops:
@@ -170,7 +172,6 @@ GEVENT = """
 @pytest.mark.slow
 def test_gevent(store: Store):
     """Under gevent's monkey patching, greenlets start, follow, send and wait, and none blocks the others."""
-    pytest.importorskip("gevent")
 
     assert run_python(GEVENT, store.path).startswith("done")
 
@@ -183,7 +184,7 @@ EXHAUSTED = """
 
     store = Store(sys.argv[1])
     if sys.argv[2] == "watches":
-        Inotify.add = lambda self, path: (_ for _ in ()).throw(OSError(28, "no more watches"))
+        Inotify._add = lambda self, path, mask: (_ for _ in ()).throw(OSError(28, "no more watches"))
     else:
         Inotify.__init__ = lambda self: (_ for _ in ()).throw(OSError(24, "no more instances"))
     run = store.start(["sh", "-c", "while read line; do echo got $line; done"], stdin="pipe")
@@ -195,11 +196,12 @@ EXHAUSTED = """
 
     import asyncio
     from runcast import AsyncRun
+    from runcast.run.base import files_of
 
     async def main():
-        follower = AsyncRun(run.directory.path).lines(timeout=0.05, tail=0)
+        follower = AsyncRun(files_of(run).path).lines(timeout=0.05, tail=0)
         assert await anext(follower) is None
-        await AsyncRun(run.directory.path).send("from a task\\n")
+        await AsyncRun(files_of(run).path).send("from a task\\n")
         while (line := await anext(follower)) is None:
             pass
         assert line == "got from a task"
@@ -248,8 +250,9 @@ def test_limits_of_inotify(store: Store):
 def test_nothing_to_wait_for(store: Store):
     """A wait with a deadline of nothing, and one over nothing, end."""
     run = waiting_run(store)
-    own = Hub()
-    watch = own.watch(run.open_log())
+    own = Hub(Inotify)
+    watch = own.watch(run.log())
+    assert own.wait([(watch, watch.version)], 0) is True  # watched only now: look once more
 
     assert own.wait([(watch, watch.version)], 0) is False
     assert own.wait([], 0.001) is False
@@ -300,31 +303,32 @@ def test_hub_sleeps(store: Store):
     run = waiting_run(store)
 
     assert float(run_python(code, store.path, run.id)) < 0.1
-    assert Path(run.directory.path).exists()
+    assert Path(files_of(run).path).exists()
     run.kill()
 
 
 def test_output_is_not_told_as_state(store: Store):
     """News of output and news of how the run stands are told apart: who follows need not ask twice."""
     run = waiting_run(store)
-    with closing(hub().watch(run.open_log())) as watch:
-        hub().wait([(watch, watch.version)], 20 * MS)  # what is left of the start
-        told = watch.told
+    with closing(hub().watch(run.log())) as watch:
+        while hub().wait([(watch, watch.version)], 20 * MS):  # what is left of the start
+            pass
+        told = watch.folder_changes()
         seen = [(watch, watch.version)]
-        with open(f"{run.directory.log_path}/{0:020d}", "ab") as log:
+        with open(f"{files_of(run).log_path}/{0:020d}", "ab") as log:
             log.write(b"more\n")
 
         assert hub().wait(seen, DEADLINE)
-        assert watch.told == told
+        assert watch.folder_changes() == told
 
         run.send("to the end\n")
-        wait_until(lambda: hub().wait([(watch, watch.version)], 20 * MS) and watch.told > told)
+        wait_until(lambda: hub().wait([(watch, watch.version)], 20 * MS) and watch.folder_changes() > told)
 
 
 def test_polling_takes_every_look_for_news(store: Store, monkeypatch: pytest.MonkeyPatch):
     """Where nothing tells, how the run stands is asked for at each look."""
     run = waiting_run(store)
-    with closing(hub().watch(run.open_log())) as watch:
+    with closing(hub().watch(run.log())) as watch:
         monkeypatch.setattr(watch, "polled", True)
 
-        assert watch.told != watch.told
+        assert watch.folder_changes() != watch.folder_changes()

@@ -59,7 +59,7 @@ def test_functions_and_generators(store: Store):
     ids=["command", "name", "generator", "function", "view"],
 )
 def test_different_request(store: Store, source: object, options: dict[str, str]):
-    """The key of a run that was asked for differently is an error, and starts nothing."""
+    """The key of a run that was started with other options is an error, and starts nothing."""
     first = store.start(["echo", "x"], key="build")
 
     with pytest.raises(RunExists, match=f"the key 'build' already names run {first.id}") as caught:

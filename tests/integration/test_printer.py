@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from runcast.model import Channel
+from runcast.sources.capture import current
 from runcast.sources.printer import Printer
+from tests.helpers.wait import wait_until
 from tests.unit.sources.printed import ERR, OUT, Printed, printing
 
 Pair = tuple[Printer, Printed]
@@ -16,9 +19,11 @@ Pair = tuple[Printer, Printed]
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    """A printer, and what it appended."""
+    """The printer of the run that this code belongs to, and what it appended."""
     with printing() as pair:
+        token = current.set(pair[0])
         yield pair
+        current.reset(token)
 
 
 def test_subprocess_writes_to_the_pipe(pair: Pair):
@@ -56,7 +61,7 @@ def test_forked_child_writes_through_the_pipe(pair: Pair):
     printer.write(OUT, "pending ")
     pid = os.fork()
     if not pid:
-        taken = printer.write(OUT, "of the child\n") and not printer.write(ERR, "no pipe\n")
+        taken = printer.write(OUT, "of the child\n")
         printer.flush()
         printer.close()
         os._exit(0 if taken else 1)
@@ -99,18 +104,84 @@ def test_forked_in_the_midst_of_prints(pair: Pair):
     assert [line for line in lines if line != "noise"] == [f"child {number}" for number in range(20)]
 
 
-def test_child_outlives_the_printer(pair: Pair):
-    """A forked child that prints when the run is over is told so, and gets no error."""
-    printer, _ = pair
+def test_child_outlives_the_printer(pair: Pair, capfd: pytest.CaptureFixture[str]):
+    """What a forked child prints when the run is over goes to the real stream."""
+    printer, printed = pair
     printer.fileno(OUT)
     go, wait = os.pipe()
     pid = os.fork()
     if not pid:
         os.close(wait)
         os.read(go, 1)  # ends when the parent closed the other end
-        os._exit(0 if not printer.write(OUT, "late\n") else 1)
+        os._exit(0 if printer.write(OUT, "late\n") else 1)
     os.close(go)
     printer.close()
     os.close(wait)
 
     assert os.waitpid(pid, 0)[1] == 0
+    said = ""
+
+    def heard() -> bool:
+        nonlocal said
+        said += capfd.readouterr().out
+        return said == "late\n"
+
+    wait_until(heard, what="the drain process to show it")
+    assert printed.text() == ""
+
+
+def test_check_is_for_the_code_that_prints():
+    """Nobody but the code that prints is stopped: not the thread that appends unfinished lines."""
+    printed, checked = Printed(), []
+    printer = Printer(printed.append, lambda: checked.append(threading.get_ident()))
+    printer.write(OUT, "half")
+    printed.wait_for("half")
+    printer.fileno(OUT)
+    printer.close()
+
+    assert checked == [threading.get_ident()]
+
+
+def test_order_of_descriptor_and_prints(pair: Pair):
+    """What is written to the descriptor and what is printed keep their order, unfinished lines too."""
+    printer, printed = pair
+    for number in range(100):
+        printer.write(OUT, f"p{number} ")
+        os.write(printer.fileno(OUT), b"w%d " % number)
+        printer.write(OUT, f"l{number}\n")
+    printer.close()  # whoever else appends at this moment, has appended by then
+
+    assert printed.text() == "".join(f"p{n} w{n} l{n}\n" for n in range(100))
+
+
+def test_last_words_behind_a_descriptor():
+    """An unfinished line at the end comes behind what was written to the descriptor before it was printed."""
+    printed, entered, leave = Printed(), threading.Event(), threading.Event()
+
+    def append(channel: Channel, data: bytes) -> None:
+        printed.append(channel, data)
+        entered.set()
+        leave.wait()
+
+    printer = Printer(append)
+    fd = printer.fileno(OUT)
+    os.write(fd, b"first\n")
+    entered.wait()
+    os.write(fd, b"saved\n")  # nobody reads it yet: the one who does is appending
+    printer.write(OUT, "Done")
+    leave.set()
+    printer.close()
+
+    assert printed.text() == "first\nsaved\nDone"
+
+
+def test_descriptor_is_read_without_prints(pair: Pair):
+    """What is written to the descriptor is seen though nothing is printed, more than a pipe holds too."""
+    printer, printed = pair
+    data = b"0123456789" * 30_000
+    fd = printer.fileno(OUT)
+    written = 0
+    while written < len(data):
+        written += os.write(fd, data[written:])
+
+    wait_until(lambda: len(printed.text()) == len(data), what="all of it")

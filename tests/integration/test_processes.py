@@ -12,6 +12,7 @@ import pytest
 
 from runcast import Reason, Run, State, Store
 from runcast.errors import UsageError
+from runcast.run.base import files_of
 from tests.helpers.stores import _kill
 from tests.helpers.wait import MS, wait_until
 
@@ -70,6 +71,7 @@ def waits():
         print("cleaned up")
 
 def cooperates():
+    assert not runcast.should_stop()  # who has looked once gets no exception
     print("up", flush=True)
     while not runcast.should_stop():
         time.sleep(0.01)
@@ -234,17 +236,11 @@ def test_should_stop(store: Store, jobs):
     run = store.start(jobs.cooperates, process=True)
     lines = run.lines()
     assert next(lines) == "up"
-    wait_until(lambda: run.pid and sleeping(run.pid), what="its loop")
     run.stop()
     outcome = run.wait(timeout=DEADLINE)
 
     assert (outcome.reason, outcome.code, outcome.value) == (Reason.STOPPED, 0, "value")
     assert list(lines) == ["saved"]
-
-
-def sleeping(pid: int) -> bool:
-    """Return whether a process waits in the kernel."""
-    return " S " in Path(f"/proc/{pid}/stat").read_text()
 
 
 def test_kill(store: Store, jobs):
@@ -364,7 +360,202 @@ def test_script(store: Store, tmp_path: Path):
         """,
     )
 
-    assert told == "training net 0.1\n __mp_main__\n"
+    assert told == "training net 0.1\n __main__\n"
+
+
+WORKERS = """
+import multiprocessing, sys
+import runcast
+
+def work(number):
+    for line in range(LINES):
+        print("worker", number, line, "-" * 40, "end")
+    return number
+
+class Given:
+    @staticmethod
+    def work(number):
+        return work(number)
+
+def job(kind):
+    if kind == "joblib":
+        from joblib import Parallel, delayed
+        return Parallel(n_jobs=2)(delayed(Given.work)(number) for number in range(2))
+    with multiprocessing.get_context(kind).Pool(2) as pool:
+        return pool.map(work, range(2), chunksize=1)
+
+if __name__ == "__main__":
+    run = runcast.start(job, sys.argv[1], process=sys.argv[2] == "process")
+    print(run.wait())
+    print(run.wait().value)
+    print(run.output(), end="")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [(kind, "process") for kind in ("fork", "spawn", "forkserver", "joblib")] + [("fork", "thread")],
+)
+def test_workers_of_a_script(store: Store, tmp_path: Path, kind: str, where: str):
+    """A function of a script may have workers of any kind in its process, forked ones also in a thread.
+
+    Their lines are whole.
+    """
+    lines = 2000
+    told = script(tmp_path, WORKERS.replace("LINES", str(lines)), kind, where).splitlines()
+
+    assert told[:2] == ["exit code 0", "[0, 1]"]
+    assert sorted(told[2:]) == sorted(
+        f"worker {worker} {line} {'-' * 40} end" for worker in range(2) for line in range(lines)
+    )
+
+
+STREAMS = """
+import os, resource, subprocess, sys, threading
+
+def in_order():
+    print("one", end=" ")
+    sys.stdout.buffer.write(b"two ")
+    sys.stdout.buffer.raw.write(b"") or print("three", end=" ")
+    os.write(1, b"four ")
+    print("five", end=" ")
+    subprocess.run(["printf", "six "])
+    print("seven", end=" ")
+    if os.fork() == 0:
+        print("eight", end=" ")
+        os._exit(0)
+    os.wait()
+    print("nine")
+
+def question():
+    print("Continue? ", end="")
+    sys.stdin.read()
+    threading.Event().wait(600)
+
+def last_words():
+    print("last words", end="")
+    os._exit(7)
+
+def long_lines():
+    for number in range(20):
+        print(str(number % 10) * 100_000)
+
+def many_threads():
+    def work(number):
+        for line in range(3000):
+            sys.stdout.write(f"thread {number} {line}\\n")
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+def closes():
+    print("closed", flush=True)
+    sys.stdout.close()
+    try:
+        print("more")
+    except ValueError as error:
+        print(error, file=sys.stderr)
+
+def prints_much():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(1_000_000):
+        print("-" * 99)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+def stops():
+    number = 0
+    while True:
+        print("line", number)
+        number += 1
+"""
+
+
+@pytest.fixture
+def streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A module of functions that print in many ways."""
+    (tmp_path / "streams_of_a_test.py").write_text(STREAMS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import streams_of_a_test  # type: ignore[import-not-found]
+
+    yield streams_of_a_test
+    del sys.modules["streams_of_a_test"]
+
+
+@pytest.mark.slow
+def test_order_with_what_writes_to_descriptors(store: Store, streams):
+    """What is printed is before what children, `os.write` and bytes say that come after it."""
+    run = store.start(streams.in_order, process=True)
+
+    assert run.output() == "one two three four five six seven eight nine\n"
+
+
+def test_half_a_line_is_seen(store: Store, streams):
+    """A question without an end of line is seen while it waits for its answer."""
+    run = store.start(streams.question, process=True)
+    chunk = next(chunk for chunk in run.follow(timeout=DEADLINE) if chunk)
+    run.kill()
+
+    assert chunk.data == b"Continue? "
+
+
+def test_last_words_of_an_exit(store: Store, streams):
+    """What was printed before `os._exit` is there."""
+    run = store.start(streams.last_words, process=True)
+
+    assert (run.output(), run.wait().code) == ("last words", 7)
+
+
+@pytest.mark.slow
+def test_long_lines(store: Store, streams):
+    """A line that is longer than the kernel keeps together comes whole from one process."""
+    run = store.start(streams.long_lines, process=True)
+
+    assert run.output().splitlines() == [str(number % 10) * 100_000 for number in range(20)]
+
+
+@pytest.mark.slow
+def test_threads_of_a_process(store: Store, streams):
+    """Each thread's lines are there, once, in its order."""
+    run = store.start(streams.many_threads, process=True)
+    lines = run.output().splitlines()
+
+    for number in range(4):
+        own = [int(line.split()[2]) for line in lines if line.split()[1] == str(number)]
+        assert own == list(range(3000))
+
+
+@pytest.mark.slow
+def test_prints_faster_than_they_are_taken(store: Store, streams):
+    """A function that prints faster than its output can be stored waits, and does not grow."""
+    run = store.start(streams.prints_much, process=True)
+
+    assert run.wait(timeout=60_000 * MS).value < 40_000  # KiB; it prints 97,656
+    assert len(run.output(encoding=None)) == 100_000_000
+
+
+@pytest.mark.slow
+def test_closed_stdout(store: Store, streams):
+    """A function that closes its stdout gets the error of plain Python when it prints on."""
+    run = store.start(streams.closes, process=True)
+
+    assert run.output(channel="stdout") == "closed\n"
+    assert run.output(channel="stderr") == "I/O operation on closed file.\n"
+
+
+@pytest.mark.slow
+def test_stop_amid_prints(store: Store, streams):
+    """A stop that comes while it prints costs no line and repeats none."""
+    run = store.start(streams.stops, process=True)
+    lines = run.lines(timeout=DEADLINE)
+    next(lines)
+    run.stop()
+    assert run.wait(timeout=DEADLINE).reason is Reason.STOPPED
+    *whole, _ = run.output(channel="stdout").split("\n")  # it is stopped in the midst of a line
+
+    assert whole == [f"line {number}" for number in range(len(whole))]
 
 
 def test_class_of_the_script(store: Store, tmp_path: Path):
@@ -470,7 +661,7 @@ def test_leftovers(store: Store, jobs):
     run.wait(timeout=DEADLINE)
 
     modes = {
-        name: os.stat(f"{run.directory.path}/{name}").st_mode & 0o077 for name in ("call", "result.json")
+        name: os.stat(f"{files_of(run).path}/{name}").st_mode & 0o077 for name in ("call", "result.json")
     }
     assert modes == {"call": 0, "result.json": 0}
 

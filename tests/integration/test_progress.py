@@ -1,15 +1,17 @@
 """Progress: the latest value counts, the last is never missed, and every process can read it."""
 
+import sys
 import threading
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 import runcast
 from runcast import Store
 from runcast.errors import UsageError
-from tests.helpers.children import run_python
+from tests.helpers.children import PYTHON, run_python
 from tests.helpers.wait import MS, wait_until
 
 DEADLINE = 10000 * MS
@@ -160,3 +162,95 @@ def test_of_threads(store: Store):
 
     assert run.progress is not None
     assert run.progress["done"] == 5
+
+
+WINDOW = r"""
+import sys, time
+for n in range(2001):
+    sys.stdout.write(f"\x1b]9;4;1;{n // 20}\x07line {n}\n")
+sys.stdout.write("\x1b]9;4;" + sys.argv[1] + "\x1b\\")
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ("1;7", (7, 100, "running")),
+        ("2", (100, 100, "error")),
+        ("3", (None, None, "running")),
+        ("0", (None, None, "done")),
+    ],
+)
+def test_of_output(store: Store, last: str, expected: tuple[object, ...]):
+    """A command's output may contain its progress (OSC 9;4): the last value is never missed."""
+    run = store.start([*PYTHON, WINDOW, last])
+
+    assert run.wait(timeout=DEADLINE).ok
+    assert run.progress is not None
+    assert (run.progress["done"], run.progress["total"], run.progress["status"]) == expected
+    assert run.progress["text"] == ""
+    assert abs(run.progress["time"] - time.time()) < 60
+
+
+def test_of_output_live(store: Store):
+    """It is there while the command runs, of stderr as well, and it stays in the log as it came."""
+    run = store.start(
+        r"printf 'a\033]9;4;1' >&2; read go; printf ';50\007b' >&2; read go", shell=True, stdin="pipe"
+    )
+    wait_until(lambda: run.tail_offset == len("a\x1b]9;4;1"), DEADLINE)
+    assert run.progress is None
+
+    run.send("\n")
+    wait_until(lambda: run.progress, DEADLINE)
+    assert run.progress is not None
+    assert run.progress["done"] == 50
+    run.send("\n")
+    assert run.output() == "a\x1b]9;4;1;50\x07b"
+
+
+def test_of_output_of_a_function(store: Store):
+    """A function in a process of its own publishes its progress itself: its output does not replace it."""
+    run = store.start(prints_progress, process=True)
+
+    assert run.wait(timeout=DEADLINE).ok
+    assert run.progress is not None
+    assert (run.progress["done"], run.progress["text"]) == (1, "own")
+
+
+FOUR_TESTS = """
+import pathlib, time
+
+def test_one(): pass
+
+def test_two(): pass
+
+def test_three():
+    while not pathlib.Path("go").exists():
+        time.sleep(0.02)
+
+def test_four(): pass
+"""
+
+
+@pytest.mark.slow
+def test_of_pytest(store: Store, tmp_path: Path):
+    """pytest's plugin for it sends its progress to a terminal; at the end there is no bar to show."""
+    (tmp_path / "test_it.py").write_text(FOUR_TESTS)
+    (tmp_path / "pytest.ini").touch()
+    command = [sys.executable, "-m", "pytest", "-p", "terminalprogress", "-p", "no:cacheprovider"]
+    run = store.start(command, tty=True, cwd=tmp_path)
+
+    wait_until(lambda: (run.progress or {}).get("done"), DEADLINE, "progress")
+    assert run.progress is not None
+    assert 0 < run.progress["done"] < run.progress["total"] == 100
+    assert run.progress["status"] == "running"
+    (tmp_path / "go").touch()
+
+    assert run.wait(timeout=DEADLINE).ok, run.output()
+    assert run.progress is not None
+    assert run.progress["status"] == "done"
+
+
+def prints_progress() -> None:
+    runcast.progress(1, 2, "own")
+    print("\x1b]9;4;1;99\x07", flush=True)

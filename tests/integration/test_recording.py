@@ -9,12 +9,14 @@ import pytest
 
 from runcast.errors import RunStopped
 from runcast.ids import new_run_id
-from runcast.log import FileLog, RunDirectory
+from runcast.log import FileLog
 from runcast.model import Channel, Outcome, Reason
 from runcast.sources.recording import Recording, current_recording
+from runcast.store.run_files import RunFiles
 from tests.helpers.wait import MS, wait_until
 
 ASKED = {"cap": None, "timeout": None, "idle_timeout": None, "stop_unwatched": None}
+ASKED |= {"name": "recorded", "traceback": True, "tee": False}
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Recording]]:
     def begin(**asked: Any) -> Recording:
         run_id = new_run_id()
         new = f"{tmp_path}/.new-{run_id}"
-        RunDirectory.create(new, {})
+        RunFiles.create(new, {})
         begun.append(Recording(new, f"{tmp_path}/{run_id}", ASKED | asked))
         return begun[-1]
 
@@ -36,7 +38,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Recording]]:
 def test_life(begin: Callable[..., Recording]):
     """It is held and running from the first moment, and closed with its outcome at the end."""
     recording = begin()
-    directory = RunDirectory(recording.path)
+    directory = RunFiles(recording.path)
     assert directory.held
     assert directory.state()["state"] == "running"
 
@@ -65,9 +67,9 @@ def test_ends_once(begin: Callable[..., Recording]):
     for thread in threads:
         thread.join()
 
-    first = RunDirectory(recording.path).outcome()
+    first = RunFiles(recording.path).outcome()
     recording.finish(Outcome(Reason.EXITED, 99))
-    assert RunDirectory(recording.path).outcome() == first
+    assert RunFiles(recording.path).outcome() == first
 
 
 def test_behind_the_end(begin: Callable[..., Recording]):
@@ -77,12 +79,12 @@ def test_behind_the_end(begin: Callable[..., Recording]):
     recording.append(Channel.STDOUT, b"late")
     recording.progress({"done": 1})
     recording.stop(Reason.STOPPED, 0)
-    recording.leave()
-    recording.lose()
+    recording.shutdown()
+    recording.mark_lost()
     recording.sync()
     recording.park()
 
-    directory = RunDirectory(recording.path)
+    directory = RunFiles(recording.path)
     outcome = directory.outcome()
     assert outcome is not None
     assert outcome.ok
@@ -109,7 +111,7 @@ def test_stop_is_raised_once_a_thread(begin: Callable[..., Recording]):
         thread.start()
         work()
         thread.join()
-        recording._told.clear()  # as when it is insisted
+        recording._notified.clear()  # as when it is insisted
 
     assert len(heard) == 4
 
@@ -121,8 +123,8 @@ def test_who_knows_is_not_told(begin: Callable[..., Recording]):
     recording.append(Channel.STDOUT, b"ours")
     with pytest.raises(RunStopped):
         recording.printer.write(Channel.STDOUT, "its")
-    recording._told.clear()
-    recording.told()
+    recording._notified.clear()
+    recording.acknowledge_stop()
     recording.printer.write(Channel.STDOUT, "last")
     recording.finish(recording.outcome(None))
 
@@ -133,13 +135,13 @@ def test_who_knows_is_not_told(begin: Callable[..., Recording]):
 
 def test_interrupt_then_insist_then_give_up(begin: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch):
     """It is asked once, then made to, then said to be over."""
-    monkeypatch.setattr("runcast.sources.recording._INSIST_SECONDS", 0.01)
+    monkeypatch.setattr("runcast.sources.recording._FORCE_SECONDS", 0.01)
     recording, steps = begin(), []
     recording.interrupt = lambda: steps.append("asked")
-    recording.insist = lambda: steps.append("insisted")
+    recording.force_stop = lambda: steps.append("insisted")
     recording.stop(Reason.TIMED_OUT, 0.01)
 
-    outcome = wait_until(lambda: RunDirectory(recording.path).outcome(), 5000 * MS)
+    outcome = wait_until(lambda: RunFiles(recording.path).outcome(), 5000 * MS)
     assert steps == ["asked", "insisted"]
     assert outcome.reason is Reason.TIMED_OUT
     assert outcome.message == "its code does not end; a thread cannot be killed"
@@ -150,7 +152,7 @@ def test_interrupt_then_insist_then_give_up(begin: Callable[..., Recording], mon
     [
         ({"op": "stdin"}, "it reads no stdin: only commands do"),
         ({"op": "signal", "signal": 10}, "it runs in a thread, which takes no signals"),
-        ({"op": "dance"}, "expected op stop, signal or want, got 'dance'"),
+        ({"op": "dance"}, "expected op stop, signal, progress, note or want, got 'dance'"),
     ],
 )
 def test_what_cannot_be_asked(begin: Callable[..., Recording], request_: dict[str, Any], answer: str):

@@ -1,6 +1,7 @@
 """A run as its users see it: follow, lines, output, wait, and the comforts around them."""
 
 import re
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from runcast.errors import (
     UsageError,
     WaitTimeout,
 )
+from runcast.run.base import files_of
 from tests.helpers.children import collect
 from tests.helpers.wait import MS, wait_until
 
@@ -215,6 +217,42 @@ def test_follow_several_in_silence(store: Store):
     run.kill()
 
 
+def test_usage(store: Store):
+    """An outcome has what the run's processes used, those of its children among them."""
+    code = "x = bytearray(100 << 20); [str(n) for n in range(200_000)]"
+    run = store.start(["sh", "-c", f'{sys.executable} -S -c "{code}"; true'])
+    used = run.wait(timeout=DEADLINE).usage
+
+    assert used is not None
+    assert 0 < used.cpu_seconds < DEADLINE
+    assert 100 << 20 <= (used.peak_memory_bytes or 0) < 1 << 30
+    assert run.to_json()["outcome"]["usage"] == used.to_json()
+    little = store.start(["true"]).wait(timeout=DEADLINE).usage
+    assert little is not None
+    assert little.peak_memory_bytes is None  # less than a supervisor has, which the kernel does not tell
+    assert store.start(lambda: None).wait(timeout=DEADLINE).usage is None
+
+
+def test_usage_so_far(store: Store):
+    """While a run goes on its usage is that of all of its processes, those that have ended included."""
+    ended = "[str(n) for n in range(300_000)]"
+    lives = "x = bytearray(100 << 20); print(flush=True); input()"
+    script = f'{sys.executable} -S -c "{ended}"; exec {sys.executable} -S -c "{lives}"'
+    run = store.start(["sh", "-c", script], stdin="pipe")
+    wait_until(lambda: run.tail_offset > 0)
+
+    used = run.usage
+    run.send("\n")
+    run.wait(timeout=DEADLINE)
+
+    assert used is not None
+    assert 0 < used.cpu_seconds < DEADLINE
+    assert 100 << 20 <= (used.peak_memory_bytes or 0) < 1 << 30
+    assert run.usage == run.wait().usage
+    assert run.usage is not None
+    assert run.usage.cpu_seconds >= used.cpu_seconds - 0.04  # the kernel's ticks of 10 ms, of two processes
+
+
 @pytest.mark.slow
 def test_cap(store: Store):
     """R12: a cap keeps head and tail of the output, and a follower is told of the gap between."""
@@ -222,7 +260,7 @@ def test_cap(store: Store):
     run = store.start(["cat"], input=lines, cap=100_000)
     outcome = run.wait(timeout=DEADLINE)
     collected = collect(run.follow())
-    size = sum(path.stat().st_size for path in Path(run.directory.log_path).iterdir())
+    size = sum(path.stat().st_size for path in Path(files_of(run).log_path).iterdir())
 
     assert outcome.ok
     assert outcome.truncated
@@ -286,7 +324,7 @@ def test_default_store(own_store: Path):
     run = runcast.start(["echo", "hello"])
     try:
         assert run.output() == "hello\n"
-        assert run.directory.path == f"{own_store}/{run.id}"
+        assert files_of(run).path == f"{own_store}/{run.id}"
         assert runcast.get(run.id).output() == "hello\n"
         assert runcast.get(run.id, store=str(own_store)).id == run.id
     finally:

@@ -9,6 +9,7 @@ import pytest
 
 from runcast import Reason, Run, State, Store
 from runcast.errors import RunFinished, RunNotFound
+from runcast.run.base import files_of
 from tests.helpers.children import Printer, collect, judge, run_python
 from tests.helpers.wait import MS, wait_until
 
@@ -131,7 +132,7 @@ def test_removed_while_followed(store: Store):
 def test_stopped_by_whoever_holds_it(store: Store):
     """Two objects of one run are one run: what one stops has ended for the other."""
     run = store.start(["sh", "-c", "echo up; exec sleep 60"])
-    other = Run(run.directory.path)
+    other = Run(files_of(run).path)
     assert next(other.lines()) == "up"
     other.stop()
 

@@ -13,7 +13,9 @@ import pytest
 
 from runcast import Reason, Run, State, Store
 from runcast.errors import FormatTooNew, RunActive, RunNotFound, StoreUnusable
+from runcast.run.base import files_of
 from tests.helpers.children import marked, run_python, supervisor_of
+from tests.helpers.lost import end as end_all
 from tests.helpers.stores import supervisors
 from tests.helpers.wait import MS, wait_until
 
@@ -115,7 +117,7 @@ def test_remove_lost(store: Store):
     """R3: a lost run that nobody has looked at is settled, and removed."""
     run = store.start(["sleep", "60"])
     os.kill(supervisor_of(run), signal.SIGKILL)
-    wait_until(lambda: not run.directory.held)
+    wait_until(lambda: not files_of(run).held)
 
     store.remove(run)
     assert list(store.list()) == []
@@ -175,7 +177,7 @@ def test_unusable(tmp_path: Path):
         Store.open("redis://localhost")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.root
 def test_somebody_elses(tmp_path: Path):
     """T15: somebody else's folder is refused, whatever its permissions."""
     (tmp_path / "theirs").mkdir(mode=0o777)
@@ -221,7 +223,7 @@ def test_list_while_runs_come_and_go(store: Store):
                 try:
                     assert run.command == ["true"]
                     assert run.state in (State.STARTING, State.RUNNING, State.EXITED)
-                except FileNotFoundError:  # removed since
+                except RunNotFound:  # removed since
                     continue
                 except Exception as error:
                     wrong.append(repr(error))
@@ -265,7 +267,7 @@ def test_memory(end: str):
 
     assert not os.path.exists(path)
     assert marked(run_id) == []
-    end_supervisors(path)
+    end_all(supervisors(Path(path)))  # of a store that is gone: they end by themselves, too
 
 
 @pytest.mark.fault
@@ -282,13 +284,7 @@ def test_memory_of_a_killed_process():
     assert os.path.isdir(path)
     run_python("from runcast import Store; Store.open('memory:')")
     assert not os.path.exists(path)
-    end_supervisors(path)
-
-
-def end_supervisors(path: str) -> None:
-    """End the supervisors of a store that is gone."""
-    for pid in supervisors(Path(path)):
-        os.kill(pid, signal.SIGKILL)
+    end_all(supervisors(Path(path)))  # of a store that is gone: they end by themselves, too
 
 
 def test_memory_is_private():
@@ -313,7 +309,7 @@ def test_store_removed_under_a_run(store: Store, tmp_path: Path):
     assert finished(store).wait().ok
     moved = Run(str(tmp_path / "away" / run.id))
     moved.kill()
-    assert moved.directory.path != run.directory.path
+    assert files_of(moved).path != files_of(run).path
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"), DEADLINE)
 
 

@@ -24,7 +24,10 @@ runs = [
 print(*[next(runs[number].lines()) for number in (0, 2, 3)])
 for folder, folders, files in os.walk(store.path):
     for name in (*folders, *files):
-        mode = os.stat(f"{folder}/{name}").st_mode & 0o777
+        try:
+            mode = os.stat(f"{folder}/{name}").st_mode & 0o777
+        except FileNotFoundError:  # a draft that has its name by now, the input of a run that has read it
+            continue
         if mode != (0o700 if name in folders else 0o600):
             print(oct(mode), name)
 """
@@ -35,9 +38,9 @@ def test_whatever_the_umask(tmp_path: Path):
     path = tmp_path / "a" / "b" / "store"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", ALL, path], capture_output=True, timeout=LONG, check=True, cwd="/"
+            [sys.executable, "-B", "-c", ALL, path], capture_output=True, timeout=LONG, check=False, cwd="/"
         )
-        assert done.stdout == b"c f 1\n"
+        assert (done.stdout, done.stderr) == (b"c f 1\n", b"")
         assert [(tmp_path / one).stat().st_mode & 0o777 for one in ("a", "a/b", "a/b/store")] == [0o700] * 3
     finally:
         end_store(path)

@@ -1,4 +1,4 @@
-"""What the long tests share: how large they are, and that they say how far they are.
+"""What the long tests share: their fixtures, and that they say how far they are.
 
 `make soak` collects this folder, and nothing else does. Each test is the large form of a promise
 whose small form is among the fast ones (docs/explanation/promises.md): it is bounded, ends by
@@ -6,27 +6,14 @@ itself, and prints the figures that it measured.
 """
 
 import faulthandler
-import os
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-FACTOR = float(os.environ.get("RUNCAST_SOAK", "1"))
-"""The share of the full size: `RUNCAST_SOAK=0.001 make soak` shows within minutes that all still run.
-
-Nothing else decides how large these tests are.
-"""
+from tests.helpers.soak import share
 
 _PROGRESS_SECONDS = 10
-
-
-def share(full: int, least: int = 1) -> int:
-    """Return what makes a full size the size of this run, but not less than that.
-
-    For what decides which tests there are; within a test this is the fixture `sized`.
-    """
-    return max(least, round(full * FACTOR))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runcast import Run, Store
+from runcast.run.base import files_of
 from tests.faults.test_caps import flood, judge
 from tests.faults.test_slow_viewer import begun, stopped_viewers
 from tests.helpers.children import supervisor_of
@@ -188,10 +189,10 @@ def test_a_log_without_its_index(store: Store, sized: Sized, say: Say):
     run = store.start(["sh", "-c", f"yes 'a line of some output' | head -c {size}"], cap=None)
     assert run.wait(timeout=LONG).ok
     wait_until(lambda: run.closed, timeout=LONG)
-    for index in Path(run.directory.log_path).glob("*.index"):
+    for index in Path(files_of(run).log_path).glob("*.index"):
         index.unlink()
     begun = time.process_time()  # the machine may have other work
-    log = store.get(run.id).open_log()
+    log = store.get(run.id).log()
     tail, lines = log.tail_offset, log.lines
     taken = time.process_time() - begun
     log.close()

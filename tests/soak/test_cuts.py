@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runcast.client.push import Pusher
-from runcast.client.streams import RemoteStream
+from runcast.client.remote_stream import RemoteStream
 from tests.helpers.proxy import Proxy
 from tests.helpers.servers import Server
 from tests.helpers.stores import temporary_store
@@ -25,9 +25,11 @@ SERVES = [
     ("waitress", "django-wsgi"),
     ("cheroot", "bottle"),
 ]
-_PUSHERS = 8  # at a time: each waits after a cut
+_PUSHERS = 32  # at a time: each waits after a cut
 _LINES = 200  # in a request
-_REQUEST_BYTES, _REPLY_BYTES = 2_000, 120  # about as many as each has at least
+# A connection is cut within its first four requests or replies: then most have one that comes through,
+# and its pusher, who waits twice as long after each failure in a row, begins with a short wait again.
+_REQUESTS_BYTES, _REPLIES_BYTES = 4 * 2_400, 4 * 250
 
 
 @pytest.mark.parametrize(("name", "framework"), SERVES, ids=lambda value: value)
@@ -41,9 +43,9 @@ def test_cuts(
     chance, began = random.Random(name), time.monotonic()
 
     def plan(phase: int, most: int) -> list[int | None]:
-        return [chance.randrange(most) if number % 3 == phase else None for number in range(30_011)]
+        return [chance.randrange(most) if number % 2 == phase else None for number in range(30_010)]
 
-    requests, replies = plan(0, _REQUEST_BYTES), plan(1, _REPLY_BYTES)
+    requests, replies = plan(0, _REQUESTS_BYTES), plan(1, _REPLIES_BYTES)
     with (
         temporary_store(tmp_path / "store"),
         Server(tmp_path, name, code) as server,

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from runcast.wire.forms import FORMS
 from tests.helpers.cli import cli, cli_begun
 from tests.helpers.damage import BAD, GOOD, SECRET, damaged_store, faults
+from tests.helpers.soak import share
 from tests.helpers.stores import end_store
 from tests.helpers.wait import MS
-from tests.soak.conftest import share
 
 DAMAGES, AT_ONCE = share(1000), 50
 SERVED, STEP = share(120), 7  # damages that a server and its commands meet, as processes: a second each
-FORMS = ("text", "ndjson", "json", "sse", "sse-json", "asciicast", "html")
+FORM_NAMES = [form.name for form in FORMS.values() if form.media_type]
 
 
 @pytest.mark.fault
@@ -66,7 +67,7 @@ def _ask(url: str, listed: bool) -> None:
     assert GOOD in ids
     assert BAD in ids or not listed
     for run_id in (GOOD, BAD):
-        for path in ("", "/log?follow=0", *(f"/log?follow=0&format={form}" for form in FORMS)):
+        for path in ("", "/log?follow=0", *(f"/log?follow=0&format={name}" for name in FORM_NAMES)):
             status, body = _get(f"{url}/runs/{run_id}{path}")
             assert status != 500, body
             assert SECRET.encode() not in body

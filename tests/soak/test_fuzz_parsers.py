@@ -19,15 +19,16 @@ from runcast.durable.journal import unpack as unpack_journal
 from runcast.durable.pending import PendingFile
 from runcast.durable.stream import Settings
 from runcast.errors import RuncastError
+from runcast.json_objects import parse_object
 from runcast.log.records import check_header, header, unpack
 from runcast.log.records import pack as pack_record
-from runcast.log.request import outcome_in, progress_in, request_in, state_of
-from runcast.model import Channel, Outcome, parse_offset
+from runcast.model import Channel, Outcome
+from runcast.offsets import parse_offset
 from runcast.server.config import load_config
-from runcast.sysio import parse_object
-from runcast.web.http import Request
+from runcast.store.contents import outcome_in, progress_in, request_in, state_of
+from runcast.web.http.messages import Request
 from runcast.wire import Query, negotiate, parse_event_id, parse_signal, parse_stop
-from runcast.wire.asks import parse_ask
+from runcast.wire.client_messages import parse_client_message
 from runcast.wire.durable import (
     Appending,
     Producer,
@@ -37,7 +38,7 @@ from runcast.wire.durable import (
     parse_reading,
 )
 from runcast.wire.durable_json import messages
-from tests.soak.conftest import share
+from tests.helpers.soak import share
 
 EXAMPLES = share(2000, least=20)  # of each parser: some ten seconds
 RUN = "01jzzzzzzzzzzzzzzzzzzzzzz1"
@@ -107,7 +108,7 @@ def test_offsets(data: bytes, tail: int) -> None:
 def test_last_event_id(data: bytes) -> None:
     """An event id is one of ours, or none."""
     found = parse_event_id(text(data))
-    assert found is None or found.place is None or found.place.offset >= 0
+    assert found is None or found.resume_point is None or found.resume_point.offset >= 0
 
 
 @fuzzed
@@ -138,7 +139,7 @@ def test_bodies(data: bytes) -> None:
     if asked is not None:
         ours(lambda: parse_stop(asked))
         ours(lambda: parse_signal(asked))
-    ours(lambda: parse_ask(data))
+    ours(lambda: parse_client_message(data))
     ours(lambda: messages(data))
 
 
@@ -204,7 +205,7 @@ _PENDING = b"".join(number.to_bytes(8, "little") for number in (1, 2, 3))
     )
 )
 def test_tail(data: bytes, tmp_path: Path) -> None:
-    """The place of the last append is read or said to be damaged."""
+    """The range of the last append is read or reported as damaged."""
     path = tmp_path / "tail"
     path.write_bytes(data)
 

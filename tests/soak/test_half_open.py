@@ -27,13 +27,13 @@ def test_half_open(store: Store, sized: Callable[[int], int], say: Callable[[str
             for number in range(max(sized(CONNECTIONS // 50), 2)):
                 crowd.open(50, HALF)
                 asked = time.monotonic()
-                assert server.ask("/runs") == {"runs": []}
+                assert server.ask("/runs")["runs"] == []
                 times.append(time.monotonic() - asked)
                 peak = max(peak, server.status("VmRSS"))
                 due = began + number * 50 / PER_SECOND
                 wait_until(lambda due=due: crowd.listen() or time.monotonic() >= due)
         gone = time.monotonic()
-        assert server.ask("/runs") == {"runs": []}
+        assert server.ask("/runs")["runs"] == []
         assert time.monotonic() - gone < 1000 * MS
     p99 = sorted(times)[int(len(times) * 0.99)]
     say(f"{50 * len(times):,} half-open: p99 {p99:.3f} s, memory +{peak - before} KiB")

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from runcast import Run, State
-from tests.helpers.lost import alive, edit_origin, end, inside, orphan, started
+from runcast.run.base import files_of
+from tests.helpers.lost import alive, edit_origin, end, orphan, started
+from tests.helpers.programs import unshare
 from tests.helpers.stores import temporary_store
 from tests.helpers.wait import MS, wait_until
 
@@ -55,7 +57,7 @@ def test_who_is_killed_at_random(tmp_path: Path, sized: Callable[[int], int]):
                 run, pids = started(store, *SHAPES[shape])
                 try:
                     orphan(run)
-                    edit_origin(run.directory.path, **ORIGINS[origin])
+                    edit_origin(files_of(run).path, **ORIGINS[origin])
                     other = f"{store.path}-{place}"
                     if place == "moved":
                         os.rename(store.path, other)
@@ -72,7 +74,7 @@ def test_who_is_killed_at_random(tmp_path: Path, sized: Callable[[int], int]):
                     if place == "moved":
                         os.rename(other, store.path)
                     if side == "inside" and origin == "here" and place != "copied":
-                        assert Run(run.directory.path).outcome is not None  # finishes the job
+                        assert Run(files_of(run).path).outcome is not None  # finishes the job
                         assert not any(map(alive, pids)), said
                     assert bystander.poll() is None, said
                 finally:
@@ -86,7 +88,7 @@ def look(path: str, side: str) -> str:
     """Return the state that a look at a run finds, from here or from another pid namespace."""
     if side == "here":
         return str(Run(path).state)
-    command = [*inside("--pid", "--fork", "--mount-proc"), sys.executable, "-c", LOOK, path]
+    command = [*unshare("--pid", "--fork", "--mount-proc"), sys.executable, "-c", LOOK, path]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -101,7 +103,7 @@ def test_killed_with_someone_in_a_namespace(tmp_path: Path, sized: Callable[[int
         with temporary_store(tmp_path / "store") as store:
             for _ in range(sized(ROUNDS // 30)):
                 command = [
-                    *inside("--pid", "--fork", "--mount-proc"),
+                    *unshare("--pid", "--fork", "--mount-proc"),
                     sys.executable,
                     "-c",
                     start,

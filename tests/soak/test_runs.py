@@ -14,6 +14,7 @@ from tests.faults.test_stop import COMMANDS, survivors
 from tests.helpers.children import marked
 from tests.helpers.processes import MIB, Held, peak_kib, zombies
 from tests.helpers.stores import supervisors
+from tests.helpers.terminals import in_both
 from tests.helpers.wait import wait_until
 
 RUNS = 10_000
@@ -30,21 +31,23 @@ Sized = Callable[[int], int]
 Counted = Callable[[int], Iterator[int]]
 
 
-def test_last_words(store: Store, sized: Sized, say: Say):
+@in_both
+def test_last_words(store: Store, tty: bool, sized: Sized, say: Say):
     """R5: 10,000 programs that write and end, with all codes and signals: every byte, the exact outcome."""
     begun, size = time.monotonic(), max(sized(RUNS), 400)
-    last_words(store, size)
+    last_words(store, size, tty=tty)
     say(f"{size:,} runs in {time.monotonic() - begun:.0f} s, no byte lost, each outcome exact")
 
 
-def test_short_runs(store: Store, sized: Sized, counted: Counted, say: Say):
+@in_both
+def test_short_runs(store: Store, tty: bool, sized: Sized, counted: Counted, say: Say):
     """R8: 5,000 short runs leave no descriptor, watch, thread, zombie, and less than 10 MiB."""
     for _ in range(50):
-        once(store)
+        once(store, tty=tty)
     before, former = held(), Held.of(os.getpid())
 
     for _ in counted(sized(SHORT_RUNS)):
-        once(store)
+        once(store, tty=tty)
 
     after = Held.of(os.getpid())
     say(f"before {former}, after {after}")
@@ -59,13 +62,14 @@ def test_short_runs(store: Store, sized: Sized, counted: Counted, say: Say):
     assert [pid for pid in peaks if zombies(pid)] == []
 
 
+@in_both
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_stops(store: Store, how: str, sized: Sized, counted: Counted, say: Say):
+def test_stops(store: Store, how: str, tty: bool, sized: Sized, counted: Counted, say: Say):
     """R7: whatever a run does to survive, nothing does, and it is over half a second behind the grace."""
     latest = 0.0
     for at in counted(sized(STOPS) * len(COMMANDS)):
         name = list(COMMANDS)[at % len(COMMANDS)]
-        run = store.start(COMMANDS[name])
+        run = store.start(COMMANDS[name], tty=tty)
         assert next(run.lines()) == "up"
         if name.endswith("from the first"):  # its first process ends by itself, the others hold the pipe
             wait_until(lambda run=run: run.outcome is not None)
@@ -84,12 +88,17 @@ def test_stops(store: Store, how: str, sized: Sized, counted: Counted, say: Say)
     assert latest < LATE_SECONDS
 
 
-def test_exit_beside_a_grandchild(store: Store, sized: Sized, counted: Counted, say: Say):
+@in_both
+def test_exit_beside_a_grandchild(store: Store, tty: bool, sized: Sized, counted: Counted, say: Say):
     """R6: with the pipe held by a grandchild, each exit is told within 100 ms."""
     lags = []
     for _ in counted(sized(EXITS)):
-        code = "import os, time; os.fork() or time.sleep(60); print(time.time(), flush=True); os._exit(5)"
-        run = store.start(["python3", "-I", "-S", "-c", code])
+        # A terminal's hang-up ends it before it holds anything up.
+        code = (
+            "import os, signal, time; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+            "os.fork() or time.sleep(60); print(time.time(), flush=True); os._exit(5)"
+        )
+        run = store.start(["python3", "-I", "-S", "-c", code], tty=tty)
         assert run.wait(timeout=60).code == 5
         now = time.time()
         lags.append(now - float(next(run.lines())))

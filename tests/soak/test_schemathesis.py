@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from runcast import Store
+from tests.helpers.soak import share
 from tests.integration.server.test_serve import serving
-from tests.soak.conftest import share
 
 VERSION = "4.32.5"
 SECONDS = share(90, least=5)

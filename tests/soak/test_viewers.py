@@ -14,9 +14,10 @@ from runcast import Store
 from tests.faults.test_cut_readers import SERVERS, leave, resume, serving
 from tests.faults.test_web import children
 from tests.helpers.children import Printer
-from tests.helpers.cut_readers import WSGI_READERS, CutReader, read_cut
+from tests.helpers.cut_readers import WSGI_READERS, CutReader, Poll, read_cut
 from tests.helpers.processes import MIB, zombies
 from tests.helpers.servers import WSGI, Server
+from tests.helpers.terminals import in_both, verbatim
 from tests.helpers.wait import wait_until
 
 CUTS = 1_000_000
@@ -66,14 +67,22 @@ def test_viewers_that_leave(
     assert zombies(os.getpid()) == []
 
 
-def test_killed_workers(store: Store, tmp_path: Path, sized: Sized, say: Say):
+class LongPoll(Poll):
+    """Takes as much as a reply may have: of five lines each there would be 240,000 polls."""
+
+    target = "/runs/{run}/log?wait=2&offset={offset}"
+
+
+@in_both
+def test_killed_workers(store: Store, tty: bool, tmp_path: Path, sized: Sized, say: Say):
     """R1: a random worker killed every second, 10,000 lines a second, 8 clients: nothing lost, none twice."""
     printer = Printer(tmp_path / "copy", lines=max(sized(LINES), LEAST_LINES), block=50, pause=0.01)
     with Server(tmp_path, "gunicorn", WSGI, workers=2) as server:
         assert server.process is not None
         main = server.process.pid
-        run = store.start(printer.argv)
-        readers = [kind(server.port, run.id) for kind in WSGI_READERS]
+        run = store.start(verbatim(printer.argv, tty), tty=tty)
+        kinds = [LongPoll if kind is Poll else kind for kind in WSGI_READERS]
+        readers = [kind(server.port, run.id) for kind in kinds]
         wrong: list[str] = []
         # Seldom cut by themselves, but so often that what a reader looks through again stays small.
         reading = threading.Thread(target=lambda: wrong.extend(read_cut(readers, 1, CUT_BYTES, HOUR)))

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, assert_type
 
-from runcast import Chunk, Outcome, State
-from runcast.client import AsyncClient, AsyncRemoteRun, Client, RemoteRun
+from runcast import Chunk, FoundLine, Line, Outcome, State
+from runcast.client import AsyncClient, AsyncRemoteRun, Client, RemoteRun, ShareLink
 
 
 def blocking() -> None:
@@ -21,14 +21,19 @@ def blocking() -> None:
         assert_type(run.follow(channel="stderr", tail=3), Iterator[Chunk | None])
         assert_type(run.so_far(line=3), Iterator[Chunk])
         assert_type(run.lines(timeout=2), Iterator[str | None])
+        assert_type(run.lines(partial=True), Iterator[Line | None])
         run.follow(start=3)  # type: ignore[call-arg]
         assert_type(run.output(), str)
         assert_type(run.output(encoding=None), bytes)
         assert_type(run.wait(timeout=1, check=False), Outcome)
+        assert_type(run.wait_for("ready"), FoundLine)
         assert_type(run.state, State)
         assert_type(run.outcome, Outcome | None)
         assert_type(run.wait_started(timeout=1), bool)
+        assert_type(run.share(expires="12h"), ShareLink)
         run.refresh()
+        with run as entered:
+            assert_type(entered, RemoteRun)
         client.remove(run)
 
 
@@ -38,8 +43,14 @@ async def awaiting() -> None:
         assert_type(run, AsyncRemoteRun)
         assert_type(client.list(), AsyncIterator[AsyncRemoteRun])
         assert_type(run.lines(), AsyncIterator[str | None])
+        assert_type(run.lines(partial=True), AsyncIterator[Line | None])
+        assert_type(run.so_far(), AsyncIterator[Chunk])
         assert_type(await run.wait(), Outcome)
+        assert_type(await run.share(), ShareLink)
+        assert_type(await run.wait_for("ready"), FoundLine)
         assert_type(await run.output(), str)
         await run.send("text", eof=True)
         await run.stop()
+        async with run as entered:
+            assert_type(entered, AsyncRemoteRun)
         await client.remove(run.id)

@@ -1,16 +1,17 @@
 """Runs that are over, made without a process: their folders, as a supervisor leaves them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from runcast.ids import new_run_id
-from runcast.log import RunDirectory
 from runcast.model import Channel, Outcome, Reason
+from runcast.store.run_files import RunFiles
 from tests.unit.log.disks import SECOND, ClockedFile
 
 OUT, ERR = Channel.STDOUT, Channel.STDERR
 APPENDS = ((OUT, b"one\n"), (ERR, b"two\r\n"), (OUT, b"three"))
-EXITED = Outcome(Reason.EXITED, 0, ended_at=1_700_000_010.0)
+EXITED = Outcome(Reason.EXITED, 0, ended_at=1_700_000_010.0, started_at=1_700_000_000.25)
 
 
 def make_run(
@@ -21,16 +22,17 @@ def make_run(
     appends: Sequence[tuple[Channel, bytes]] = APPENDS,
     name: str = "ls",
     begun: float = 1_700_000_000.0,
+    options: Mapping[str, object] = MappingProxyType({}),
 ) -> str:
-    """Make the folder of a run that has ended; return its id."""
+    """Make the folder of a run that has ended; return its id. `options` are those it was started with."""
     run_id = run_id or new_run_id()
     store.mkdir(mode=0o700, exist_ok=True)
     request = {
         **{"format": 1, "id": run_id, "name": name, "source": "command", "command": [name, "-l"]},
         **{"cwd": "/", "env": {}, "timeout": None, "idle_timeout": None, "cap": None},
-        **{"created_at": begun, "host": "here"},
+        **{"created_at": begun, "host": "here", **options},
     }
-    directory = RunDirectory.create(str(store / run_id), request)
+    directory = RunFiles.create(str(store / run_id), request)
     assert directory.acquire()
     directory.write_state({"state": "running", "pid": 4711, "started_at": begun + 0.25})
     writer = ClockedFile(directory)

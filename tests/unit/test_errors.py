@@ -9,6 +9,7 @@ import pytest
 from runcast import errors
 from runcast.errors import (
     FormatTooNew,
+    LineNotFound,
     NotAcceptable,
     OffsetBeyondTail,
     OffsetGone,
@@ -27,6 +28,7 @@ EXAMPLES = [
     RunNotFound("abcd", "the store /s", ("abcde", "abcdf")),
     RunFailed("01abc", Outcome(Reason.EXITED, 3)),
     StartFailed("01abc", Outcome(Reason.FAILED_TO_START, 127, message="no such file")),
+    LineNotFound("01abc", "exited", "ready", 7),
     OffsetBeyondTail(11, 10),
     OffsetGone(5, 100),
     NotAcceptable("image/png", ("text/plain", "text/event-stream")),
@@ -76,7 +78,7 @@ def test_messages(error: RuncastError):
 def test_what_a_message_tells():
     """A message says what was expected, what came, and what to do."""
     assert "up to the tail, which is 10 now, got 11: use 10" in str(OffsetBeyondTail(11, 10))
-    assert "offset 5 to 100 are no longer kept: read on from 100" in str(OffsetGone(5, 100))
+    assert "offset 5 to 100 are no longer kept: continue at 100" in str(OffsetGone(5, 100))
     assert "no run 'abcd' in the store /s; did you mean abcde or abcdf?" in str(EXAMPLES[0])
     assert "`runcast ls` lists the runs" in str(RunNotFound("abcd", "the store /s"))
     assert "run 01abc was not ok: exit code 3" in str(EXAMPLES[1])

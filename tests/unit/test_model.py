@@ -4,44 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runcast.errors import BadOffset, OffsetBeyondTail
-from runcast.model import Outcome, Reason, format_offset, parse_offset, signal_name
+from runcast.model import Outcome, Reason, signal_name
 from tests.unit.texts import texts
-
-U64 = st.integers(0, 2**64 - 1)
-
-
-@given(U64, U64)
-def test_offsets_as_text(one: int, other: int):
-    """The text of an offset comes back, and the order of texts is the order of offsets."""
-    assert parse_offset(format_offset(one), one) == one
-    assert (format_offset(one) < format_offset(other)) == (one < other)
-    assert len(format_offset(one)) == 20
-
-
-@pytest.mark.parametrize(
-    ("text", "offset"), [("0", 0), ("12", 12), ("00012", 12), ("100", 100), ("-1", 0), ("now", 100)]
-)
-def test_offsets_people_write(text: str, offset: int):
-    """Plain decimals, `-1` for the start and `now` for the tail are taken."""
-    assert parse_offset(text, 100) == offset
-
-
-@pytest.mark.parametrize(
-    "text", ["", " 1", "1 ", "+1", "-2", "1.0", "0x1", "NOW", "٣", "²", "1_000", "9" * 21, "\0", "1\n"]
-)
-def test_texts_that_are_no_offset(text: str):
-    """Anything else is refused, and the message shows it."""
-    with pytest.raises(BadOffset, match=r"expected an offset .*, got "):
-        parse_offset(text, 100)
-
-
-def test_offset_beyond_the_tail():
-    """An offset past the tail is refused with the tail."""
-    with pytest.raises(OffsetBeyondTail) as refused:
-        parse_offset("101", 100)
-
-    assert (refused.value.offset, refused.value.tail) == (101, 100)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +44,8 @@ OUTCOMES = st.builds(
     st.integers(0),
     st.booleans(),
     st.floats(0, 1e10),
+    st.just(""),  # which is told to few, and is no part of the JSON
+    st.floats(0, 1e10),
 )
 
 
@@ -89,7 +55,7 @@ def test_outcome_as_json(outcome: Outcome):
     value = outcome.to_json() | {"invented_later": 1}
 
     assert Outcome.from_json(value) == outcome
-    assert value["ok"] is outcome.ok
+    assert (value["ok"], value["text"]) == (outcome.ok, outcome.text)
 
 
 @example(Outcome(Reason.STOPPED, 0), False)
@@ -102,6 +68,37 @@ def test_reason_of_a_later_version(outcome: Outcome, ok: bool):
     assert (read.code, read.signal, read.exit_status) == (outcome.code, outcome.signal, outcome.exit_status)
     assert not read.ok or (ok and outcome.code == 0)
     assert (read.reason is Reason.LOST) == (outcome.code is None and outcome.signal is None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (Outcome(Reason.EXITED, 0), "Finished with exit code 0 after 3.1 s."),
+        (Outcome(Reason.EXITED, 2), "Failed with exit code 2 after 3.1 s."),
+        (
+            Outcome(Reason.EXITED, 1, message="ValueError: no"),
+            "Failed with exit code 1 after 3.1 s: ValueError: no.",
+        ),
+        (Outcome(Reason.SIGNALED, signal=9), "Killed by SIGKILL after 3.1 s."),
+        (Outcome(Reason.STOPPED, signal=15), "Stopped after 3.1 s, with SIGTERM."),
+        (Outcome(Reason.STOPPED), "Stopped after 3.1 s."),
+        (Outcome(Reason.TIMED_OUT, signal=15), "Stopped because its time was up, after 3.1 s."),
+        (Outcome(Reason.IDLE_TIMED_OUT), "Stopped because it printed nothing for too long, after 3.1 s."),
+        (Outcome(Reason.FAILED_TO_START, 127, message="Not there."), "Could not be started: Not there."),
+        (Outcome(Reason.LOST), "Lost: its end was not observed."),
+        (
+            Outcome(Reason.EXITED, 0, dropped=1234, truncated=True),
+            "Finished with exit code 0 after 3.1 s. 1,234 bytes of its output could not be kept. "
+            "The middle of its output was dropped, at the cap on its size.",
+        ),
+    ],
+)
+def test_text(outcome: Outcome, text: str):
+    """Each way to end has a sentence, with how long it took where that is known."""
+    assert outcome._replace(started_at=10.0, ended_at=13.1).text == text
+    assert outcome.text == text.replace(",  after", "").replace(", after 3.1 s", "").replace(
+        " after 3.1 s", ""
+    )
 
 
 def test_signal_names():

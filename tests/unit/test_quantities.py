@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runcast.quantities import duration, size
+from runcast.quantities import duration, duration_text, size
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,18 @@ from runcast.quantities import duration, size
 def test_duration(value: str | float, seconds: float):
     """A duration is a number of seconds, or numbers with units."""
     assert duration(value) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        *((-1, "0 ms"), (0.085, "85 ms"), (0.1, "0.1 s"), (3.14, "3.1 s"), (9.94, "9.9 s"), (9.96, "9 s")),
+        *((59.9, "59 s"), (303, "5 min 03 s"), (7500, "2 h 05 min"), (273_600, "3 d 4 h")),
+    ],
+)
+def test_duration_text(seconds: float, text: str):
+    """Seconds are read in the unit that suits them, and never as more than they are."""
+    assert duration_text(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from runcast.errors import OffsetBeyondTail, RunFailed, RunFinished, StartFailed, UsageError
 from runcast.model import Channel, Outcome, Reason, State
 from runcast.run import Run
-from runcast.run_base import follow_runs
+from runcast.run.local import follow_runs
 from tests.unit.runs import APPENDS, EXITED, make_run
 
 OUT, ERR = Channel.STDOUT, Channel.STDERR
@@ -42,14 +42,26 @@ def test_as_json(run: Run):
         "command": ["ls", "-l"],
         "state": "exited",
         "pid": 4711,
-        "outcome": EXITED.to_json() | {"ended_at": "2023-11-14T22:13:30.000000Z"},
+        "outcome": EXITED.to_json()
+        | {"ended_at": "2023-11-14T22:13:30.000000Z", "started_at": "2023-11-14T22:13:20.250000Z"},
         "progress": None,
+        "notes": [],
+        "artifacts": None,
+        "left_out": [],
+        "waiting": None,
+        "params": {},
+        "queue": None,
+        "place": None,
+        "hooks": [],
         "created_at": "2023-11-14T22:13:20.000000Z",
+        "started_by": None,
         "started_at": "2023-11-14T22:13:20.250000Z",
         "ended_at": "2023-11-14T22:13:30.000000Z",
         "tail_offset": "00000000000000000014",
         "lines": 2,
         "closed": True,
+        "pinned": False,
+        "tty": False,
     }
 
 
@@ -96,8 +108,9 @@ def test_checked(tmp_path: Path):
     run = failed(tmp_path, Outcome(Reason.EXITED, 3), check=True)
     with pytest.raises(RunFailed, match=f"run {run.id} was not ok: exit code 3") as raised:
         run.wait()
-    assert raised.value.outcome == Outcome(Reason.EXITED, 3)
-    assert run.wait(check=False) == Outcome(Reason.EXITED, 3)
+    expected = Outcome(Reason.EXITED, 3, started_at=1_700_000_000.25)
+    assert raised.value.outcome == expected
+    assert run.wait(check=False) == expected
     with pytest.raises(RunFailed):
         run.output()
 

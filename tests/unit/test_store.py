@@ -10,12 +10,13 @@ from runcast.errors import (
     FormatTooNew,
     RunActive,
     RunNotFound,
+    RunPinned,
     StoreUnusable,
     UsageError,
 )
 from runcast.ids import new_run_id
-from runcast.log import RunDirectory
-from runcast.store import Store
+from runcast.runs import Store
+from runcast.store.run_files import RunFiles
 from tests.unit.runs import make_run
 
 
@@ -121,7 +122,7 @@ def test_remove(folder: Path):
     store = Store.open(folder)
     store.remove(run_id)
 
-    assert os.listdir(folder) == []
+    assert os.listdir(folder) == [".audit.jsonl"]  # who removed it
     with pytest.raises(RunNotFound):
         store.remove(run_id)
 
@@ -130,7 +131,7 @@ def test_remove_what_goes_on(folder: Path):
     """A run whose writer holds the lock cannot be removed."""
     folder.mkdir()
     run_id = new_run_id()
-    directory = RunDirectory.create(str(folder / run_id), {})
+    directory = RunFiles.create(str(folder / run_id), {})
     assert directory.acquire()
 
     with pytest.raises(RunActive, match=f"run {run_id} is starting: stop it first"):
@@ -153,3 +154,21 @@ def test_start_refuses_before_it_touches_anything(folder: Path, options: dict, s
         Store.open(folder).start(["ls"], **options)
 
     assert not folder.exists()
+
+
+def test_pinned(folder: Path):
+    """A pinned run says so and is not removed, by whichever object; unpinned it is."""
+    store = Store(str(folder))
+    run = store.get(make_run(folder))
+    assert run.to_json()["pinned"] is False
+
+    run.pin()
+    assert (run.pinned, store.get(run.id).to_json()["pinned"]) == (True, True)
+    with pytest.raises(RunPinned):
+        store.remove(run)
+
+    store.get(run.id).unpin()
+    store.remove(run)
+    for look in (run.pin, run.unpin, lambda: run.pinned):
+        with pytest.raises(RunNotFound):
+            look()

@@ -1,4 +1,4 @@
-"""The group of verbs, and what all of them share: the store, the help, how errors are told.
+"""The group of verbs, and what they share: the store, the help, the reporting of errors.
 
 Owns the way from arguments to an exit code. A verb is the `command` of the module with its name;
 it returns its exit code, None for 0.
@@ -13,20 +13,27 @@ from importlib import import_module
 
 import click
 
+from runcast import loggers
 from runcast._version import __version__
+from runcast.acting import acting_kind
 from runcast.cli import exit_codes
-from runcast.cli.terminal import STDOUT, OutputClosed, OutputFailed, keep_standard_fds, tell
+from runcast.cli.terminal import STDOUT, OutputClosed, OutputFailed, keep_standard_fds, report
 from runcast.cli.where import Where
 from runcast.errors import RuncastError
+from runcast.who import Kind
 
 __all__ = ["VERBS", "app", "call"]
 
-VERBS = ("run", "serve", "ls", "log", "follow", "wait", "stop", "kill", "rm", "push")
+VERBS = (
+    *("run", "attach", "serve", "ls", "log", "follow", "wait"),
+    *("stop", "kill", "pin", "unpin", "share", "rm", "prune", "push", "token", "progress"),
+    *("note", "artifacts", "doctor"),
+)
 WIDTH = 100  # of help, at most
 
 
 class _Verbs(click.Group):
-    """Imports a verb when it is asked for."""
+    """Imports a verb when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -88,41 +95,56 @@ def app(ctx: click.Context, store: str | None, server: str | None) -> None:
 
 
 def call(arguments: list[str] | None) -> int:
-    """Do what the arguments say; return the exit code. Every foreseen error is told in one line."""
+    """Execute the arguments; return the exit code. Every expected error is reported in one line."""
     keep_standard_fds()
+    loggers.listen("starting", report)
+    loggers.listen("store", report)
     if "_RUNCAST_COMPLETE" in os.environ:
         app.main(prog_name="runcast")  # a shell asks for completions: click answers and exits
     try:
         with app.make_context("runcast", list(sys.argv[1:] if arguments is None else arguments)) as ctx:
-            code = app.invoke(ctx)
+            with acting_kind(Kind.COMMAND_LINE):
+                code = app.invoke(ctx)
             return exit_codes.OK if code is None else int(code)
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        tell(_usage(error))
+        report(_usage(error))
         return exit_codes.ERROR
     except RuncastError as error:
-        tell(str(error))
+        report(str(error))
         return error.exit_code
     except OutputFailed as error:
-        tell(str(error))
+        report(str(error))
         return exit_codes.ERROR
     except (KeyboardInterrupt, click.Abort):
         return exit_codes.INTERRUPTED
     except (OutputClosed, BrokenPipeError):
-        with contextlib.suppress(OSError):  # or Python complains when it flushes at its end
+        with contextlib.suppress(OSError):  # else Python reports an error when it flushes at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
         return exit_codes.BROKEN_PIPE
-    except OSError as error:  # files of a run that was removed meanwhile, a disk that fails
-        tell(f"cannot go on: {error}")
+    except OSError as error:  # such as files of a run that was removed meanwhile, or a failing disk
+        report(f"cannot continue: {error}")
         return exit_codes.ERROR
 
 
 def _usage(error: click.ClickException) -> str:
-    """Return what is wrong with the arguments as one line that says where the help is."""
-    said = " ".join(error.format_message().split()).rstrip(".")
-    said = said[:1].lower() + said[1:]
+    """Return the fault of the arguments as one line that refers to the help."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    message = message[:1].lower() + message[1:]
     if isinstance(error, click.NoSuchOption) and error.option_name == "--token":
-        said += ": the token is taken from RUNCAST_TOKEN, for others see a command line in `ps`"
+        message += ": the token is taken from RUNCAST_TOKEN, for others see a command line in `ps`"
+    if isinstance(error, click.NoSuchOption) and (where := _before_the_verb(error)):
+        message = where
     path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "runcast"
-    return f"{said} (see `{path} --help`)"
+    return f"{message} (see `{path} --help`)"
+
+
+def _before_the_verb(error: click.NoSuchOption) -> str | None:
+    """Return the correct order where an option of the program follows a verb without such an option."""
+    verb, name = error.ctx, error.option_name
+    option = next((option for option in app.params if name in option.opts), None)
+    if verb is None or verb.parent is None or option is None:
+        return None
+    value = f" {option.metavar}" if option.metavar else ""
+    return f"expected {name} before the verb, got it behind: `runcast {name}{value} {verb.info_name} …`"

@@ -1,12 +1,12 @@
-"""`runcast follow`: the output as it comes, until there is no more."""
+"""`runcast follow`: the output as it is produced, until the end."""
 
 from __future__ import annotations
 
 import click
 
 from runcast.cli import exit_codes
-from runcast.cli.runs import find, place_options, tell_outcome, the_place
-from runcast.cli.terminal import Output, tell
+from runcast.cli.runs import find, place_options, report_outcome, the_place
+from runcast.cli.terminal import TerminalOutput, report
 from runcast.cli.where import Where, at_server
 
 __all__ = ["command"]
@@ -25,13 +25,13 @@ def command(
     channels: tuple[str, ...],
     safe: bool,
     exit_status: bool,
-    **asked: object,
+    **options: object,
 ) -> int:
-    """Print the output of a run, from its start, and go on as it comes, until there is no more.
+    """Print the output of a run, from its start, and continue as it is produced, until the end.
 
-    Any number may follow a run; none of them slows it. Ctrl-C ends the following, not the run.
-    Instead of an ID there may be the address of a stream, on any server that speaks the Durable
-    Streams protocol, or of a run's page.
+    Any number of readers can follow a run, and none slows it down. Ctrl-C ends the following, not the
+    run. ID can also be the address of a stream, on any server that speaks the Durable Streams
+    protocol, or of a run's page.
 
     \b
     Examples:
@@ -41,37 +41,34 @@ def command(
       runcast follow http://laptop:8765/v1/stream/builds/42
     """
     if run_id.startswith(("http://", "https://")):
-        return _follow_stream(run_id, channels, safe, exit_status, asked)
+        return _follow_stream(run_id, channels, safe, exit_status, options)
     run = find(where.open(), run_id)
-    place = the_place(run, asked)
-    output = Output(safe=safe)
-    for chunk in run.follow(channel=channels or None, **place):
-        if chunk is not None:
-            output.show(chunk)
-    output.end()
+    place = the_place(run, options)
+    with TerminalOutput(safe=safe, tty=run.tty) as output:
+        for chunk in run.follow(channel=channels or None, **place):
+            if chunk is not None:
+                output.show(chunk)
     outcome = run.wait()
-    tell_outcome(run, outcome)
+    report_outcome(run, outcome)
     return exit_codes.of_outcome(outcome) if exit_status else exit_codes.OK
 
 
 def _follow_stream(
-    url: str, channels: tuple[str, ...], safe: bool, exit_status: bool, asked: dict[str, object]
+    url: str, channels: tuple[str, ...], safe: bool, exit_status: bool, options: dict[str, object]
 ) -> int:
     """Print a stream of any server."""
     from runcast.client.pull import pull_stream
-    from runcast.client.streams import RemoteStream
+    from runcast.client.remote_stream import RemoteStream
     from runcast.model import Channel, Chunk
 
-    others = [name for name, value in asked.items() if value is not None and name != "offset"]
+    others = [name for name, value in options.items() if value is not None and name != "offset"]
     if others or channels or exit_status:
         raise click.UsageError("expected no options but --offset and --safe with the address of a stream")
-    output = Output(safe=safe)
-    offset = asked["offset"]
-    with RemoteStream(url, trouble=tell) as stream:
+    offset = options["offset"]
+    with TerminalOutput(safe=safe) as output, RemoteStream(url, trouble=report) as stream:
         pull_stream(
             stream,
             lambda data: output.show(Chunk(0, 0, Channel.STDOUT, 0.0, data)),
             "-1" if offset is None else str(offset),
         )
-    output.end()
     return exit_codes.OK

@@ -18,7 +18,7 @@ __all__ = ["command"]
 @at_server
 @click.pass_obj
 def command(where: Where, ids: tuple[str, ...]) -> int:
-    """Kill runs and everything that they started, at once. Returns when they are over.
+    """Kill runs and everything that they started, at once. Returns when they have ended.
 
     \b
     Example:

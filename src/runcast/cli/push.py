@@ -1,4 +1,4 @@
-"""`runcast push`: send output to a stream on a server, as it comes."""
+"""`runcast push`: send output to a stream on a server, as it is produced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import click
 
 from runcast.cli import exit_codes
-from runcast.cli.terminal import STDOUT, OutputClosed, tell, write_all
+from runcast.cli.terminal import STDOUT, OutputClosed, report, write_all
 from runcast.cli.values import DURATION
 from runcast.errors import RuncastError, UsageError
 from runcast.ids import new_run_id
@@ -28,24 +28,24 @@ _PATH = "/v1/stream/"
 
 @click.command(
     "push",
-    short_help="Send output to a stream on a server, as it comes.",
+    short_help="Send output to a stream on a server, as it is produced.",
     context_settings={"allow_interspersed_args": False},  # what follows CMD is CMD's
 )
 @click.argument("url", metavar="URL")
 @click.argument("words", metavar="[--] [CMD [ARGS]...]", nargs=-1, type=click.UNPROCESSED)
-@click.option("--tee", is_flag=True, help="Show it here as well.")
+@click.option("--tee", is_flag=True, help="Print it here as well.")
 @click.option("--keep-open", is_flag=True, help="Do not close the stream at the end.")
 @click.option(
     "--content-type",
     default="text/plain",
     metavar="TYPE",
-    help="Of a stream that is made. [default: text/plain]",
+    help="The type of a stream that is created. [default: text/plain]",
 )
 @click.option(
     "--patience",
     type=DURATION,
     metavar="DURATION",
-    help="Give up when the server was away for so long. [default: 10m]",
+    help="Give up after the server was unreachable for so long. [default: 10m]",
 )
 def command(
     url: str,
@@ -55,17 +55,17 @@ def command(
     content_type: str,
     patience: float | None,
 ) -> int:
-    """Send stdin, or what CMD prints, to a stream on a server as it comes, and close it at the end.
+    """Send stdin, or the output of CMD, to a stream on a server as it is produced, and close it at the end.
 
-    The server may be any that speaks the Durable Streams protocol. Nothing is lost or doubled when
-    it is restarted, or the network fails for a while: at most 1 MiB waits here, then whoever writes
-    waits. The address of a server, or of its list of runs (…/runs), has a new stream made there.
-    With CMD, its stderr goes along with its stdout, and the exit code is that of CMD. The server's
-    token is $RUNCAST_TOKEN: what stands on a command line, others see in `ps`.
+    Works with any server that speaks the Durable Streams protocol. Nothing is lost or duplicated if it
+    restarts, or if the network fails for a while: up to 1 MiB is buffered, then the writer waits. With
+    the address of a server, or of its list of runs (…/runs), a new stream is created there. With CMD,
+    stderr is sent together with stdout, and the exit code is that of CMD. The server's token is read
+    from $RUNCAST_TOKEN, since other users can see a command line in `ps`.
 
     \b
     Examples:
-      export RUNCAST_TOKEN=…                 what stands behind ?token= in the server's first line
+      export RUNCAST_TOKEN=…                 the text behind ?token= in the server's first line
       make 2>&1 | runcast push http://laptop:8765/
       runcast push --tee http://laptop:8765/v1/stream/builds/42 -- make -j4
     """
@@ -74,12 +74,16 @@ def command(
             "expected the address of a stream, such as http://127.0.0.1:8765/v1/stream/NAME, "
             f"got {url.partition('?')[0][:200]!r}"
         )
+    if words and words[0].startswith("-") and words[0] != "--":
+        raise UsageError(
+            f"expected options before the address, got {words[0]!r} behind: `runcast push {words[0]} … URL`"
+        )
     from runcast.client.push import Backlog, Pusher
-    from runcast.client.streams import REMOTE_PATIENCE, RemoteStream
+    from runcast.client.remote_stream import REMOTE_PATIENCE, RemoteStream
 
     words = words[1:] if words[:1] == ("--",) else words
     with (
-        RemoteStream(stream_url(url), patience=patience or REMOTE_PATIENCE, trouble=tell) as stream,
+        RemoteStream(stream_url(url), patience=patience or REMOTE_PATIENCE, trouble=report) as stream,
         _source(words) as (fd, process),
     ):
         pusher = Pusher(stream, content_type)
@@ -88,7 +92,7 @@ def command(
         reader = threading.Thread(target=_read, args=(fd, ending[0], backlog, tee), name="input", daemon=True)
         try:
             pusher.create()
-            tell(f"watch it at {pusher.page}")
+            report(f"watch it at {pusher.page}")
             with _interrupted(ending[1]):
                 begin(reader)
                 pusher.run(backlog, close=not keep_open)
@@ -96,13 +100,13 @@ def command(
             backlog.end()
             if process is not None:
                 process.terminate()
-            tell(f"{pusher.sent} bytes have arrived, the rest has not")
+            report(f"{pusher.sent} bytes arrived, the rest did not")
             raise
         return exit_codes.OK if process is None else _code(process)
 
 
 def stream_url(url: str) -> str:
-    """Return the address of a stream: a server's, or that of its list of runs, is that of a new one there."""
+    """Return the address of a stream; for a server or its list of runs, that of a new stream there."""
     head, mark, query = url.partition("?")
     scheme, _, rest = head.partition("://")
     host, _, path = rest.strip("/").partition("/")
@@ -114,7 +118,7 @@ def stream_url(url: str) -> str:
 
 @contextlib.contextmanager
 def _source(words: tuple[str, ...]) -> Iterator[tuple[int, subprocess.Popen[bytes] | None]]:
-    """Give what to read from: stdin, or a command's output."""
+    """Yield the descriptor to read from, stdin or a command's output, and the command's process."""
     if not words:
         yield 0, None
         return
@@ -136,7 +140,7 @@ def _code(process: subprocess.Popen[bytes]) -> int:
 
 
 def _read(fd: int, ending: int, backlog: object, tee: bool) -> None:
-    """Read until the end, or until we are told to end; wait where too much waits to be sent."""
+    """Read until the end, or until `ending` is readable; block while the backlog is full."""
     from runcast.client.push import Backlog
 
     assert isinstance(backlog, Backlog)
@@ -158,7 +162,7 @@ def _read(fd: int, ending: int, backlog: object, tee: bool) -> None:
 
 @contextlib.contextmanager
 def _interrupted(ending: int) -> Iterator[None]:
-    """Have Ctrl-C end the reading, not the sending: what was read still arrives."""
+    """Make Ctrl-C end the reading, not the sending: everything read still arrives."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield
         return

@@ -1,34 +1,37 @@
-"""The runs of a server, as verbs know runs. Loaded when a server is named."""
+"""The runs of a server, for verbs. Loaded when a server is named."""
 
 from __future__ import annotations
 
 import contextlib
 import shlex
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from runcast.client import Client, RemoteRun
-from runcast.errors import AccessRefused, RunNotFound
-from runcast.log import CAP_BYTES
+from runcast.client import Client, RemoteRun, ShareLink
+from runcast.errors import AccessRefused, RunNotFound, UsageError
 from runcast.model import Chunk
 
 if TYPE_CHECKING:
-    from runcast.cli.where import AnyRun
-    from runcast.run_base import Place
+    from runcast.cli.any_runs import AnyRun
+    from runcast.keep import Keep
+    from runcast.options.typed import StartOptions
+    from runcast.retention.prune import Pruned
+    from runcast.run.arguments import Place
     from runcast.sources.command import Command
 
 __all__ = ["Remote"]
 
 _START_SECONDS = 5.0
-_NEWEST = 1000  # runs and streams among which a name is looked for
+_NEWEST = 1000  # runs and streams that are searched for a name
 
 
 class Remote:
     """The runs of a server.
 
     Args:
-        url: its address, maybe with its token.
-        named: whether it was named on the command line, and must be again to come back.
+        url: its address, with or without its token.
+        named: whether it was named on the command line, and must be again to follow the run.
     """
 
     def __init__(self, url: str, *, named: bool) -> None:
@@ -40,32 +43,47 @@ class Remote:
         self._client.close()
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         return f"the server {self._client.url}"
 
     @property
     def option(self) -> str:
         return f"--server {shlex.quote(self._client.url)} " if self._named else ""  # never its token
 
-    def start(self, command: Command, stdin: bool, options: Mapping[str, Any]) -> RemoteRun:
-        """Start a command, or the server's own where a single word names one."""
-        given = {name: value for name, value in options.items() if value}
-        if options.get("cap") == CAP_BYTES:  # which is the server's own, too
-            del given["cap"]
-        elif options.get("cap", 0) is None:
-            given["cap"] = None
+    def start(
+        self, command: Command, stdin: bool, options: StartOptions, at: StartOptions | None = None
+    ) -> RemoteRun:
+        """Start a command; a single word may be the name of one of the server's commands.
+
+        Behind that word there may be its parameters, each as `-p P=VALUE`, of a file as `-p P=@PATH`.
+
+        Raises:
+            UsageError: that has no terminal, while a terminal of the caller is to be at it.
+        """
+        given: dict[str, Any] = dict(options)
         if stdin:
             given["stdin"] = "pipe"
         label = given.pop("name", None)
-        word = command[0] if isinstance(command, list) and len(command) == 1 else None
-        named: list[str] = []
-        with contextlib.suppress(AccessRefused):  # whoever may not look may still know a name, or start any
-            told = self._client.commands()
-            named = [one["name"] for one in told["commands"]]
-            if word in named and not (told["any"] and (given or label)):
-                return self._client.start(name=str(word), **given)
+        word, more = _name_and_params(command)
+        params = {**(given.pop("params", None) or {}), **more}
+        named: dict[str, dict[str, Any]] = {}
+        with contextlib.suppress(AccessRefused):  # the list may be forbidden while starting is allowed
+            offered = self._client.commands()
+            named = {one["name"]: one for one in offered["commands"]}
+            if word in named and not (offered["any"] and (given or label) and not params):
+                if at and named[word].get("tty") is not True:
+                    raise UsageError(
+                        f"expected a command with a terminal, {word} of {self.description} has none: leave "
+                        "out -it, or set tty = true in the server's configuration"
+                    )
+                return self._client.start(name=word, params=_with_files(params, named[word]) or None, **given)
+        if params and not more:
+            known = ", ".join(sorted(named)) or "none"
+            raise UsageError(
+                f"expected with -p the name of a command of {self.description}, which are: {known}"
+            )
         try:
-            return self._client.start(command, name=label, **given)
+            return self._client.start(command, name=label, **given | dict(at or {}))
         except AccessRefused as error:
             if not named:
                 raise
@@ -77,8 +95,19 @@ class Remote:
     def started(self, run: AnyRun) -> None:
         cast(RemoteRun, run).wait_started(timeout=_START_SECONDS)
 
+    def disk_use(self) -> Mapping[str, tuple[int, int]]:
+        raise UsageError(
+            f"expected a store with --disk, got {self.description}: its /metrics have it, by name"
+        )
+
     def link(self, run: AnyRun) -> str:
         return cast(RemoteRun, run).url
+
+    def share(self, run: AnyRun, expires: float) -> ShareLink:
+        return cast(RemoteRun, run).share(expires=expires)
+
+    def hint(self, run: AnyRun) -> str | None:
+        return self._client.get(run.id).hint
 
     def get(self, run_id: str) -> RemoteRun:
         try:
@@ -95,8 +124,42 @@ class Remote:
     def remove(self, run: AnyRun, *, force: bool = False) -> None:
         self._client.remove(cast(RemoteRun, run), force=force)
 
+    def prune(self, keep: Keep, *, name: str | None, dry_run: bool) -> Iterator[Pruned]:
+        raise UsageError(
+            f"expected a store of this machine, got {self.description}: run `runcast prune` there, or "
+            "have it keep less (`runcast serve --keep`)"
+        )
+
     def so_far(self, run: AnyRun, channels: Collection[str], place: Place) -> Iterator[Chunk]:
         return cast(RemoteRun, run).so_far(channel=channels or None, **place)
 
     def reading(self, run: AnyRun) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()  # what the server told is here already
+        return contextlib.nullcontext()  # the list already has all values
+
+
+def _with_files(params: dict[str, Any], command: dict[str, Any]) -> dict[str, Any]:
+    """Return values of a command's parameters, those of files (`P=@PATH`) as paths.
+
+    Raises:
+        UsageError: a file is not named so.
+    """
+    for name, value in params.items():
+        if command.get("params", {}).get(name, {}).get("type") == "file":
+            if not value.startswith("@"):
+                raise UsageError(f"expected -p {name}=@PATH, the path of a file, got {value!r:.80}")
+            params[name] = Path(value[1:])
+    return params
+
+
+def _name_and_params(command: Command) -> tuple[str, dict[str, str]]:
+    """Return the word that may name a command, and its parameters; an empty word where more follows."""
+    if not isinstance(command, list) or not command:
+        return "", {}
+    params: dict[str, str] = {}
+    rest = iter(map(str, command[1:]))
+    for word in rest:
+        name, equals, value = next(rest, "").partition("=") if word in ("-p", "--param") else ("", "", "")
+        if not equals:
+            return "", {}
+        params[name] = value
+    return str(command[0]), params

@@ -4,73 +4,77 @@ from __future__ import annotations
 
 import os
 import shlex
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runcast.cli import exit_codes
+from runcast.cli.at_terminal import at_terminal, detach_keys_option
 from runcast.cli.attend import Attendance, forward_stdin
-from runcast.cli.runs import tell_outcome
-from runcast.cli.terminal import STDERR, say, tell
-from runcast.cli.values import DURATION, SIZE, VARIABLE
-from runcast.cli.where import AnyRun, Where, at_server
+from runcast.cli.detach_keys import parse_keys
+from runcast.cli.runs import report_outcome
+from runcast.cli.start_options import StartCommand, given, start_options
+from runcast.cli.terminal import STDERR, print_line, report
+from runcast.cli.values import VARIABLE
+from runcast.cli.where import Where, at_server
 from runcast.errors import CommandRefused, UsageError
-from runcast.log import CAP_BYTES
 from runcast.model import Reason
 from runcast.sources.command import Command, shell_syntax
+
+if TYPE_CHECKING:
+    from runcast.cli.any_runs import AnyRun, Runs
+    from runcast.options.typed import StartOptions
 
 __all__ = ["command"]
 
 
 @click.command(
     "run",
+    cls=StartCommand,
     short_help="Start a command, show its output, exit with its exit code.",
     context_settings={"allow_interspersed_args": False},  # what follows CMD is CMD's
 )
 @click.argument("words", metavar="[--] CMD [ARGS]...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--detach", is_flag=True, help="Print the id and return at once.")
-@click.option("--shell", is_flag=True, help="CMD is one string, for /bin/sh.")
-@click.option("-i", "--stdin", "stdin", is_flag=True, help="Give it our stdin; by default it reads nothing.")
-@click.option("--cwd", metavar="DIR", help="Run in this folder.")
+@click.option("-i", "--stdin", "stdin", is_flag=True, help="Give it this stdin; by default it reads nothing.")
+@start_options
 @click.option(
-    "--env", type=VARIABLE, multiple=True, metavar="NAME=VALUE", help="Set a variable. May be repeated."
+    *("-p", "--param", "params"),
+    type=VARIABLE,
+    metavar="P=VALUE",
+    multiple=True,
+    help="A parameter of the server's command NAME. May be repeated, also behind NAME.",
 )
-@click.option("--name", help="A name for people. [default: the program's]")
-@click.option("--timeout", type=DURATION, metavar="DURATION", help="Stop it after so long: 90, 90s, 5m, 2h.")
-@click.option(
-    "--idle-timeout", type=DURATION, metavar="DURATION", help="Stop it after so long without output."
-)
-@click.option(
-    "--cap",
-    type=SIZE,
-    default=CAP_BYTES,
-    metavar="SIZE",
-    help="Keep so much output, head and tail: 64M, 1G, none. [default: 1G]",
-)
-@click.option("-q", "--quiet", is_flag=True, help="Do not say where to watch it.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no link, and no hint.")
 @click.option("--safe", is_flag=True, help="Leave out escape sequences and control codes.")
+@detach_keys_option
 @at_server
 @click.pass_obj
 def command(
     where: Where,
+    /,
     words: tuple[str, ...],
     detach: bool,
-    shell: bool,
     stdin: bool,
-    cwd: str | None,
-    env: tuple[tuple[str, str], ...],
-    name: str | None,
-    timeout: float | None,
-    idle_timeout: float | None,
-    cap: int | None,
+    params: tuple[tuple[str, str], ...],
     quiet: bool,
     safe: bool,
+    detach_keys: str,
+    **values: Any,
 ) -> int:
     """Start a command, show its output as it comes, and exit with its exit code.
 
-    Its stdout comes out of ours and its stderr out of ours, byte for byte. The exit code is 128+N
+    Its stdout and its stderr come out on ours, byte for byte. The exit code is 128+N
     when signal N ended it, 127, 126 or 125 when it could not be started, and 124 when a timeout
     ended it, however it took that. Ctrl-C stops the run, a second one kills it, and the exit code
     is 130. When the terminal closes, the run goes on: `runcast follow` shows it again.
+
+    While it is silent, stderr says once, on a terminal, which of its programs may hold output back, and
+    what to do.
+
+    With -it the command has this terminal: it gets every key, Ctrl-C included, and the size of the
+    window. Ctrl-\\ and then d detach, and `runcast attach` comes back. With -t alone it has a terminal
+    that nobody types in.
 
     \b
     Examples:
@@ -78,32 +82,36 @@ def command(
       runcast run --timeout 10m --name nightly -- ./backup.sh --all
       runcast run --shell 'make 2>&1 | grep -i error'
       runcast run -i -- sort < names.txt
+      runcast run -it -- vim notes
       runcast run --server http://laptop:8765/ -- make
 
     With --server the command runs there, if the server allows any (`runcast serve
-    --allow-any-command`); a single word that names one of its commands starts that. Folders, files
-    and variables are those of the server.
+    --allow-any-command`); a single word that names one of its commands starts that, with its
+    parameters as in `deploy -p target=staging`. Folders, files and variables are those of the server.
     """
-    asked = _command(words, shell=shell)
+    size = values["size"]
+    options = given(values)
+    if params:
+        options["params"] = dict(params)
+    chosen = _command(words, shell=options.get("shell", False))
+    if stdin and options.get("tty") is True:
+        stdin = False
+        if not detach:
+            if safe or size:
+                refused = "--safe" if safe else "--size"
+                raise click.UsageError(f"expected no {refused} with -it: the run has this terminal, as it is")
+            return _type(where, chosen, options, parse_keys(detach_keys), quiet=quiet)
     if stdin and detach and os.isatty(0):
         raise click.UsageError("expected a file or a pipe as stdin with --detach, got a terminal")
     runs = where.open()
     forward = stdin and runs.forwards()
-    options = {
-        "shell": shell,
-        "cwd": cwd,
-        "env": dict(env),
-        "name": name,
-        "timeout": timeout,
-        "idle_timeout": idle_timeout,
-        "cap": cap,
-    }
-    with Attendance(runs.option, safe=safe) as attendance:
-        run = runs.start(asked, stdin, options)
-        if not quiet and os.isatty(STDERR) and (link := runs.link(run)):  # a file would keep it for ever
-            tell(f"watch it at {link}")
+    hint = runs.hint if os.isatty(STDERR) and not quiet else None
+    with Attendance(runs.option, safe=safe, hint=hint) as attendance:
+        run = runs.start(chosen, stdin, options)
+        if not quiet:
+            _report_link(runs, run)
         if detach:
-            say(run.id)
+            print_line(run.id)
             runs.started(run)
             if forward:
                 forward_stdin(run, wait=True)
@@ -113,12 +121,40 @@ def command(
         return attendance.stay(run)
 
 
+def _type(where: Where, chosen: Command, options: StartOptions, keys: tuple[str, ...], *, quiet: bool) -> int:
+    """Start a command and give it this terminal."""
+    runs = where.open()
+    env = _pagers() | dict(options.get("env") or {})
+    del options["tty"]
+
+    def begin(size: tuple[int, int]) -> AnyRun:
+        at: StartOptions = {"tty": True, "columns": size[0], "rows": size[1], "env": env}
+        run = runs.start(chosen, False, options, at)
+        if not quiet:
+            _report_link(runs, run)
+        return run
+
+    return at_terminal(runs, begin, keys)
+
+
+def _pagers() -> dict[str, str]:
+    """Return the pagers of this terminal: somebody is there to press a key."""
+    usual = os.environ.get("PAGER", "less")
+    own = {name: value for name, value in os.environ.items() if name.endswith("PAGER")}
+    return {"PAGER": usual, "GIT_PAGER": usual, "MANPAGER": usual} | own
+
+
+def _report_link(runs: Runs, run: AnyRun) -> None:
+    if os.isatty(STDERR) and (link := runs.link(run)):  # a file would keep it for ever
+        report(f"watch it at {link}")
+
+
 def _failure(run: AnyRun) -> int:
-    """Tell if the command could not be started."""
+    """Report a command that could not be started, and return the exit code."""
     outcome = run.outcome if run.pid is None else None
     if outcome is None or outcome.reason is not Reason.FAILED_TO_START:
         return exit_codes.OK
-    tell_outcome(run, outcome)
+    report_outcome(run, outcome)
     return exit_codes.of_outcome(outcome)
 
 

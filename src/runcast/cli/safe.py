@@ -1,10 +1,10 @@
-"""Take out of a text what a terminal would obey instead of show (`--safe`).
+"""Removal of control sequences, which a terminal would execute instead of show (`--safe`).
 
-Owns one rule: what remains are printable bytes, LF, CR and TAB. Escape sequences go whole: CSI
+Owns one rule: only printable bytes, LF, CR and TAB remain. Escape sequences are removed whole: CSI
 (colours, cursor), two-byte escapes, and the strings OSC, DCS, SOS, PM and APC (titles, links,
-clipboards, images), as ECMA-48 and xterm's ctlseqs have them, begun by ESC or by a C1 code in
-UTF-8. A line feed ends such a string: an unfinished one must not swallow the rest of the output.
-Pure and incremental: it remembers a state and at most one byte, however the bytes are cut.
+clipboards, images), as in ECMA-48 and xterm's ctlseqs, introduced by ESC or by a C1 code in UTF-8. A
+line feed ends such a string: an unfinished one must not swallow the rest of the output. Pure and
+incremental: it keeps a state and at most one byte between pieces.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import Enum, auto
 
 __all__ = ["Stripper"]
 
-_SHOWN = b"\n\r\t"  # controls that stay, also where they stand in the middle of a sequence
+_SHOWN = b"\n\r\t"  # controls that stay, even in the middle of a sequence
 _ABORT = b"\x18\x1a"  # CAN and SUB end any sequence
 _C1_LEAD = 0xC2  # U+0080 to U+009F are C2 80 to C2 9F
 _TO_LOOK_AT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xc2]")
@@ -38,10 +38,10 @@ class Stripper:
 
     def __init__(self) -> None:
         self._state = _State.TEXT
-        self._held = b""  # a C2 whose second byte has not come
+        self._held = b""  # a C2 whose second byte is missing
 
     def feed(self, data: bytes) -> bytes:
-        """Return what is harmless of the next piece."""
+        """Return the harmless bytes of the next piece."""
         data = self._held + data
         self._held = b""
         shown: list[bytes] = []
@@ -69,7 +69,7 @@ class Stripper:
         return at + 1
 
     def _c1(self, data: bytes, at: int, shown: list[bytes]) -> int:
-        """Take a C2 and what follows: a C1 code is obeyed by terminals, any other character is text."""
+        """Process a C2 and the next byte: terminals execute a C1 code, any other character is text."""
         if at + 1 == len(data):
             self._held = data[at:]
             return len(data)
@@ -78,7 +78,7 @@ class Stripper:
             self._state = _OPENS.get(second - 0x40, _State.TEXT)
             return at + 2
         if self._state is _State.TEXT and 0xA0 <= second <= 0xBF:
-            shown.append(data[at : at + 1])  # no other: what is stripped may stand between it and an 80
+            shown.append(data[at : at + 1])  # only then: removed bytes could lie between it and an 80
         return at + 1
 
     def _string(self, data: bytes, at: int, shown: list[bytes]) -> int:
@@ -95,7 +95,7 @@ class Stripper:
         return at if data[at] == 0x0A else at + 1
 
     def _sequence(self, data: bytes, at: int, shown: list[bytes]) -> int:
-        """Take one byte of an escape or control sequence; terminals obey controls amid it."""
+        """Process one byte of an escape or control sequence; terminals execute controls within it."""
         byte = data[at]
         if byte in _SHOWN:
             shown.append(data[at : at + 1])
@@ -103,7 +103,7 @@ class Stripper:
             self._state = _State.TEXT
         elif byte == 0x1B:
             self._state = _State.ESCAPE
-        elif byte >= 0x80:  # no sequence has such a byte: it is text again
+        elif byte >= 0x80:  # no sequence has such a byte: it is text
             self._state = _State.TEXT
             return at
         elif self._state is _State.CSI:

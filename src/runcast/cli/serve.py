@@ -12,79 +12,113 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from runcast.cli import exit_codes
-from runcast.cli.terminal import OutputClosed, say, tell
-from runcast.cli.values import SIZE
+from runcast.cli.terminal import OutputClosed, print_line, report
+from runcast.cli.values import KEEP, MODE, SIZE
 from runcast.cli.where import Where
 
 __all__ = ["command"]
 
-_UNSAID = -1  # the server's own: to import it takes long
+_UNSET = -1  # stands for the server's default, whose import takes long
 _NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 
 
 @click.command("serve", short_help="Serve the runs to browsers, curl and programs.")
 @click.option(
     "--host",
-    default="127.0.0.1",
-    show_default=True,
     metavar="ADDRESS",
-    help="Listen here. 0.0.0.0: everywhere.",
+    help="Listen on this address. 0.0.0.0: on all. [default: 127.0.0.1]",
+)
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free one. [default: 8765]")
+@click.option(
+    "--unix",
+    metavar="PATH",
+    help="Listen on a Unix socket instead, for a proxy on this machine.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes any that is free."
+    "--unix-mode",
+    type=MODE,
+    metavar="MODE",
+    default="600",
+    show_default=True,
+    help="The permissions of that socket. 660: its group may connect, too.",
 )
+@click.option("--tls-cert", metavar="FILE", help="Speak HTTPS, with this certificate and its chain (PEM).")
+@click.option("--tls-key", metavar="FILE", help="The key of the certificate, if it is in a file of its own.")
 @click.option("--store", metavar="DIR|URL", help="Where the runs are, as with `runcast --store`.")
-@click.option("--config", metavar="FILE", help="The commands that may be started, and caps, in TOML.")
+@click.option("--config", metavar="FILE", help="TOML file with the commands that may be started, and caps.")
 @click.option(
     "--token",
     metavar="TOKEN",
-    help="What whoever asks must know. Others see it in `ps`: better RUNCAST_TOKEN.",
+    help="The token that clients must send. Others see it in `ps`: better RUNCAST_TOKEN.",
 )
-@click.option("--no-auth", is_flag=True, help="Ask for no token. On loopback only.")
+@click.option("--no-auth", is_flag=True, help="Require no token. On loopback only.")
 @click.option(
     "--cookie",
     type=click.Choice(["on", "off"]),
-    help="off: browsers get no cookie, each request has the token. [default: on]",
+    help="off: set no cookie in browsers, require the token in each request. [default: on]",
 )
 @click.option(
     "--allow-host",
     "allow_hosts",
     multiple=True,
     metavar="NAME",
-    help="This server is called so, too. Several times.",
+    help="Another name of this server. Can be repeated.",
 )
 @click.option(
     "--allow-origin",
     "allow_origins",
     multiple=True,
     metavar="ORIGIN",
-    help="Pages of this other origin may read, if they have the token. Several times.",
+    help="Let pages of this origin read, if they have the token. Can be repeated.",
 )
 @click.option(
-    "--allow-any-command", is_flag=True, help="Let whoever has the token run anything, as this user."
+    "--user-header",
+    metavar="NAME",
+    help="The header in which a trusted proxy names the user, such as X-Remote-User.",
+)
+@click.option(
+    "--trusted-proxy",
+    "trusted_proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Heed the headers of this proxy, by address, network, or `unix`. Can be repeated.",
+)
+@click.option(
+    "--allow-any-command", is_flag=True, help="Let clients with the token run anything, as this user."
 )
 @click.option(
     "--stream-cap",
     type=SIZE,
     metavar="SIZE",
-    default=_UNSAID,
-    help="What others push into one stream, at most: 64M, 1G, none. [default: 1G]",
+    default=_UNSET,
+    help="The maximum size of one stream: 64M, 1G, none. [default: 1G]",
 )
 @click.option(
     "--streams-cap",
     type=SIZE,
     metavar="SIZE",
-    default=_UNSAID,
-    help="And into all of them together. [default: none]",
+    default=_UNSET,
+    help="The maximum size of all streams together. [default: none]",
 )
 @click.option(
-    "--access-log", "log_requests", is_flag=True, help="Log each request to stderr, tokens left out."
+    "--keep",
+    type=KEEP,
+    metavar="RULE",
+    multiple=True,
+    help="Keep so many finished runs, so long, or so much: 1000, 30d, 20G. May be repeated. [default: all]",
+)
+@click.option(
+    "--access-log", "log_requests", is_flag=True, help="Log each request to stderr, without tokens."
 )
 @click.pass_obj
 def command(
     where: Where,
-    host: str,
-    port: int,
+    host: str | None,
+    port: int | None,
+    unix: str | None,
+    unix_mode: int,
+    tls_cert: str | None,
+    tls_key: str | None,
     store: str | None,
     config: str | None,
     token: str | None,
@@ -92,16 +126,19 @@ def command(
     cookie: str | None,
     allow_hosts: tuple[str, ...],
     allow_origins: tuple[str, ...],
+    user_header: str | None,
+    trusted_proxies: tuple[str, ...],
     allow_any_command: bool,
     stream_cap: int | None,
     streams_cap: int | None,
+    keep: tuple[str, ...],
     log_requests: bool,
 ) -> int:
     """Serve the runs of a store: a page for browsers, text for curl, events for programs.
 
-    The first line on stdout is the address to open; it ends with the token, without which nobody
-    gets in. The last is what to type on another machine, where it can start anything here. Started
-    from the web is only what a file names, unless you allow more:
+    The first line on stdout is the address to open; it ends with the token, which clients need. The
+    last line, if anything can be started, is the command for another machine. The web can only start
+    the commands of a configuration file, unless you allow more:
 
     \b
       [commands.build]
@@ -111,23 +148,28 @@ def command(
     \b
     Examples:
       runcast serve --config server.toml         for this machine
-      runcast serve --host 0.0.0.0               for its neighbours, too; plain HTTP
+      runcast serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem      for the network, too
+      runcast serve --unix /run/runcast/http     for a proxy on this machine
       curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8765/runs/ID/log
 
-    The token is $RUNCAST_TOKEN, else one that is made once and kept in the store (.token).
-    Ctrl-C or SIGTERM end the server; its runs go on, and the next server shows them.
+    The token is $RUNCAST_TOKEN, or else generated once and kept in the store (.token).
+    Ctrl-C or SIGTERM end the server; its runs continue, and the next server shows them.
     """
     for package in _NEEDS:
         if not _installed(package):
-            tell(f"expected the server's packages, {package} is not installed: pip install 'runcast[server]'")
+            report(
+                f"expected the server's packages, {package} is not installed: pip install 'runcast[server]'"
+            )
             return exit_codes.ERROR
     if where.server is not None:
         raise click.UsageError("expected a store to serve, got --server: it names another server")
+    from runcast.server.listeners import Place
     from runcast.server.serve import Options, serve
 
     options = Options(
-        host=host,
-        port=port,
+        place=Place(host, port, unix, unix_mode),
+        tls_cert=tls_cert,
+        tls_key=tls_key,
         store=store if store is not None else where.store,
         config=config,
         token=token,
@@ -139,6 +181,9 @@ def command(
         log_requests=log_requests,
         stream_cap=stream_cap,
         streams_cap=streams_cap,
+        keep=keep,
+        user_header=user_header,
+        trusted_proxies=trusted_proxies,
     )
     announce = partial(_announce, what="COMMAND" if allow_any_command else "NAME" if config else None)
     serve(options, announce)
@@ -148,23 +193,23 @@ def command(
 def _installed(package: str) -> bool:
     try:
         return find_spec(package) is not None
-    except ValueError:  # somebody took it away on purpose
+    except ValueError:  # it was disabled in `sys.modules`
         return False
 
 
 def _announce(urls: list[str], what: str | None) -> None:
-    with contextlib.suppress(OutputClosed):  # a server goes on without anybody who reads its first line
+    with contextlib.suppress(OutputClosed):  # a server needs no reader of its first line
         for url in urls:
-            say(url)
+            print_line(url)
         if what is not None:
             url, _, token = _for_others(urls).partition("?token=")
-            # Not in the address: what stands on a command line, others see in `ps`.
+            # Not in the address: other users see a command line in `ps`.
             variable = f"RUNCAST_TOKEN={shlex.quote(unquote(token))} " if token else ""
-            say(f"{variable}runcast run --server {shlex.quote(url)} -- {what}")
+            print_line(f"{variable}runcast run --server {shlex.quote(url)} -- {what}")
 
 
 def _for_others(urls: list[str]) -> str:
-    """Return the URL that other machines reach most surely: an address needs nobody who knows names."""
+    """Return the URL that other machines reach most reliably: an address needs no name resolution."""
     addresses = [url for url in urls if _is_address(urlsplit(url).hostname or "")]
     return next(iter(addresses), urls[-1] if len(urls) > 1 else urls[0])
 

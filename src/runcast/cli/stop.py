@@ -1,27 +1,31 @@
-"""`runcast stop`: ask runs to end, and kill them if they do not."""
+"""`runcast stop`: stop runs by a signal, and kill those that do not end."""
 
 from __future__ import annotations
 
 from signal import SIGTERM
+from typing import TYPE_CHECKING
 
 import click
 
 from runcast.cli import exit_codes
 from runcast.cli.runs import find_all
-from runcast.cli.terminal import tell
+from runcast.cli.terminal import report
 from runcast.cli.values import DURATION, SIGNAL
-from runcast.cli.where import AnyRun, Where, at_server
+from runcast.cli.where import Where, at_server
 from runcast.errors import RuncastError
+
+if TYPE_CHECKING:
+    from runcast.cli.any_runs import AnyRun
 
 __all__ = ["GRACE", "command", "stop_all"]
 
-GRACE = 5.0  # seconds; as Run.stop has it
+GRACE = 5.0  # seconds; the default of Run.stop
 
 
-@click.command("stop", short_help="Ask runs to end; kill what has not ended after a grace.")
+@click.command("stop", short_help="Stop runs; kill what has not ended after a grace.")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option(
-    "--grace", type=DURATION, default=GRACE, metavar="DURATION", help="Kill it after so long. [default: 5s]"
+    "--grace", type=DURATION, default=GRACE, metavar="DURATION", help="Kill them after this. [default: 5s]"
 )
 @click.option(
     "--signal",
@@ -29,13 +33,13 @@ GRACE = 5.0  # seconds; as Run.stop has it
     type=SIGNAL,
     default=SIGTERM,
     metavar="NAME|N",
-    help="Ask with this. [default: TERM]",
+    help="The signal to send. [default: TERM]",
 )
-@click.option("--no-wait", is_flag=True, help="Do not wait until it is over.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until they have ended.")
 @at_server
 @click.pass_obj
 def command(where: Where, ids: tuple[str, ...], grace: float, number: int, no_wait: bool) -> int:
-    """Ask runs to end, with a signal; kill all that is left of them after a grace.
+    """Send a signal to runs; kill everything that is left of them after a grace.
 
     \b
     Examples:
@@ -46,16 +50,16 @@ def command(where: Where, ids: tuple[str, ...], grace: float, number: int, no_wa
 
 
 def stop_all(runs: list[AnyRun], grace: float, number: int, *, wait: bool) -> int:
-    """Stop runs at the same time; tell which could not be, and return the exit code."""
+    """Stop runs at the same time; report those that could not be stopped, and return the exit code."""
     status = exit_codes.OK
-    asked = []
+    stopping = []
     for run in runs:
         try:
             run.stop(grace=grace, signal=number)
-            asked.append(run)
+            stopping.append(run)
         except RuncastError as error:
-            tell(str(error))
+            report(str(error))
             status = error.exit_code
-    for run in asked if wait else ():
+    for run in stopping if wait else ():
         run.wait(check=False)
     return status

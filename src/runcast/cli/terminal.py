@@ -1,7 +1,7 @@
-"""What we write, byte by byte: the output of runs, and what we have to say ourselves.
+"""Writing to stdout and stderr: the output of runs, and messages.
 
-Owns descriptors 1 and 2. Output goes out as it is, unbuffered; what we say is one line on stderr
-with control codes shown as escapes, since names, commands and paths come from anybody.
+Owns descriptors 1 and 2. Output is written as it is, unbuffered. A message is one line on stderr, with
+control codes as escapes, since names, commands and paths are untrusted.
 """
 
 from __future__ import annotations
@@ -9,51 +9,55 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
 
 from runcast.model import Channel, Chunk
 from runcast.utf8 import Characters
 
 if TYPE_CHECKING:
     from runcast.cli.safe import Stripper
+    from runcast.escapes.queries import Without
+    from runcast.escapes.screen_modes import ScreenModes
 
 __all__ = [
     "STDERR",
     "STDOUT",
-    "Output",
     "OutputClosed",
     "OutputFailed",
+    "TerminalOutput",
     "keep_standard_fds",
+    "print_line",
     "printable",
-    "say",
-    "tell",
+    "report",
+    "size_text",
 ]
 
 STDOUT, STDERR = 1, 2
 
 
 class OutputClosed(Exception):
-    """Whoever read our stdout or stderr left."""
+    """The reader of stdout or stderr is gone."""
 
 
 class OutputFailed(Exception):
-    """Our stdout or stderr takes no more, but nobody left: a full disk, a terminal that is gone."""
+    """Stdout or stderr cannot be written for another reason: a full disk, a lost terminal."""
 
 
 def keep_standard_fds() -> None:
-    """Fill descriptors 0 to 2 where they are closed: the next file opened would else be our output."""
+    """Open descriptors 0 to 2 where they are closed: the next file opened would get their number."""
     for fd in (0, STDOUT, STDERR):
         try:
             os.fstat(fd)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
-    """Write all of it, waiting as long as it takes, also where the descriptor does not block.
+    """Write all of it, blocking as long as it takes, even if the descriptor does not block.
 
     Raises:
-        OutputClosed: the reader of a pipe left.
+        OutputClosed: the reader of a pipe is gone.
         OutputFailed: it cannot be written for another reason.
     """
     view = memoryview(data)
@@ -72,7 +76,7 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 
 
 def printable(text: str) -> str:
-    """Return a text with everything that is not printable as an escape: one line, and no tricks."""
+    """Return a text with everything that is not printable as an escape, so on one line."""
     if text.isprintable():
         return text
     return "".join(
@@ -81,15 +85,16 @@ def printable(text: str) -> str:
     )
 
 
-def say(line: str) -> None:
-    """Write one line of ours to stdout."""
+def print_line(line: str) -> None:
+    """Print one line to stdout."""
     write_all(STDOUT, f"{line}\n".encode(errors="backslashreplace"))
 
 
-def tell(message: str) -> None:
-    """Tell something on stderr, if anybody can still be told."""
+def report(message: str, *, new_line: bool = False) -> None:
+    """Print a message to stderr, if that can still be written; with `new_line` behind an unfinished one."""
+    begin = "\n" if new_line else ""
     with contextlib.suppress(OutputClosed, OutputFailed):
-        write_all(STDERR, f"runcast: {printable(message)}\n".encode(errors="backslashreplace"))
+        write_all(STDERR, f"{begin}runcast: {printable(message)}\n".encode(errors="backslashreplace"))
 
 
 def _same_file(*fds: int) -> bool:
@@ -98,40 +103,67 @@ def _same_file(*fds: int) -> bool:
     return False
 
 
-class Output:
-    """Shows chunks: stderr to stderr, every other channel to stdout, gaps in words.
+class TerminalOutput:
+    """Prints chunks: stderr to stderr, every other channel to stdout, gaps as messages.
 
-    Where stdout and stderr are one file, such as a terminal, a character that one channel began is
-    held back until it is whole: another channel's output would else stand in the middle of it.
+    Where stdout and stderr are one file, such as a terminal, an incomplete character of one channel is
+    held back: another channel's output would otherwise split it.
+
+    Use as a context manager. The questions of a program to a terminal of its own are not put to the one
+    here, which would reply into whatever reads its keys; what the program changed of it is undone at the end.
 
     Args:
-        safe: leave out what a terminal would obey.
+        safe: remove control sequences.
+        tty: whether the run has a terminal of its own.
     """
 
-    def __init__(self, *, safe: bool = False) -> None:
+    def __init__(self, *, safe: bool = False, tty: bool | Literal["stdout"] = False) -> None:
         self._safe = safe
+        self._queries: Without | None = None
+        self._modes: ScreenModes | None = None
+        if tty and os.isatty(STDOUT):
+            from runcast.escapes.queries import without_queries
+            from runcast.escapes.screen_modes import ScreenModes
+
+            self._queries, self._modes = without_queries(), ScreenModes()
         self._strippers: dict[Channel, Stripper] = {}
         self._characters = Characters() if _same_file(STDOUT, STDERR) else None
 
+    def __enter__(self) -> TerminalOutput:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._end()
+        if self._modes is not None and (undo := self._modes.undo):
+            with contextlib.suppress(OutputClosed, OutputFailed):
+                write_all(STDOUT, undo)
+
     def show(self, chunk: Chunk) -> None:
-        """Write a chunk where it belongs.
+        """Print a chunk.
 
         Raises:
-            OutputClosed, OutputFailed: it cannot be written there any more.
+            OutputClosed, OutputFailed: it cannot be written any more.
         """
         if chunk.channel is Channel.GAP:
-            self.end()
-            tell(f"the bytes from offset {chunk.offset} to {chunk.next} are no longer kept")
+            self._end()
+            report(f"the bytes from offset {chunk.offset} to {chunk.next} are no longer kept")
             return
         data = chunk.data
+        if self._queries is not None and chunk.channel is Channel.STDOUT:
+            data = self._queries.feed(data)
         if self._safe:
             data = self._stripper(chunk.channel).feed(data)
+        if self._modes is not None:
+            self._modes.feed(data)
         if self._characters is not None:
             data = self._characters.feed(chunk.channel, data)
         self._write(chunk.channel, data)
 
-    def end(self) -> None:
-        """Write the characters of which no more comes, as far as they came. Raises what `show` does."""
+    def _end(self) -> None:
+        """Print the characters that stay incomplete. Raises the errors of `show`."""
         for channel, data in self._characters.flush() if self._characters is not None else ():
             self._write(channel, data)
 
@@ -140,9 +172,19 @@ class Output:
         write_all(STDERR if channel is Channel.STDERR else STDOUT, data)
 
     def _stripper(self, channel: Channel) -> Stripper:
-        """Return the one of a channel: each has its own half sequences."""
+        """Return the stripper of a channel: each has its own incomplete sequences."""
         if channel not in self._strippers:
             from runcast.cli.safe import Stripper
 
             self._strippers[channel] = Stripper()
         return self._strippers[channel]
+
+
+def size_text(count: int) -> str:
+    """Return bytes for people, such as `1.5 MiB`."""
+    value, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"

@@ -1,11 +1,12 @@
-"""Values as people type them: durations, sizes, times, signals, variables.
+"""Values on the command line: durations, sizes, what is kept, times, signals, variables, modes, terminals.
 
-Owns the spelling of the last three. Each function takes the text and returns the value; the click
-types around them only make a wrong text a usage error.
+Owns the syntax of the last five. Each function parses a text; the click types around them turn an
+invalid text into a usage error.
 """
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -13,13 +14,15 @@ from typing import Any
 
 import click
 
+from runcast.keep import parse_keep
+from runcast.model import CELLS_MOST
 from runcast.quantities import duration, size
 
-__all__ = ["DURATION", "SIGNAL", "SINCE", "SIZE", "VARIABLE", "since"]
+__all__ = ["CELLS", "DURATION", "KEEP", "MODE", "SIGNAL", "SINCE", "SIZE", "VARIABLE", "since"]
 
 
 def since(text: str) -> float:
-    """Return seconds since the epoch: of an RFC 3339 time (local where it has no zone), or so long ago.
+    """Return seconds since the epoch, from an RFC 3339 time (local without a zone) or a duration ago.
 
     Raises:
         ValueError: it is neither.
@@ -64,6 +67,40 @@ def variable(text: str) -> tuple[str, str]:
     return name, value
 
 
+def cells(text: str) -> tuple[int, int]:
+    """Return the columns and the rows of `COLSxROWS`.
+
+    Raises:
+        ValueError: it has another form, or there is no such size.
+    """
+    found = re.fullmatch(r"([0-9]{1,9})[xX]([0-9]{1,9})", text)
+    size = tuple(map(int, found.groups())) if found else (0, 0)
+    if not all(1 <= one <= CELLS_MOST for one in size):
+        raise ValueError(f"expected COLSxROWS such as 80x24, each from 1 to {CELLS_MOST}, got {text!r:.80}")
+    return size[0], size[1]
+
+
+def mode(text: str) -> int:
+    """Return the permissions of a file in the octal digits of chmod(1): `660`.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ValueError(f"expected permissions in octal such as 600 or 660, got {text!r:.80}")
+    return int(text, 8)
+
+
+def keep(text: str) -> str:
+    """Return a bound of what is kept, as it was written: `100`, `7d`, `2G`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parse_keep(text)
+    return text
+
+
 class _Value(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.4
     """A click type of one of the functions above."""
 
@@ -86,6 +123,9 @@ def _name(param: click.Parameter | None) -> str:
 
 DURATION = _Value("duration", duration)
 SIZE = _Value("size", size)
+KEEP = _Value("rule", keep)
 SINCE = _Value("time", since)
 SIGNAL = _Value("signal", signal_number)
 VARIABLE = _Value("variable", variable)
+CELLS = _Value("cells", cells)
+MODE = _Value("mode", mode)

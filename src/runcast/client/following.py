@@ -1,9 +1,10 @@
 """Follow a log over a network that fails: as many connections as it takes, each byte once.
 
-Owns the offset, the connection's health and the patience. The log comes as NDJSON. What a cut
-leaves of a line is kept as far as it makes sense, and the next connection goes on behind it
-(`Last-Event-ID`, so that bytes which were dropped meanwhile are told as a gap). The server gives
-a sign of life every 15 seconds: three times that in silence is a dead connection.
+Owns the offset, the connection's health and how long the server may be silent. The log comes as
+NDJSON. What a lost connection leaves of a line is kept as far as it makes sense, and the next one
+goes on behind it (`Last-Event-ID`, so that the server reports bytes which were dropped meanwhile as
+a gap). The server sends a heartbeat every 15 seconds: a connection that is silent for three times as
+long is dead.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from collections.abc import Callable, Generator, Iterable
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from runcast.client.acts import Act, Answer, Cut, More, Open, Query, Rest, Steps
+from runcast.client.actions import Action, NetworkError, Open, Query, Read, Response, Sleep, Steps
 from runcast.client.server import Server
 from runcast.errors import NotRuncast, ServerUnreachable
-from runcast.model import Channel, Chunk, format_offset
+from runcast.model import Channel, Chunk
+from runcast.offsets import format_offset
 
 __all__ = ["DEAD_SECONDS", "Event", "Following", "parse_time", "rescue", "to_chunk"]
 
@@ -27,7 +29,7 @@ DEAD_SECONDS = 45.0
 _KIND = "application/x-ndjson"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _ESCAPES = 13  # characters of the longest escape, two halves of a pair, and one
-_SLACK = 10.0  # seconds that a tick which we asked for may be late before the connection counts as dead
+_SLACK = 10.0  # seconds that a requested tick may be late before the connection counts as dead
 
 Event = dict[str, Any]
 IDLE: Event = {"event": "idle"}
@@ -38,26 +40,26 @@ class Following(Generic[Value]):
     """The events of one log from a place on, until its end.
 
     Attributes:
-        done: set by `hear` when it has heard enough.
+        done: set by `handle` when it needs no further events.
 
     Args:
-        server: whose run.
+        server: the server of the run.
         run_id: the run.
-        hear: called with each event; returns what is given out for it. A chunk is an event without
-            a name. `idle` comes where nothing came for a while or a connection failed, `tick`
-            where nothing came for `tick` seconds.
-        query: what to ask for; where to begin belongs to `place`.
+        handle: called with each event; returns the values that the steps give for it. A chunk is an
+            event without a name. `idle` comes where nothing came for a while or a connection failed,
+            `tick` where nothing came for `tick` seconds.
+        query: parameters of the requests, but for the place.
         place: where to begin, as a parameter; nothing is the start.
         follow: whether to wait for more at the tail.
-        tick: see `hear`.
-        patience: seconds without a word of the server after which it is given up.
+        tick: see `handle`.
+        patience: seconds without a byte from the server after which to give up.
     """
 
     def __init__(
         self,
         server: Server,
         run_id: str,
-        hear: Callable[[Event], Iterable[Value]],
+        handle: Callable[[Event], Iterable[Value]],
         *,
         query: Query = (),
         place: Query = (),
@@ -66,11 +68,11 @@ class Following(Generic[Value]):
         patience: float,
     ) -> None:
         self.done = False
-        self._server, self._run_id, self._hear, self._place = server, run_id, hear, place
+        self._server, self._run_id, self._handle, self._place = server, run_id, handle, place
         self._filtered = any(name == "channel" for name, _ in query)
         self._follow = follow
         self._tick = tick
-        # Half of the patience: the other half is for coming back.
+        # Half of the patience: the other half is for connecting again.
         self._silence = min(DEAD_SECONDS, patience / 2, DEAD_SECONDS if tick is None else tick + _SLACK)
         self._query = (*query, ("format", "ndjson"))
         if not follow:
@@ -78,58 +80,56 @@ class Following(Generic[Value]):
         elif tick is not None:
             self._query += (("interval", f"{max(tick, 0.001):.3f}"),)
         self._patience = patience
-        self._offset: int | None = None  # behind what was given out; None before the first word
+        self._offset: int | None = None  # behind the last byte that was handled; None before the first event
         self._heard = 0.0
         self._pause = _FIRST_PAUSE
 
     def steps(self) -> Steps[Value]:
-        """Give what `hear` makes of the events.
+        """Give what `handle` makes of the events.
 
         Raises:
-            ServerUnreachable: no word of it for too long, or coming back is of no use.
-            RuncastError: what the server refuses.
+            ServerUnreachable: it was silent for too long, or another attempt would fail as well.
+            RuncastError: the server refuses.
         """
         self._heard = time.monotonic()
         while True:
             try:
                 if (yield from self._connection()):
                     return
-                cut = Cut("its replies end in the middle")
-            except Cut as error:
-                cut = error
-            except ServerUnreachable as error:  # a proxy that answers for it
-                cut = Cut(str(error).rpartition(": ")[2])
+                failed = NetworkError("its replies end in the middle")
+            except NetworkError as error:
+                failed = error
+            except ServerUnreachable as error:  # a proxy answers for it
+                failed = NetworkError(str(error).rpartition(": ")[2])
             left = self._heard + self._patience - time.monotonic()
-            if cut.final:
-                raise ServerUnreachable(f"cannot reach the server {self._server}: {cut}") from None
+            if failed.final:
+                raise ServerUnreachable(f"cannot reach the server {self._server}: {failed}") from None
             if left <= 0:
                 raise ServerUnreachable(
-                    f"lost the server {self._server} for more than {self._patience:g} s: {cut}; "
+                    f"lost the server {self._server} for more than {self._patience:g} s: {failed}; "
                     f"run {self._run_id} goes on there"
                 ) from None
-            yield from self._hear(IDLE)
+            yield from self._handle(IDLE)
             if self.done:
                 return
             pause = self._pause * random.uniform(0.5, 1.0)  # not all viewers at the same moment
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-            yield Rest(min(pause, left, self._tick or pause))
+            yield Sleep(min(pause, left, self._tick or pause))
 
-    def _connection(self) -> Generator[Value | Act, Answer | bytes | None, bool]:
-        """Hear the events of one connection; return whether there will be no more."""
+    def _connection(self) -> Generator[Value | Action, Any, bool]:
+        """Handle the events of one connection; return whether there will be no more."""
         headers: dict[str, str] = {}
         place = self._place
         if self._offset is not None:
             place = ()
             headers["Last-Event-ID"] = f"{self._run_id}:{format_offset(self._offset)}"
         path = f"/runs/{self._run_id}/log"
-        answer = yield Open(path, (*self._query, *place), headers, self._silence)
-        assert isinstance(answer, Answer)
-        if answer.status != 200 or answer.kind != _KIND:
-            raise self._server.error(answer, self._run_id)
+        reply: Response = yield Open(path, (*self._query, *place), headers, self._silence)
+        if reply.status != 200 or reply.kind != _KIND:
+            raise self._server.error(reply, self._run_id)
         parts: list[bytes] = []  # of a line whose end has not come
         try:
-            while data := (yield More()):
-                assert isinstance(data, bytes)
+            while data := (yield Read()):
                 *lines, rest = data.split(b"\n")
                 if lines:
                     lines[0] = b"".join([*parts, lines[0]])
@@ -138,17 +138,17 @@ class Following(Generic[Value]):
                 parts.append(rest)
                 for line in lines:
                     event = self._event(line)
-                    yield from self._hear(event)
+                    yield from self._handle(event)
                     if self.done or event.get("event") == "exit":
                         return True
-        except Cut:
+        except NetworkError:
             if (rescued := rescue(b"".join(parts))) is not None:
-                yield from self._hear(self._event(rescued))
+                yield from self._handle(self._event(rescued))
             raise
         return not self._follow and not any(parts)
 
     def _event(self, line: bytes) -> Event:
-        """Return what a line says, and note how far we are."""
+        """Return a line as an event, and note how far we are."""
         if not line:
             self._pause = _FIRST_PAUSE
             return IDLE
@@ -162,6 +162,8 @@ class Following(Generic[Value]):
             self._pause = event["retry"] / 1000 if name == "restart" else _FIRST_PAUSE
             if name == "remark":
                 return {"event": "tick"}
+            if "resize" in event:
+                return event | {"event": "resize"}
             if name is None:
                 self._advance(int(event["offset"]), int(event["next"]))
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -171,7 +173,7 @@ class Following(Generic[Value]):
         return event
 
     def _advance(self, offset: int, following: int) -> None:
-        """Note a chunk. What would be lost or doubled must not pass for output."""
+        """Note a chunk. Lost or repeated bytes must not pass for output."""
         at = self._offset or 0
         if offset < at or following < offset or (offset > at and not self._filtered):
             raise NotRuncast(
@@ -181,9 +183,9 @@ class Following(Generic[Value]):
 
 
 def rescue(line: bytes) -> bytes | None:
-    """Return what a cut has left of the line of a chunk as a line; None where that is nothing.
+    """Return a chunk's line that was cut off as a whole line of what came; None where that is nothing.
 
-    A line may have 64 KiB: on a network that cuts more often, there would be no end to it.
+    A line may have 64 KiB: a network that fails more often than that would never get past it.
     """
     for mark in (b',"text":"', b',"base64":"'):
         head, found, content = line.partition(mark)
@@ -201,7 +203,7 @@ def rescue(line: bytes) -> bytes | None:
 
 
 def to_chunk(event: Event) -> Chunk:
-    """Return the chunk that an event without a name says."""
+    """Return an event without a name as a chunk."""
     text = event.get("text")
     data = b64decode(event.get("base64", "")) if text is None else text.encode()
     try:

@@ -1,6 +1,6 @@
-"""Acts as requests of httpx2: all that both faces of the client share below the steps.
+"""Actions as requests of httpx2: what both transports share.
 
-httpx2 is imported when a client is made, for `import runcast.client` must not need it.
+httpx2 is imported when a client is made, because `import runcast.client` must not need it.
 """
 
 from __future__ import annotations
@@ -8,21 +8,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runcast._version import __version__
-from runcast.client.acts import Answer, Call, Cut, Open, cut_by
+from runcast.client.actions import Call, NetworkError, Open, Response, network_error
 from runcast.client.server import Server
 from runcast.errors import ServerUnreachable
+from runcast.trace_context import current
 
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["CONNECT_SECONDS", "answer", "cut", "options", "request", "unreachable"]
+__all__ = ["CONNECT_SECONDS", "failure", "options", "reply_of", "request", "unreachable"]
 
 CONNECT_SECONDS = 10.0
 _WRITE_SECONDS = 60.0
 
 
-def options(server: Server) -> dict[str, Any]:
-    """Return what a client of httpx2 is made with."""
+def options(
+    server: Server, transport: type[httpx2.HTTPTransport] | type[httpx2.AsyncHTTPTransport]
+) -> dict[str, Any]:
+    """Return the arguments of a client of httpx2; `transport` is the class of its connections."""
     import httpx2
 
     headers = {"Accept-Encoding": "identity", "User-Agent": f"runcast/{__version__}", "X-Runcast": "1"}
@@ -30,53 +33,64 @@ def options(server: Server) -> dict[str, Any]:
         headers["Authorization"] = f"Bearer {server.token}"
     # As many connections as there are followers; a pool that is full would look like a dead server.
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=10, keepalive_expiry=5.0)
-    return {"headers": headers, "limits": limits, "follow_redirects": False}
+    shared = {"headers": headers, "limits": limits, "follow_redirects": False}
+    if server.socket_path is None:
+        return shared
+    # Without the environment: a proxy of its own would get the requests for `localhost`.
+    return {**shared, "transport": transport(uds=server.socket_path, limits=limits), "trust_env": False}
 
 
-def request(http: httpx2.Client | httpx2.AsyncClient, server: Server, act: Call | Open) -> httpx2.Request:
-    """Return an act as a request."""
+def request(http: httpx2.Client | httpx2.AsyncClient, server: Server, action: Call | Open) -> httpx2.Request:
+    """Return an action as a request."""
     import httpx2
 
     read: float | None
-    body: bytes | None
-    if isinstance(act, Open):
-        method, read, body = "GET", act.silence, None
-        headers = {"Accept": "application/x-ndjson", **act.headers}
+    body: Any
+    if isinstance(action, Open):
+        method, read, body = "GET", action.silence, None
+        headers = {"Accept": "application/x-ndjson", **action.headers}
     else:
-        method, read, body = act.method, act.timeout, act.body or None
-        headers = {"Accept": "application/json"}
-        if body is not None or act.method == "POST":
-            headers["Content-Type"] = "application/json" if act.json else "application/octet-stream"
+        method, read, body = action.method, action.timeout, action.body or None
+        headers = {"Accept": "application/json", **action.headers}
+        if action.form is not None:
+            headers |= {"Content-Type": action.form.content_type, "Content-Length": str(action.form.length)}
+            waits = isinstance(http, httpx2.AsyncClient)
+            body = aiter(action.form) if waits else iter(action.form)
+        elif body is not None or action.method == "POST":
+            headers["Content-Type"] = "application/json" if action.json else "application/octet-stream"
+        if action.method == "POST" and (step := current()) is not None:  # a run that it starts is a child
+            headers |= {name.lower(): value for name, value in step.variables().items()}
     connect = CONNECT_SECONDS if read is None else min(CONNECT_SECONDS, read)
     timeout = httpx2.Timeout(connect=connect, read=read, write=_WRITE_SECONDS, pool=None)
     return http.build_request(
         method,
-        f"{server.base}{act.path}",
-        params=list(act.query),
+        f"{server.base}{action.path}",
+        params=list(action.query),
         headers=headers,
         content=body,
         timeout=timeout,
     )
 
 
-def answer(reply: httpx2.Response, body: bytes = b"") -> Answer:
-    """Return the head of a reply, and a body that was read."""
-    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    location = reply.headers.get("location")
-    reason = f"{reply.reason_phrase} to {location}" if location and reply.is_redirect else reply.reason_phrase
-    return Answer(reply.status_code, reason, kind, body)
+def reply_of(response: httpx2.Response, body: bytes = b"") -> Response:
+    """Return the head of a response, with the body that was read of it."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    reason = response.reason_phrase
+    if response.is_redirect and (location := response.headers.get("location")):
+        reason = f"{reason} to {location}"
+    return Response(response.status_code, reason, kind, body)
 
 
-def cut(error: Exception) -> Cut:
-    """Return what an exception of httpx2 means; raise it again if it is none."""
+def failure(error: Exception) -> NetworkError:
+    """Return what an exception of httpx2 means; raise any other exception again."""
     import httpx2
 
-    # The last is what a stream gives whose client was closed by another thread.
+    # A stream raises StreamError when another thread has closed its client.
     if isinstance(error, httpx2.HTTPError | httpx2.StreamError | httpx2.InvalidURL):
-        return cut_by(error, isinstance(error, httpx2.TimeoutException))
+        return network_error(error, isinstance(error, httpx2.TimeoutException))
     raise error
 
 
-def unreachable(server: Server, cut: Cut) -> ServerUnreachable:
-    """Return the error that a cut is for who asked once."""
-    return ServerUnreachable(f"cannot reach the server {server}: {cut}")
+def unreachable(server: Server, error: NetworkError) -> ServerUnreachable:
+    """Return the error for a caller whose single attempt failed."""
+    return ServerUnreachable(f"cannot reach the server {server}: {error}")

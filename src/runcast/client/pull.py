@@ -1,8 +1,7 @@
 """Read a stream from any server of the Durable Streams protocol, to its end, each byte once.
 
-Owns the offset, which is the server's word and means nothing to us, and how much of a reply was
-given out before it broke off: bytes at an offset never change, so that much of the next one is
-passed over.
+Owns the offset, which is opaque, and how many bytes of a reply were passed on before the connection
+failed: bytes at an offset never change, so that the next reply is read from behind them.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from runcast.client.streams import Broken, RemoteStream
+from runcast.client.remote_stream import BadReply, RemoteStream
 from runcast.errors import UsageError
 from runcast.wire.durable_json import messages
 
@@ -26,12 +25,12 @@ def pull_stream(stream: RemoteStream, give: Callable[[bytes], None], offset: str
     """Read a stream until it is closed.
 
     Args:
-        stream: where.
-        give: called with bytes, as they come; messages of JSON are given one a line.
+        stream: the stream.
+        give: called with bytes, as they come; JSON messages come one per line.
         offset: where to begin.
 
     Raises:
-        ServerUnreachable, RuncastError: it cannot be read (any more).
+        ServerUnreachable, RuncastError: it cannot be read, or not any more.
     """
     reader = _Reader(stream, give, offset)
     while not reader.closed:
@@ -43,42 +42,44 @@ class _Reader:
         self._stream, self._give = stream, give
         self._offset = offset
         self._cursor: str | None = None
-        self._given = 0  # bytes of the reply at `_offset` that were given out before it broke off
+        self._given = 0  # bytes of the reply at `_offset` that were passed on before the connection failed
         self._live = False
         self.closed = False
 
     def read(self) -> None:
-        """Read what there is, or wait for more."""
+        """Make one request: read what there is, or wait for more."""
         query = {"offset": self._offset}
         if self._live:
             query["live"] = "long-poll"
             if self._cursor is not None:
                 query["cursor"] = self._cursor
-        self._stream.ask("GET", self._handle, query=query)
+        self._stream.request("GET", self._handle, query=query)
 
     def _handle(self, reply: httpx2.Response) -> None:
         if reply.status_code not in (200, 204):
             raise self._stream.refusal(reply)
-        told = reply.headers
-        following = told.get("stream-next-offset")
+        headers = reply.headers
+        following = headers.get("stream-next-offset")
         if following is None:
             raise UsageError(
                 f"expected a stream of the Durable Streams protocol at {self._stream.url}, got "
-                f"{told.get('content-type') or 'something else'}: check the address"
+                f"{headers.get('content-type') or 'something else'}: check the address"
             )
         if reply.status_code == 200:
             self._take(reply)
+        else:
+            reply.read()  # to its end, or the connection could not be reused
         self._offset, self._given = following, 0
-        self._cursor = told.get("stream-cursor", self._cursor)
-        self._live = "stream-up-to-date" in told
-        self.closed = told.get("stream-closed", "").lower() == "true"
+        self._cursor = headers.get("stream-cursor", self._cursor)
+        self._live = "stream-up-to-date" in headers
+        self.closed = headers.get("stream-closed", "").lower() == "true"
 
     def _take(self, reply: httpx2.Response) -> None:
         if reply.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
             try:
                 lines = messages(reply.read())
             except UsageError as error:
-                raise Broken(str(error)) from None
+                raise BadReply(str(error)) from None
             self._give(lines)
             return
         passed = 0

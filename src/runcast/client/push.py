@@ -1,8 +1,8 @@
 """Append to a stream on a server, exactly once, through failures of the network and the server.
 
-Owns the producer: a name of its own, and a number for each request. A request that was not
-answered is made again, with the same number and the same bytes; the server knows what it has. What
-comes meanwhile is kept up to a bound, and then its writer waits, as at any pipe.
+Owns the producer: a unique id, and a sequence number for each request. A request that got no reply
+is sent again, with the same number and the same bytes, and the server drops duplicates. Meanwhile
+further output is buffered up to a bound; then its writer waits, as at any pipe.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import secrets
 import threading
 from typing import TYPE_CHECKING
 
-from runcast.client.streams import RemoteStream
+from runcast.client.remote_stream import RemoteStream
 from runcast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Backlog", "Pusher"]
 
 REQUEST_BYTES = 256 * 1024  # of output in one request
-BACKLOG_BYTES = 1024 * 1024  # that wait while a request is on its way, or the server away
+BACKLOG_BYTES = 1024 * 1024  # buffered while a request is pending, or the server unreachable
 
 
 class Backlog:
-    """Bytes that wait to be sent, from the thread that reads to the one that sends."""
+    """A bounded buffer between the thread that reads output and the one that sends it."""
 
     def __init__(self, most: int = BACKLOG_BYTES) -> None:
         self._most = most
@@ -33,20 +33,20 @@ class Backlog:
         self._ended = False
 
     def put(self, data: bytes) -> None:
-        """Add bytes; waits while there are too many."""
+        """Add bytes; blocks while the buffer is full."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._data) < self._most or self._ended)
             self._data += data
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Say that nothing more comes."""
+        """Mark the end of the output."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def take(self, most: int = REQUEST_BYTES) -> tuple[bytes, bool]:
-        """Wait for bytes, take some, and say whether they are the last."""
+        """Wait for bytes; return some, and whether they are the last."""
         with self._changed:
             self._changed.wait_for(lambda: self._data or self._ended)
             data = bytes(self._data[:most])
@@ -60,7 +60,7 @@ class Pusher:
 
     Attributes:
         sent: how many bytes the server has acknowledged.
-        page: where people can watch it.
+        page: the address of its page, for people.
     """
 
     def __init__(self, stream: RemoteStream, content_type: str = "text/plain") -> None:
@@ -72,22 +72,24 @@ class Pusher:
         self.page = stream.url
 
     def create(self) -> None:
-        """Make the stream, unless it is there and open.
+        """Create the stream, unless it exists and is open.
 
         Raises:
-            RuncastError: it is closed, or may not be made.
+            RuncastError: it is closed, or cannot be created.
         """
-        self._stream.ask("PUT", self._made, headers={"Content-Type": self._content_type})
+        self._stream.request("PUT", self._on_create, headers={"Content-Type": self._content_type})
 
-    def _made(self, reply: httpx2.Response) -> None:
+    def _on_create(self, reply: httpx2.Response) -> None:
+        reply.read()  # to its end, here and below, or the connection could not be reused
         if reply.status_code in (200, 201):
-            self._note(reply)
-        elif reply.status_code == 409:  # made by somebody else, in another way
-            self._stream.ask("HEAD", self._found)
+            self._note_page(reply)
+        elif reply.status_code == 409:  # another client created it, with other settings
+            self._stream.request("HEAD", self._on_head)
         else:
             raise self._stream.refusal(reply)
 
-    def _found(self, reply: httpx2.Response) -> None:
+    def _on_head(self, reply: httpx2.Response) -> None:
+        reply.read()
         if reply.status_code != 200:
             raise self._stream.refusal(reply)
         if reply.headers.get("stream-closed", "").lower() == "true":
@@ -97,19 +99,19 @@ class Pusher:
             raise UsageError(
                 f"expected a stream of bytes at {self._stream.url}, it has JSON messages: name another"
             )
-        self._note(reply)
+        self._note_page(reply)
 
-    def _note(self, reply: httpx2.Response) -> None:
+    def _note_page(self, reply: httpx2.Response) -> None:
         link = reply.links.get("alternate", {}).get("url")
         if link:
             self.page = self._stream.origin + link if link.startswith("/") else link
 
     def send(self, data: bytes, *, close: bool = False) -> None:
-        """Append bytes, or close the stream, or both; returns when the server has them.
+        """Append bytes, or close the stream, or both; return when the server has acknowledged them.
 
         Raises:
             ServerUnreachable: the server did not answer for longer than the patience.
-            RuncastError: it takes no more.
+            RuncastError: it refuses further bytes.
         """
         headers = {
             "Producer-Id": self._id,
@@ -120,16 +122,17 @@ class Pusher:
             headers["Content-Type"] = self._content_type
         if close:
             headers["Stream-Closed"] = "true"
-        self._stream.ask("POST", self._kept, headers=headers, body=data)
+        self._stream.request("POST", self._on_append, headers=headers, body=data)
         self._number += 1
         self.sent += len(data)
 
-    def _kept(self, reply: httpx2.Response) -> None:
+    def _on_append(self, reply: httpx2.Response) -> None:
+        reply.read()
         if reply.status_code not in (200, 204):
             raise self._stream.refusal(reply)
 
     def run(self, backlog: Backlog, *, close: bool = True) -> None:
-        """Send what a backlog brings until its end, and close the stream then.
+        """Send the bytes of a backlog until its end, and close the stream then.
 
         Raises:
             RuncastError: as `send` does.

@@ -1,4 +1,4 @@
-"""A server, as its clients know it: address, token, and what its refusals mean.
+"""A server, as its clients know it: address, token, and what its errors mean.
 
 Owns the reading of addresses and of problem+json. A token is never part of a message.
 """
@@ -9,10 +9,10 @@ import json
 import os
 from collections.abc import Collection
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from runcast import errors
-from runcast.client.acts import Answer
+from runcast.client.actions import Response
 from runcast.errors import (
     AccessRefused,
     NotRuncast,
@@ -21,6 +21,7 @@ from runcast.errors import (
     RuncastError,
     RunElsewhere,
     RunNotFound,
+    RunPinned,
     ServerUnreachable,
     UsageError,
 )
@@ -28,34 +29,46 @@ from runcast.errors import (
 __all__ = ["OF_A_RUN", "SERVER_VARIABLE", "TOKEN_VARIABLE", "Server"]
 
 SERVER_VARIABLE, TOKEN_VARIABLE = "RUNCAST_SERVER", "RUNCAST_TOKEN"
-OF_A_RUN: Final = ("id", "name", "state", "outcome", "created_at", "tail_offset", "closed")  # always told
+OF_A_RUN: Final = (
+    "id",
+    "name",
+    "state",
+    "outcome",
+    "created_at",
+    "tail_offset",
+    "closed",
+)  # in every run's JSON
 _PROBLEM = "application/problem+json"
 _BY_STATUS: dict[int, type[RuncastError]] = {400: UsageError, 401: AccessRefused, 403: AccessRefused}
 _BY_STATUS |= {404: UsageError, 413: UsageError, 421: AccessRefused, 429: AccessRefused}
 _OF_ONE_TEXT: tuple[str, ...] = (
+    "ArtifactNotFound",
     "BadOffset",
     "CommandRefused",
     "LogClosed",
     "RunActive",
     "RunExists",
     "RunFinished",
+    "UploadGone",
 )
 _OF_ONE_TEXT += ("StoreUnusable", "SupervisorLost", "UsageError", "WaitTimeout")
 
 
 class Server:
-    """Where a server is, and what to show it.
+    """Where a server is, and the token for it.
 
     Attributes:
         base: its address without a slash at the end, to which paths are added.
-        token: what whoever asks must know; None where nothing is known.
+        socket_path: of the Unix socket that it listens on; None where that is TCP.
+        token: sent with each request; None where there is none.
     """
 
     def __init__(self, url: str | None, token: str | None) -> None:
         """Read an address as `runcast serve` prints it, or as a browser shows it.
 
         Args:
-            url: the address; what `?token=` in it says is the token. `$RUNCAST_SERVER` if None.
+            url: the address, with the token in `?token=`, if at all; `$RUNCAST_SERVER` if None. That of
+                a Unix socket is `unix:///PATH`.
             token: goes before all others; else that of the address, else `$RUNCAST_TOKEN`.
 
         Raises:
@@ -70,7 +83,9 @@ class Server:
         shown = text.partition("?")[0]
         try:
             parts = urlsplit(text.strip())
+            local = parts.scheme == "unix"
             wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+            wrong = wrong if not local else bool(parts.netloc) or parts.path in ("", "/")
         except ValueError:
             wrong = True
         if wrong:
@@ -80,89 +95,92 @@ class Server:
         if "@" in parts.netloc:
             raise UsageError("expected the address of a server without a user: give the token instead")
         path = parts.path.rstrip("/").removesuffix("/runs")
-        self.base = f"{parts.scheme}://{parts.netloc}{path}"
+        self.socket_path = unquote(parts.path) if local else None
+        self.base = "http://localhost" if local else f"{parts.scheme}://{parts.netloc}{path}"
         self.token = (
             token or dict(parse_qsl(parts.query)).get("token") or os.environ.get(TOKEN_VARIABLE) or None
         )
 
     def __str__(self) -> str:
-        return f"{self.base}/"
+        return f"{self.base}/" if self.socket_path is None else f"unix://{quote(self.socket_path)}"
 
-    def error(self, answer: Answer, run_id: str | None = None) -> RuncastError:
-        """Return the error that a reply tells.
+    def error(self, reply: Response, run_id: str | None = None) -> RuncastError:
+        """Return the error that an unexpected reply stands for.
 
         Args:
-            answer: a reply that is not what was asked for.
-            run_id: the run that was asked for, if it was one.
+            reply: the reply.
+            run_id: the run of the request, if it names one.
         """
-        if answer.kind != _PROBLEM:
-            what = f"{answer.status} {answer.reason}".strip()
-            if answer.status == 500:
-                return RuncastError(f"the server {self} could not do this ({what}): its own log says why")
-            if answer.status > 500 or answer.status in (408, 425, 429):  # whatever stands before it
+        if reply.kind != _PROBLEM:
+            what = f"{reply.status} {reply.reason}".strip()
+            if reply.status == 500:
+                return RuncastError(f"the server {self} could not do this ({what}): see its own log")
+            if reply.status > 500 or reply.status in (408, 425, 429):  # or of its proxy
                 return ServerUnreachable(f"cannot reach the server {self}: {what} is answered for it")
-            return self._other(f"{what} ({answer.kind or 'no content'})")
+            return self._other(f"{what} ({reply.kind or 'no content'})")
         try:
-            told: dict[str, Any] = json.loads(answer.body)
-            name, detail = str(told["error"]), str(told["detail"])
+            problem: dict[str, Any] = json.loads(reply.body)
+            name, detail = str(problem["error"]), str(problem["detail"])
             if name == "RunNotFound":
                 return RunNotFound(run_id or "", f"the server {self}")
+            if name == "RunPinned":
+                return RunPinned(run_id or "")
             if name == "RunElsewhere":
-                return RunElsewhere(run_id or "", str(told["host"]))
+                return RunElsewhere(run_id or "", str(problem["host"]))
             if name == "OffsetGone":
-                return OffsetGone(int(told["offset"]), int(told["next"]))
+                return OffsetGone(int(problem["offset"]), int(problem["next"]))
             if name == "OffsetBeyondTail":
-                return OffsetBeyondTail(int(told["offset"]), int(told["tail"]))
+                return OffsetBeyondTail(int(problem["offset"]), int(problem["tail"]))
         except (ValueError, KeyError, TypeError):
-            return NotRuncast(f"expected a problem that the server {self} can tell, got {answer.body[:80]!r}")
+            return NotRuncast(f"expected a problem+json of the server {self}, got {reply.body[:80]!r}")
         if name in ("NoToken", "WrongToken"):
             got = "got none" if name == "NoToken" else "got another"
             return AccessRefused(
                 f"expected the token of the server {self}, {got}: set {TOKEN_VARIABLE}, "
                 "or use the whole address that `runcast serve` prints, http://…/?token=…"
             )
-        kind = getattr(errors, name) if name in _OF_ONE_TEXT else _BY_STATUS.get(answer.status, RuncastError)
+        kind = getattr(errors, name) if name in _OF_ONE_TEXT else _BY_STATUS.get(reply.status, RuncastError)
         error: RuncastError = kind(
             f"the server {self}: {detail}" if kind in (AccessRefused, RuncastError) else detail
         )
         return error
 
     def value(
-        self, answer: object, run_id: str | None = None, *expected: int, having: Collection[str] = ()
+        self, reply: object, run_id: str | None = None, *expected: int, having: Collection[str] = ()
     ) -> Any:
         """Return the JSON of a reply that is as expected; None where it has no body.
 
         Args:
-            answer: the reply.
-            run_id: the run that was asked for, if it was one.
+            reply: the reply.
+            run_id: the run of the request, if it names one.
             expected: statuses; by default those of success.
             having: names that the JSON must have.
 
         Raises:
-            RuncastError: it is an error, or nothing that a runcast server says.
+            RuncastError: it is an error, or no reply of a runcast server.
         """
-        assert isinstance(answer, Answer), "what a call gives"
-        if answer.status not in (expected or (200, 201, 202)):
-            raise self.error(answer, run_id)
-        if answer.status == 204:
+        assert isinstance(reply, Response), "the result of a call"
+        if reply.status not in (expected or (200, 201, 202)):
+            raise self.error(reply, run_id)
+        if reply.status == 204:
             return None
         try:
-            value = json.loads(answer.body) if answer.kind == "application/json" else None
+            value = json.loads(reply.body) if reply.kind == "application/json" else None
         except ValueError:
             value = None
         if not isinstance(value, dict) or not value.keys() >= set(having):
-            raise self._other(f"something else ({answer.kind or 'no content'})")
+            raise self._other(f"something else ({reply.kind or 'no content'})")
         return value
 
-    def runs(self, answer: object) -> list[dict[str, Any]]:
+    def runs(self, reply: object) -> list[dict[str, Any]]:
         """Return the runs that a reply lists.
 
         Raises:
-            RuncastError: it is an error, or nothing that a runcast server says.
+            RuncastError: it is an error, or no reply of a runcast server.
         """
-        listed = self.value(answer, having=("runs",))["runs"]
+        listed = self.value(reply, having=("runs",))["runs"]
         if not isinstance(listed, list) or not all(
-            isinstance(told, dict) and told.keys() >= set(OF_A_RUN) for told in listed
+            isinstance(facts, dict) and facts.keys() >= set(OF_A_RUN) for facts in listed
         ):
             raise self._other("something else than runs")
         return listed

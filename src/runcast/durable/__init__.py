@@ -1,4 +1,4 @@
-"""Streams that others append to: the Durable Streams protocol's, kept in the logs of runs."""
+"""Streams that clients append to, by the Durable Streams protocol; stored like the logs of runs."""
 
 from runcast.durable.caps import Caps
 from runcast.durable.files import FileStreams

@@ -1,8 +1,8 @@
-"""How much streams may have: a cap for each, and one for all of them together.
+"""Limits on the size of streams: a cap for each, and one for all of them together.
 
-Owns the counting. What one stream has is its tail, which is known to who appends. What all have
-is measured now and then and counted on in between, for other processes append and delete, too: so
-that bound is kept to within what they add between two measurements.
+Owns the accounting. The size of one stream is its tail offset, which every append knows. The total is
+measured from time to time, and this process adds its own appends in between. Other processes append
+and delete, too, so the total may exceed its cap by what they add between two measurements.
 """
 
 from __future__ import annotations
@@ -12,28 +12,29 @@ import time
 from collections.abc import Callable
 
 from runcast.errors import CapReached, StreamFull
-from runcast.forked import note_forks
 from runcast.log import CAP_BYTES
+from runcast.own_thread import Background
+from runcast.sysio.forks import note_forks
 
 __all__ = ["Busy", "Caps"]
 
-_FRESH_SECONDS = 60.0  # a measurement looks at every stream
-_AGAIN_SECONDS = 1.0  # … and what is deleted to make room must count soon
+_FRESH_SECONDS = 60.0  # between measurements, each of which visits every stream
+_AGAIN_SECONDS = 1.0  # … when the cap is reached: streams deleted to make room must count soon
 
 
 class Busy(Exception):
-    """Somebody else is at it just now, or it takes long: try again where waiting blocks nobody."""
+    """The operation would block: retry it in a thread that may."""
 
 
 class Caps:
-    """What the streams of one set may have, in bytes.
+    """The size limits of a set of streams, in bytes.
 
     Args:
-        measure: returns what all of them have.
+        measure: returns the total size.
 
     Attributes:
-        stream: what each may have of its own; None for no bound.
-        total: what all may have together; None for no bound.
+        stream: the limit for the own bytes of each; None for no limit.
+        total: the limit for all together; None for no limit.
     """
 
     def __init__(self, measure: Callable[[], int]) -> None:
@@ -42,23 +43,23 @@ class Caps:
         self._measure = measure
         self._lock = threading.Lock()
         self._used = 0
-        self._since = 0  # of them, what was added since a measurement began
+        self._since = 0  # of these bytes, those added since a measurement began
         self._measured: float | None = None
         self._deleted = self._measuring = False
         note_forks(self)
 
-    def take(self, size: int, tail: int, begins_at: int = 0, *, wait: bool = True) -> None:
-        """Allow so many bytes more behind a tail.
+    def reserve(self, size: int, tail: int, begins_at: int = 0, *, wait: bool = True) -> None:
+        """Count the bytes of an append, or refuse it.
 
         Args:
-            size: of an append.
+            size: of the append.
             tail: where the stream ends.
             begins_at: where its own bytes begin.
             wait: block while all streams are measured; otherwise raise `Busy`.
 
         Raises:
-            CapReached: the stream would have too many.
-            StreamFull: all of them together would.
+            CapReached: the stream would exceed its limit.
+            StreamFull: all streams together would.
         """
         if self.stream is not None and tail - begins_at + size > self.stream:
             raise CapReached(tail, self.stream)
@@ -67,11 +68,11 @@ class Caps:
             if not lock.acquire(blocking=wait):
                 raise Busy
             try:
-                self._take_of_total(size, tail, self.total, wait)
+                self._reserve_of_total(size, tail, self.total, wait)
             finally:
                 lock.release()
 
-    def _take_of_total(self, size: int, tail: int, total: int, wait: bool) -> None:
+    def _reserve_of_total(self, size: int, tail: int, total: int, wait: bool) -> None:
         now = time.monotonic()
         if self._measured is None or (
             self._used + size > total and (self._deleted or now - self._measured >= _AGAIN_SECONDS)
@@ -82,24 +83,23 @@ class Caps:
             self._used, self._measured = self._measure(), now
         elif now - self._measured >= _FRESH_SECONDS and not self._measuring:
             self._measuring, self._since = True, 0
-            thread = threading.Thread(target=self._measure_aside, name="runcast-streams-size", daemon=True)
+            thread = Background(target=self._measure_in_background, name="runcast-streams-size")
             try:
                 thread.start()
-            except RuntimeError:  # too many threads: what was measured last is good for a while longer
+            except RuntimeError:  # no thread can be started: keep using the last measurement
                 self._measuring = False
         if self._used + size > total:
             raise StreamFull(
                 tail,
-                f"expected streams of at most {total} bytes together, with this append they would have "
-                f"more: nothing of it was kept, the stream ends at {tail}; remove some (runcast rm), or "
-                "have the server keep more (runcast serve --streams-cap; streams_cap= in an application), "
-                "and send it again",
+                f"expected at most {total} bytes in all streams together, this append would exceed that: "
+                f"nothing of it was stored, the stream ends at {tail}; remove streams (runcast rm) or raise "
+                "the limit (runcast serve --streams-cap; streams_cap= in an application), then send it again",
             )
         self._used += size
         self._since += size
 
-    def _measure_aside(self) -> None:
-        """Measure without letting anybody wait."""
+    def _measure_in_background(self) -> None:
+        """Measure in a thread, without blocking appends."""
         used: int | None = None
         try:
             used = self._measure()
@@ -110,10 +110,10 @@ class Caps:
                     self._used, self._measured = used + self._since, time.monotonic()
 
     def deleted(self) -> None:
-        """Note that something was deleted: before anything is refused, it is measured anew."""
+        """Note a deletion: measure again before the next append is refused."""
         self._deleted = True
 
     def in_child(self) -> None:
-        """Forget, in a forked process, the threads of its parent: one may have held the lock."""
+        """Replace the lock in a forked process: a thread of the parent may have held it."""
         self._lock = threading.Lock()
         self._measuring = False

@@ -1,8 +1,8 @@
-"""One stream in files: its append lock, and what an append that was killed leaves to be mended.
+"""One stream in files: its append lock, and recovery from an append that was interrupted.
 
-Owns the order in which an append is made: where it is to reach (pending.py), what it changes
-(journal.py), then the bytes. Whoever takes the lock and was not the last to append reads anew what
-is there. A process that was forked lets go of its parent's lock, and is another appender.
+Owns the order of writes in an append: its range (pending.py), its change of the state (journal.py),
+then the bytes. A process that takes the lock after another one has appended reloads the state. A
+forked process drops its parent's lock and appends with its own.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import secrets
 import threading
 from collections.abc import Callable
 
+from runcast import loggers
 from runcast.durable.caps import Caps
 from runcast.durable.journal import Journal
 from runcast.durable.pending import Pending, PendingFile
-from runcast.durable.stream import Busy, Settings, State, Stream, ended
+from runcast.durable.stream import AppendState, Busy, Settings, Stream, ended
 from runcast.durable.stream_log import StreamLog, cut_back
 from runcast.errors import FileDamaged, StreamFull, StreamNotFound
-from runcast.forked import note_forks
-from runcast.log import FileLogWriter, RunDirectory
+from runcast.log import FileLogWriter
 from runcast.log.file import sync_segment
-from runcast.sysio import is_folder, names_in, open_own
+from runcast.store.run_files import RunFiles
+from runcast.sysio.files import is_folder, names_in, open_own
+from runcast.sysio.forks import note_forks
 from runcast.wire.durable import Appending
 
 __all__ = ["FULL", "FileStream"]
@@ -45,15 +47,15 @@ class FileStream(Stream):
         self._appended = appended
         self.path = path
         self.gone = gone
-        self.directory = RunDirectory(path)
+        self.directory = RunFiles(path)
         self._mutex = threading.Lock()
         self._token = secrets.randbits(63) | 1
         self._pending: PendingFile | None = None
         self._journal = Journal(f"{path}/append/journal")
         self._writer: FileLogWriter | None = None
-        self._unsynced: set[int] = set()  # segments of writers before it
-        self._kept = State()
-        self._known = False  # the state and the writer are those of the last append
+        self._unsynced: set[int] = set()  # segments of earlier writers
+        self._kept = AppendState()
+        self._known = False  # the state and the writer are current: the last append was made here
         note_forks(self)
 
     def open_log(self) -> StreamLog:
@@ -71,7 +73,7 @@ class FileStream(Stream):
             with contextlib.suppress(OSError):
                 os.utime(f"{self.path}/append/tail", follow_symlinks=False)
 
-    def settle(self) -> None:
+    def check_exists(self) -> None:
         if not is_folder(self.path):
             raise StreamNotFound(self.settings.name)
 
@@ -84,13 +86,13 @@ class FileStream(Stream):
         for name in names:
             if os.path.isdir(f"{above}/{name}") or os.path.isdir(f"{above}/.new-{name}"):
                 alive += 1
-            else:  # whoever made or removed it was killed in the middle
+            else:  # the process that created or removed it was killed meanwhile
                 with contextlib.suppress(OSError):
                     os.unlink(f"{folder}/{name}")
         return alive
 
     @property
-    def _state(self) -> State:
+    def _state(self) -> AppendState:
         return self._kept
 
     @property
@@ -105,12 +107,12 @@ class FileStream(Stream):
             try:
                 pending = self._pending = self._pending or PendingFile(f"{self.path}/append/tail")
             except FileNotFoundError:
-                self.settle()
+                self.check_exists()
                 raise FileDamaged(f"{self.path}/append/tail: expected a file, it is missing") from None
             if not pending.lock(wait=wait):
                 raise Busy
             try:
-                self._look(pending)
+                self._load(pending)
             except BaseException:
                 pending.unlock()
                 raise
@@ -120,78 +122,79 @@ class FileStream(Stream):
 
     def _free(self) -> None:
         try:
-            if self._pending is not None:  # it was not deleted meanwhile
+            if self._pending is not None:  # None if the stream was deleted meanwhile
                 self._pending.unlock()
         finally:
             self._mutex.release()
 
-    def _look(self, pending: PendingFile) -> None:
-        """Find out what the last append left, unless it was ours."""
+    def _load(self, pending: PendingFile) -> None:
+        """Load the state after the last append, unless this object made it."""
         last = pending.read()
         if self._known and last.token == self._token:
             return
-        self.settle()
+        self.check_exists()
         self._known = False
         self._park()
         whole = cut_back(self.directory, last)
         self._writer = FileLogWriter(self.directory, cap_bytes=None, go_on=whole)
         tail = self._writer.tail
         self._kept = self._journal.load(tail)
-        told = self.directory.ended
-        if self._kept.closed and not told:  # killed between the journal and the outcome
+        has_outcome = self.directory.ended
+        if self._kept.closed and not has_outcome:  # killed between the journal and the outcome
             self._writer.close(ended())
-        self._kept.closed = self._kept.closed or told
+        self._kept.closed = self._kept.closed or has_outcome
         pending.write(Pending(self._token, tail, tail))
         self._known = True
 
-    def _append(self, ask: Appending, data: bytes) -> None:
+    def _append(self, params: Appending, data: bytes) -> None:
         writer, pending = self._writer, self._pending
         assert writer is not None
         assert pending is not None
         start = writer.tail
-        mark = self._journal.size
+        journal_size = self._journal.size
         self._known = False
         try:
-            if ask.producer is not None or ask.seq is not None or ask.close:
-                self._journal.shorten(self._kept, start)
-                mark = self._journal.size
+            if params.producer is not None or params.seq is not None or params.close:
+                self._journal.compact(self._kept, start)
+                journal_size = self._journal.size
             pending.write(Pending(self._token, start, start + len(data)))
-            if ask.producer is not None or ask.seq is not None or ask.close:
-                self._journal.write(ask, start + len(data))
+            if params.producer is not None or params.seq is not None or params.close:
+                self._journal.write(params, start + len(data))
             if data:
                 writer.append_whole(self.channel, data)
         except OSError as error:
-            self._journal.cut(mark)
+            self._journal.truncate(journal_size)
             pending.write(Pending(self._token, start, start))
             self._known = True
             if error.errno in FULL:
+                loggers.warning("store", "%s: there is no room for an append: %s", self.path, error.strerror)
                 raise StreamFull(start) from None
             raise
-        self._kept.take(ask)
+        self._kept.apply(params)
         self._appended(self)
-        if ask.close:
+        if params.close:
             try:
                 writer.close(ended())
-            except OSError as error:  # it is in the journal: whoever comes next closes it
+            except OSError as error:  # the journal has it: the next process to take the lock closes the log
                 if error.errno in FULL:
                     raise StreamFull(start) from None
                 raise
         self._known = True
 
     def begun(self, start: int | None) -> None:
-        """Note that it was made, with bytes in the segment that begins at `start` if there are some."""
+        """Schedule a sync of a new stream, whose first bytes, if any, are in the segment at `start`."""
         if start is not None:
             self._unsynced.add(start)
         self._appended(self)
 
     def sync(self) -> None:
-        """Have the stream, and what was appended to it, survive a power loss."""
+        """Sync the stream, with all appends so far, to the disk."""
         self.directory.sync()
         writer = self._writer
         if writer is not None:
             writer.sync()
         while self._unsynced:
-            with contextlib.suppress(KeyError):  # another thread, which ends, took it
+            with contextlib.suppress(KeyError):  # another thread took the last one
                 sync_segment(self.directory, self._unsynced.pop())
         with contextlib.suppress(OSError):  # deleted meanwhile, or a stream without a journal
             fd = open_own(f"{self.path}/append/journal", os.O_RDONLY)
@@ -200,8 +203,8 @@ class FileStream(Stream):
             finally:
                 os.close(fd)
 
-    def forget(self) -> None:
-        """Close the files; the next append opens them again. The caller sees that nobody appends."""
+    def close_files(self) -> None:
+        """Close the files; the next append reopens them. The caller prevents concurrent appends."""
         self._known = False
         self._journal.close()
         self._park()
@@ -212,27 +215,27 @@ class FileStream(Stream):
     def _park(self) -> None:
         if self._writer is not None:
             self._writer.park()
-            # Before the writer is gone: a thread that syncs meanwhile sees one or the other.
+            # Before the writer is dropped: a thread that syncs meanwhile sees one or the other.
             self._unsynced |= self._writer.unsynced
             self._writer = None
 
     def in_child(self) -> None:
-        """Let go of what a forked process shares with its parent: the lock, the place in the log."""
-        self._mutex = threading.Lock()  # whoever held it is not in this process
-        self.forget()
-        self._unsynced = set()  # is the parent's to sync
+        """Drop what a forked process shares with its parent: the lock and the writer."""
+        self._mutex = threading.Lock()  # a thread of the parent may have held it
+        self.close_files()
+        self._unsynced = set()  # the parent syncs these
         self._token = secrets.randbits(63) | 1
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
-            self.forget()
+            self.close_files()
 
-    def rest(self) -> bool:
-        """Close the files unless somebody appends just now; return whether that was done."""
+    def close_if_idle(self) -> bool:
+        """Close the files unless an append is in progress; return whether they were closed."""
         if not self._mutex.acquire(blocking=False):
             return False
         try:
-            self.forget()
+            self.close_files()
         finally:
             self._mutex.release()
         return True

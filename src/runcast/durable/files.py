@@ -1,12 +1,12 @@
-"""Streams in files: each is a folder like a run's, so that whatever reads runs reads them, too.
+"""Streams in files: each is a folder like a run's, so that all code that reads runs can read them.
 
-    <store>/.streams/names/<hash>       a symbolic link to the id of the stream that has the name
-    <store>/.streams/<id>/run.json      what it was made with
-    <store>/.streams/<id>/log/          the bytes, as of any run; of a fork first its parent's, hard links
-    <store>/.streams/<id>/outcome.json  it is closed
-    <store>/.streams/<id>/append/       what only those look at who append: tail, journal, forks/<id>
+    <store>/.streams/names/<hash>       a symbolic link to the id of the stream of that name
+    <store>/.streams/<id>/run.json      its settings
+    <store>/.streams/<id>/log/          its bytes, as for a run; a fork begins with hard links to its parent's
+    <store>/.streams/<id>/outcome.json  exists if it is closed
+    <store>/.streams/<id>/append/       the files for appending: tail, journal, forks/<id>
 
-Any process of the machine may append: there is a lock per stream, held for the time of one append.
+Any process of the machine may append: each stream has a lock, which is held during an append.
 """
 
 from __future__ import annotations
@@ -22,24 +22,27 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 
+from runcast import loggers
 from runcast.durable.file_stream import FULL, FileStream
 from runcast.durable.pending import Pending, PendingFile
 from runcast.durable.stream import Settings, Stream, channel_of, ended
 from runcast.durable.stream_log import link_segments
 from runcast.durable.streams import Streams
 from runcast.errors import FileDamaged, StoreUnusable, StreamFull, StreamNotFound
-from runcast.forked import note_forks
 from runcast.ids import is_run_id
-from runcast.log import FileLogWriter, RunDirectory
+from runcast.log import FileLogWriter
 from runcast.log.sync import Syncer
 from runcast.model import Channel
-from runcast.sysio import create, folder, is_folder, names_in, remove
+from runcast.own_thread import Background
+from runcast.store.run_files import RunFiles
+from runcast.sysio.files import create, folder, is_folder, names_in, remove
+from runcast.sysio.forks import note_forks
 
 __all__ = ["FileStreams"]
 
 FORMAT = 1
 _OPEN_STREAMS = 64  # with four descriptors each
-_ABANDONED = 3600.0  # seconds after which what was never finished is swept away
+_ABANDONED = 3600.0  # seconds after which unfinished streams are swept
 _SWEEP_SECONDS = 60.0
 _GONE = "gone-"
 
@@ -60,7 +63,7 @@ class FileStreams(Streams):
         return f"<FileStreams {self.path}>"
 
     def in_child(self) -> None:
-        """Forget, in a forked process, the threads of its parent: one may have held the lock."""
+        """Replace the lock in a forked process: a thread of the parent may have held it."""
         self._lock = threading.Lock()
 
     def _link(self, name: str) -> str:
@@ -81,7 +84,7 @@ class FileStreams(Streams):
                 stream.gone = gone
                 self._open.move_to_end(stream_id)
                 return stream
-        if not is_run_id(stream_id):  # not what a link of ours says
+        if not is_run_id(stream_id):  # not a link that runcast made
             return None
         path = f"{self.path}/{stream_id}"
         try:
@@ -93,13 +96,13 @@ class FileStreams(Streams):
             stream = self._open.setdefault(stream_id, stream)
             while len(self._open) > _OPEN_STREAMS:
                 oldest = next(iter(self._open))
-                if not self._open[oldest].rest():
+                if not self._open[oldest].close_if_idle():
                     break
                 del self._open[oldest]
         return stream
 
     def by_id(self, stream_id: str) -> FileStream | None:
-        """Return the stream with an id, to look at, if it still is the one of its name."""
+        """Return the stream with an id, for reading, if it still has its name."""
         if not is_run_id(stream_id):
             return None
         path = f"{self.path}/{stream_id}"
@@ -109,12 +112,12 @@ class FileStreams(Streams):
                 return None
         except (OSError, StoreUnusable):
             return None
-        # Not among those that are held open: who appends needs their places.
+        # Not put into `_open`, whose limited size is for streams that are appended to.
         stream = FileStream(path, settings, self.caps, gone=False, appended=self._syncer.note)
         return None if stream.expired else stream
 
     def damaged(self, stream_id: str) -> bool:
-        """Return whether what the stream with an id was made with cannot be read: it has no name, then."""
+        """Return whether the settings of a stream cannot be read, so that its name is unknown."""
         try:
             _settings_in(f"{self.path}/{stream_id}")
         except StoreUnusable:
@@ -124,17 +127,17 @@ class FileStreams(Streams):
         return False
 
     def list(self, before: str | None = None) -> Iterator[FileStream]:
-        """Yield the streams, newest first, to look at; reads nothing of one before it is looked at.
+        """Yield the streams for reading, newest first; each is opened only when it is yielded.
 
         Args:
-            before: only those that are older than this id.
+            before: yield only streams older than this id.
         """
         for stream_id in sorted(self.ids(), reverse=True):
             if (before is None or stream_id < before) and (stream := self.by_id(stream_id)) is not None:
                 yield stream
 
     def ids(self) -> Iterator[str]:
-        """Yield the ids of all streams, in no order; also of those that are gone or have expired."""
+        """Yield the ids of all streams, in no order, including those that are gone or have expired."""
         if not is_folder(self.path):
             return
         with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
@@ -146,7 +149,7 @@ class FileStreams(Streams):
         """Delete the stream with an id.
 
         Raises:
-            StreamNotFound: there is none, or no more.
+            StreamNotFound: there is no such stream.
         """
         if is_run_id(stream_id) and self.damaged(stream_id):
             return self._discard(stream_id)
@@ -154,7 +157,26 @@ class FileStreams(Streams):
         stream = None if seen is None else self._find(seen.settings.name)
         if stream is None or stream.id != stream_id or stream.gone:
             raise StreamNotFound(stream_id)
-        self._remove(stream)
+        try:
+            self._remove(stream)
+        except StoreUnusable:
+            self._discard(stream_id)
+
+    def delete(self, name: str) -> None:
+        """Delete the stream of a name, however damaged it is.
+
+        Raises:
+            UsageError, StreamNotFound, StreamGone: see `get`.
+        """
+        try:
+            super().delete(name)
+        except (StoreUnusable, StreamNotFound) as error:
+            with contextlib.suppress(OSError):  # no such name
+                stream_id = os.readlink(self._link(name)).removeprefix(_GONE)
+                lost = not is_folder(f"{self.path}/{stream_id}")  # else a new one was created just now
+                if is_run_id(stream_id) and (lost or isinstance(error, StoreUnusable)):
+                    return self._discard(stream_id)
+            raise
 
     def _measure(self) -> int:
         counted, size = set(), 0
@@ -162,7 +184,7 @@ class FileStreams(Streams):
             with contextlib.suppress(OSError), os.scandir(folder(f"{self.path}/{stream_id}/log")) as files:
                 for file in files:
                     status = file.stat(follow_symlinks=False)
-                    if status.st_nlink > 1:  # a fork's, which are its parent's as well
+                    if status.st_nlink > 1:  # shared by a fork and its parent
                         if status.st_ino in counted:
                             continue
                         counted.add(status.st_ino)
@@ -177,11 +199,11 @@ class FileStreams(Streams):
         self._sweep()
         draft, path = f"{self.path}/.new-{settings.id}", f"{self.path}/{settings.id}"
         try:
-            directory = RunDirectory.create(draft, _request(settings))
+            directory = RunFiles.create(draft, _request(settings))
             os.makedirs(f"{draft}/append/forks", 0o700)
             if parent is not None:
                 assert isinstance(parent, FileStream)
-                # A copy of a store may have left out what was empty.
+                # The folder may be missing: some ways to copy a store omit empty folders.
                 _touch(f"{folder(f'{parent.path}/append/forks', make=True)}/{settings.id}")
                 link_segments(parent.directory, directory, offset)
             _write_first(directory, channel_of(settings), data, closed=closed)
@@ -189,7 +211,7 @@ class FileStreams(Streams):
             try:
                 os.symlink(settings.id, self._link(settings.name))
             except OSError as error:
-                self._purge(path, settings, cascade=False)  # the parent is locked just now
+                self._purge(path, settings, cascade=False)  # the caller holds the parent's lock
                 if isinstance(error, FileExistsError):
                     return None
                 raise
@@ -206,7 +228,7 @@ class FileStreams(Streams):
     def _remove(self, stream: Stream) -> None:
         assert isinstance(stream, FileStream)
         link = self._link(stream.settings.name)
-        with contextlib.suppress(StreamNotFound), stream.still():
+        with contextlib.suppress(StreamNotFound), stream.locked():
             if stream.forks:
                 _relink(_GONE + stream.id, link)
                 stream.gone = True
@@ -214,13 +236,13 @@ class FileStreams(Streams):
             with contextlib.suppress(FileNotFoundError):
                 if os.readlink(link).removeprefix(_GONE) == stream.id:
                     os.unlink(link)
-            stream.forget()
+            stream.close_files()
             self._purge(stream.path, stream.settings)
         with self._lock:
             self._open.pop(stream.id, None)
 
     def _discard(self, stream_id: str) -> None:
-        """Remove a stream of which only its folder is known; its bytes stay in its forks."""
+        """Remove a stream by its folder, without its settings; its forks keep the bytes."""
         for name in names_in(f"{self.path}/names"):
             with contextlib.suppress(OSError):
                 if os.readlink(f"{self.path}/names/{name}").removeprefix(_GONE) == stream_id:
@@ -230,10 +252,12 @@ class FileStreams(Streams):
         self._purge(f"{self.path}/{stream_id}", Settings(stream_id, ""))
 
     def _purge(self, path: str, settings: Settings, *, cascade: bool = True) -> None:
-        """Remove the folder of a stream that has no name any more, and its parent if it waited for that."""
+        """Remove the folder of a stream without a name; its parent, too, if that is gone and has no fork."""
         hidden = f"{self.path}/.gone-{settings.id}"
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, hidden)
+        with contextlib.suppress(OSError):  # if it is not a folder: rmtree would block on a FIFO
+            os.unlink(hidden)
         shutil.rmtree(hidden, ignore_errors=True)
         self.caps.deleted()
         for draft in (f"{self.path}/.outcome-{settings.id}", f"{self.path}/.outcome-.new-{settings.id}"):
@@ -268,18 +292,19 @@ class FileStreams(Streams):
                 yield _settings_in(f"{self.path}/{stream_id}")
 
     def _sweep(self) -> None:
-        """Now and then, delete what has expired and what was never finished."""
+        """From time to time, delete expired and unfinished streams in the background."""
         now = time.monotonic()
         if now - self._swept < _SWEEP_SECONDS:
             return
         self._swept = now
-        with contextlib.suppress(RuntimeError):  # too many threads: another time
-            threading.Thread(target=self.sweep, name="runcast-streams-sweep", daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # no thread can be started: try later
+            Background(target=self.sweep, name="runcast-streams-sweep").start()
 
     def sweep(self) -> None:
-        """Delete what has expired, and what was left by who was killed making or deleting a stream."""
+        """Delete expired streams, and those whose creation or deletion was interrupted."""
+        loggers.debug("store", "sweep of the streams in %s", self.path)
         for settings in list(self._settings()):
-            with contextlib.suppress(OSError, StoreUnusable):  # what is damaged is for its owner to delete
+            with contextlib.suppress(OSError, StoreUnusable):  # damaged streams are left for users to delete
                 self._sweep_one(settings)
         for name in names_in(self.path):
             if name.startswith((".new-", ".gone-", ".outcome-")):
@@ -301,7 +326,7 @@ class FileStreams(Streams):
         self._syncer.sync()
         with self._lock:
             for stream in self._open.values():
-                stream.rest()
+                stream.close_if_idle()
             self._open.clear()
 
 
@@ -311,12 +336,12 @@ def _digest(name: str) -> str:
 
 
 def _request(settings: Settings) -> dict[str, object]:
-    """Return what `run.json` holds: the stream's settings, and what every run has."""
+    """Return the content of `run.json`: the stream's settings, and the fields that every run has."""
     return {"format": FORMAT, "source": "stream", "command": [], **settings.to_json()}
 
 
-def _write_first(directory: RunDirectory, channel: Channel, data: bytes, *, closed: bool) -> None:
-    """Write what a new stream begins with, and where the first append begins."""
+def _write_first(directory: RunFiles, channel: Channel, data: bytes, *, closed: bool) -> None:
+    """Write the first bytes of a new stream, and its `append/tail`."""
     writer = FileLogWriter(directory, cap_bytes=None)
     try:
         if data:
@@ -337,15 +362,15 @@ def _touch(path: str) -> None:
 
 
 def _settings_in(path: str) -> Settings:
-    """Return what the stream in a folder was made with.
+    """Return the settings of the stream in a folder.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
-        FileDamaged, FormatTooNew: it cannot be read.
+        FileDamaged, FormatTooNew: they cannot be read.
     """
     if not is_folder(path):
         raise FileNotFoundError(path)
-    settings = Settings.from_json(RunDirectory(path).request(), f"{path}/run.json")
+    settings = Settings.from_json(RunFiles(path).request(), f"{path}/run.json")
     if settings.id != os.path.basename(path):
         raise FileDamaged(f"{path}/run.json: expected the id of its folder, got {settings.id!r:.60}")
     return settings

@@ -1,25 +1,25 @@
-"""`append/journal` in a stream's folder: what the next append depends on, beside the bytes.
+"""`append/journal` in a stream's folder: the state that appends are checked against.
 
     magic 8s · version u16 · zero u16 · crc u32
     size u16 · flags u8 · zero u8 · id size u16 · epoch u64 · number u64 · end u64 · id · seq · crc u32
 
-A record is written before the bytes of its append, and counts when the log reaches its `end`:
-so of an append and of the producer's number both are kept, or neither. It tells of a producer, of
-a `Stream-Seq`, of the close, or of several of them. Of what is there no more (a cut record, one
-whose bytes never came) nothing follows: it is at the end, and is taken away.
+A record is written before the bytes of its append, and is valid once the log reaches its `end`. So
+an append and its producer's number are stored together, or not at all. A record has a producer, a
+`Stream-Seq`, the close, or several of them. An incomplete record, or one whose bytes were never
+written, is always the last, and is removed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import struct
 from zlib import crc32
 
-from runcast.durable.stream import State
+from runcast.durable.stream import AppendState
 from runcast.errors import FileDamaged, FormatTooNew
-from runcast.sysio import create, open_own
+from runcast.sysio.files import open_own
+from runcast.sysio.writes import replace
 from runcast.wire.durable import Appending, Producer
 
 __all__ = ["FORMAT", "Journal"]
@@ -30,28 +30,28 @@ _HEAD = struct.Struct("<8sHHI")
 _RECORD = struct.Struct("<HBBHQQQ")
 _CRC = struct.Struct("<I")
 _PRODUCER, _SEQ, _CLOSED = 1, 2, 4
-_MOST_BYTES = 256 * 1024 * 1024  # of a hundred thousand producers, each of whose records has a long id
-_MANY = 1000  # records that are written anew, in short, when they are many times what they say
+_MOST_BYTES = 256 * 1024 * 1024  # enough for a hundred thousand producers with long ids
+_MANY = 1000  # records below which the journal is not compacted
 
 
-def pack(ask: Appending, end: int) -> bytes:
-    """Return the record of an append that reaches to `end`."""
-    flags = _CLOSED if ask.close else 0
+def pack(params: Appending, end: int) -> bytes:
+    """Return the record of an append that ends at `end`."""
+    flags = _CLOSED if params.close else 0
     name, epoch, number = b"", 0, 0
-    if ask.producer is not None:
+    if params.producer is not None:
         flags |= _PRODUCER
-        name, epoch, number = ask.producer.id.encode("utf-8", "surrogateescape"), *ask.producer[1:]
+        name, epoch, number = params.producer.id.encode("utf-8", "surrogateescape"), *params.producer[1:]
     seq = b""
-    if ask.seq is not None:
+    if params.seq is not None:
         flags |= _SEQ
-        seq = ask.seq.encode("utf-8", "surrogateescape")
+        seq = params.seq.encode("utf-8", "surrogateescape")
     size = _RECORD.size + len(name) + len(seq) + _CRC.size
     body = _RECORD.pack(size, flags, 0, len(name), epoch, number, end) + name + seq
     return body + _CRC.pack(crc32(body))
 
 
 def unpack(data: bytes, at: int) -> tuple[Appending, int, int] | None:
-    """Return what a record says, its `end`, and where the next one begins; None if it is not whole."""
+    """Return the append of a record, its `end`, and where the next record begins; None if it is invalid."""
     if at + _RECORD.size > len(data):
         return None
     size, flags, _, name_size, epoch, number, end = _RECORD.unpack_from(data, at)
@@ -65,12 +65,12 @@ def unpack(data: bytes, at: int) -> tuple[Appending, int, int] | None:
     name = body[_RECORD.size : _RECORD.size + name_size].decode("utf-8", "surrogateescape")
     seq = body[_RECORD.size + name_size :].decode("utf-8", "surrogateescape")
     producer = Producer(name, epoch, number) if flags & _PRODUCER else None
-    ask = Appending(None, producer, seq if flags & _SEQ else None, bool(flags & _CLOSED))
-    return ask, end, at + size
+    params = Appending(None, producer, seq if flags & _SEQ else None, bool(flags & _CLOSED))
+    return params, end, at + size
 
 
 class Journal:
-    """The journal of one stream; only the holder of the append lock may touch it."""
+    """The journal of one stream; only the holder of the append lock may use it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -78,10 +78,10 @@ class Journal:
         self._records = 0
         self.size = 0
 
-    def load(self, tail: int) -> State:
-        """Return what is known where the log reaches to `tail`; what is not true of it is taken away."""
+    def load(self, tail: int) -> AppendState:
+        """Return the state at `tail`, the end of the log; records behind it are removed."""
         self.close()
-        state = State()
+        state = AppendState()
         try:
             self._fd = open_own(self._path, os.O_RDWR | os.O_APPEND)
         except FileNotFoundError:
@@ -94,7 +94,7 @@ class Journal:
             raise FormatTooNew(f"{self._path} has a newer format than {FORMAT}: upgrade runcast")
         at, self._records = _HEAD.size, 0
         while (found := unpack(data, at)) is not None and found[1] <= tail:
-            state.take(found[0])
+            state.apply(found[0])
             at = found[2]
             self._records += 1
         if len(data) < _HEAD.size:
@@ -106,12 +106,12 @@ class Journal:
             os.ftruncate(self._fd, at)
         return state
 
-    def write(self, ask: Appending, end: int) -> None:
-        """Tell of an append before it is made."""
+    def write(self, params: Appending, end: int) -> None:
+        """Record an append before its bytes are written."""
         if self._fd is None:
             self._begin(self._path)
         assert self._fd is not None
-        record = pack(ask, end)
+        record = pack(params, end)
         written = os.write(self._fd, record)
         if written < len(record):
             os.ftruncate(self._fd, self.size)
@@ -130,14 +130,14 @@ class Journal:
         self.close()
         self._fd, self.size, self._records = fd, _HEAD.size, 0
 
-    def cut(self, size: int) -> None:
-        """Take away what was told of an append that was not made."""
+    def truncate(self, size: int) -> None:
+        """Remove the record of an append that failed."""
         if self._fd is not None and self.size > size:
             os.ftruncate(self._fd, max(size, _HEAD.size))
             self.size = max(size, _HEAD.size)
 
-    def shorten(self, state: State, tail: int) -> None:
-        """Write it anew where it is much longer than what it says. Nothing must be pending."""
+    def compact(self, state: AppendState, tail: int) -> None:
+        """Rewrite the journal if most of its records are obsolete. No append may be pending."""
         if self._records < _MANY + 4 * len(state.producers):
             return
         draft = f"{self._path}-new"
@@ -146,19 +146,14 @@ class Journal:
         ]
         if state.seq is not None:
             records.append(pack(Appending(seq=state.seq), tail))
-        fd = create(draft, os.O_WRONLY | os.O_TRUNC)
-        with contextlib.closing(os.fdopen(fd, "wb", closefd=True)) as file:
-            head = _HEAD.pack(_MAGIC, FORMAT, 0, 0)[:12]
-            file.write(head + _CRC.pack(crc32(head)) + b"".join(records))
-            file.flush()
-            os.fsync(fd)  # or the name may survive a power loss, and what is in it not
-        os.rename(draft, self._path)
+        head = _HEAD.pack(_MAGIC, FORMAT, 0, 0)[:12]
+        replace(draft, self._path, head + _CRC.pack(crc32(head)) + b"".join(records))
         self.load(tail)
 
     def close(self) -> None:
         """Close the file."""
         fd, self._fd, self.size, self._records = self._fd, None, 0, 0
-        if fd is not None:  # forgotten before: a process that is forked meanwhile closes nothing twice
+        if fd is not None:  # `_fd` was cleared first: a process forked meanwhile must not close it again
             os.close(fd)
 
 

@@ -1,4 +1,4 @@
-"""Streams in this process's memory: for tests, and for what need not outlive a server."""
+"""Streams in this process's memory: for tests, and for data that need not outlive a server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from runcast.durable.caps import Caps
-from runcast.durable.stream import Busy, Settings, State, Stream, ended
+from runcast.durable.stream import AppendState, Busy, Settings, Stream, ended
 from runcast.durable.streams import Streams
 from runcast.errors import StreamNotFound
 from runcast.log.memory import MemoryLog, MemoryLogWriter
@@ -24,7 +24,7 @@ class _MemoryStream(Stream):
         self.removed = False
         self._log: MemoryLog = MemoryLog() if parent is None else parent._log.fork(offset)
         self._writer = MemoryLogWriter(self._log, cap_bytes=None)
-        self._kept = State()
+        self._kept = AppendState()
         self._lock = threading.Lock()
         self._used_at = time.time()
 
@@ -38,7 +38,7 @@ class _MemoryStream(Stream):
     def touch(self) -> None:
         self._used_at = time.time()
 
-    def settle(self) -> None:
+    def check_exists(self) -> None:
         if self.removed:
             raise StreamNotFound(self.settings.name)
 
@@ -47,7 +47,7 @@ class _MemoryStream(Stream):
         return self.children
 
     @property
-    def _state(self) -> State:
+    def _state(self) -> AppendState:
         return self._kept
 
     @property
@@ -59,36 +59,36 @@ class _MemoryStream(Stream):
             raise Busy
         if self.removed:
             self._lock.release()
-            self.settle()
+            self.check_exists()
 
     def _free(self) -> None:
         self._lock.release()
 
-    def _append(self, ask: Appending, data: bytes) -> None:
+    def _append(self, params: Appending, data: bytes) -> None:
         if data:
             self._writer.append_whole(self.channel, data)
-        self._kept.take(ask)
+        self._kept.apply(params)
         self._used_at = time.time()
-        if ask.close:
+        if params.close:
             self._writer.close(ended())
 
     def begin(self, data: bytes, *, closed: bool) -> None:
-        """Append what it begins with."""
+        """Append the first bytes."""
         if data or closed:
             self._append(Appending(close=closed), data)
 
     @property
     def own_bytes(self) -> int:
-        """How many bytes it has behind those of its parent."""
+        """The number of its bytes behind those of its parent."""
         return self._writer.tail - self.settings.begins_at
 
     def wake(self) -> None:
-        """Have who follows look again."""
+        """Wake all followers."""
         self._log._wake()
 
 
 class MemoryStreams(Streams):
-    """Streams that are gone when this process ends."""
+    """Streams that end with this process."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,24 +1,24 @@
-"""`append/tail` in a stream's folder: the append lock, and how far the last append was to reach.
+"""`append/tail` in a stream's folder: the append lock, and the range of the last append.
 
     magic 8s · version u16 · zero u16 · crc u32        once
     token u64 · start u64 · end u64 · crc u32          rewritten in place before the bytes of each append
 
-Owns what makes an append whole: where the bytes of the log end between `start` and `end`, the
-append is being made, or whoever made it was killed in it: readers see nothing of it, and whoever
-appends next takes it away. The token says who appended last: who finds its own knows that nobody
-else did since. Its time of change is when the stream was last used.
+Makes appends atomic. While the log ends between `start` and `end`, an append is in progress, or was
+interrupted because its process died: readers ignore its bytes, and the next append removes them. The
+token identifies the process that appended last; a process that finds its own token knows that its
+state is current. The modification time of the file is when the stream was last used.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 from typing import NamedTuple
 from zlib import crc32
 
 from runcast.errors import FileDamaged, FormatTooNew
-from runcast.sysio import open_own
+from runcast.sysio.files import open_own
+from runcast.sysio.locks import lock, unlock
 
 __all__ = ["FORMAT", "Pending", "PendingFile"]
 
@@ -26,12 +26,12 @@ FORMAT = 1
 _MAGIC = b"RCTAIL\0\0"
 _HEAD = struct.Struct("<8sHHI")
 _PENDING = struct.Struct("<QQQI")
-_SAID = struct.Struct("<QQQ")  # of it, what the checksum is of
-_TRIES = 100  # reading it in the middle of being rewritten
+_CHECKED = struct.Struct("<QQQ")  # the part of it that the checksum covers
+_TRIES = 100  # a read may collide with a rewrite
 
 
 class Pending(NamedTuple):
-    """The last append: whose, from where, to where."""
+    """The last append: the token of its process, and its range."""
 
     token: int
     start: int
@@ -39,7 +39,7 @@ class Pending(NamedTuple):
 
 
 class PendingFile:
-    """The file, open. One of them must not be locked twice at a time."""
+    """The open file. An instance must not be locked twice at a time."""
 
     def __init__(self, path: str, *, create: bool = False, write: bool = True) -> None:
         self.path = path
@@ -60,16 +60,12 @@ class PendingFile:
             raise
 
     def lock(self, *, wait: bool) -> bool:
-        """Take the append lock; return whether it was to be had."""
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            return False
-        return True
+        """Take the append lock; return whether it was taken."""
+        return lock(self.fd, wait=wait)
 
     def unlock(self) -> None:
-        """Free the lock."""
-        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        """Release the lock."""
+        unlock(self.fd)
 
     def read(self) -> Pending:
         """Return the last append."""
@@ -81,11 +77,11 @@ class PendingFile:
                     return Pending(token, start, end)
             elif not data:
                 return Pending(0, 0, 0)
-        raise FileDamaged(f"{self.path}: expected the place of the last append, got something else")
+        raise FileDamaged(f"{self.path}: expected the range of the last append, got an invalid record")
 
     def write(self, pending: Pending) -> None:
-        """Tell of an append that begins now. Only the holder of the lock may."""
-        data = _SAID.pack(*pending)
+        """Announce an append before its bytes are written. Only the holder of the lock may."""
+        data = _CHECKED.pack(*pending)
         os.pwrite(self.fd, data + crc32(data).to_bytes(4, "little"), _HEAD.size)
 
     @property
@@ -94,11 +90,11 @@ class PendingFile:
         return os.fstat(self.fd).st_mtime
 
     def touch(self) -> None:
-        """Note that the stream is used now."""
+        """Set `used_at` to now."""
         os.utime(self.fd)
 
     def close(self) -> None:
-        """Close the file, which frees the lock."""
+        """Close the file, which releases the lock."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)

@@ -1,9 +1,9 @@
-"""One stream: what may be appended, by whom, after what.
+"""One stream: the checks before an append, and the append itself.
 
-Owns the rules of appending, the same for every backend: closed or open, the media type, a
-producer's sequence, `Stream-Seq`. Judging and appending happen under the stream's append lock, so
-that of two requests of one producer the later one sees the earlier. A backend holds the lock,
-keeps `State` where a crash cannot part it from the bytes, and appends.
+Owns the rules of appending, the same for every backend: closed or open, the media type, a producer's
+sequence numbers, `Stream-Seq`. Checks and append happen under the stream's append lock, so the later
+of two requests of one producer sees the earlier one. A backend implements the lock and the append, and
+stores `AppendState` such that a crash cannot separate it from the bytes.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from runcast.log import Log
 from runcast.model import Channel, Outcome, Reason
 from runcast.wire.durable import JSON, OCTETS, Appending, Producer, media_type, parse_seconds
 
-__all__ = ["CONTROL", "Appended", "Busy", "Settings", "State", "Stream", "channel_of", "ended"]
+__all__ = ["CONTROL", "AppendState", "Appended", "Busy", "Settings", "Stream", "channel_of", "ended"]
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # what no name and no header may have
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # characters not allowed in names and headers
 
 
 class Appended(NamedTuple):
-    """What became of an append.
+    """The result of an append.
 
     Attributes:
         tail: the tail offset after it.
         closed: whether the stream is closed.
-        producer: whose it was, with the highest sequence number that was taken.
-        duplicate: it had been taken before, and nothing was appended now.
+        producer: the producer, with its highest sequence number that was accepted.
+        duplicate: it had been accepted before, and nothing was appended now.
     """
 
     tail: int
@@ -45,20 +45,20 @@ class Appended(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a stream was made with; never changes.
+    """The parameters that a stream was created with; immutable.
 
     Attributes:
-        id: of this very stream; another one of the same name has another.
+        id: of this stream; a later stream of the same name has another id.
         name: its path.
-        content_type: as whoever made it wrote it.
+        content_type: verbatim from the request that created it.
         created_at: when, in seconds since the epoch.
         ttl: seconds without a read or an append after which it is deleted.
         expires_at: when it is deleted, as RFC 3339.
-        asked_ttl, asked_expires_at: the same, as asked for: a fork has those of its parent unless asked.
-        forked_from: name of the stream it begins with.
+        asked_ttl, asked_expires_at: the values of the request; a fork inherits those that are missing.
+        forked_from: name of the stream whose beginning it shares.
         parent: id of that stream.
-        fork_offset: where it leaves it, without `sub_offset`.
-        sub_offset: bytes or messages more.
+        fork_offset: where the fork begins in the parent, without `sub_offset`.
+        sub_offset: how many bytes or messages behind that.
         begins_at: where its own bytes begin, behind those of its parent.
     """
 
@@ -77,19 +77,19 @@ class Settings:
     begins_at: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return them as JSON values."""
+        """Return the settings as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any], where: str = "the stream") -> Settings:
-        """Read back what `to_json` gave; keys of later versions are passed over.
+        """Restore settings from `to_json`; keys of later versions are ignored.
 
         Args:
             value: the JSON object.
-            where: names it in an error.
+            where: its source, for an error message.
 
         Raises:
-            FileDamaged: it says something else.
+            FileDamaged: the object is invalid.
         """
         known = {one.name for one in fields(cls)}
         for name in ("id", "name", "content_type", "created_at"):
@@ -102,7 +102,7 @@ class Settings:
 
 
 def _text(value: object) -> bool:
-    """Whether a name or a header may have this value: what `check_name` lets through, at least."""
+    """Whether a name or a header may have this value; accepts all that `check_name` accepts."""
     try:
         return isinstance(value, str) and not CONTROL.search(value) and bool(value.encode())
     except UnicodeEncodeError:
@@ -130,8 +130,8 @@ _FIELDS: Mapping[str, Callable[[object], bool]] = {
 
 
 @dataclass
-class State:
-    """What the next append depends on, beside the bytes.
+class AppendState:
+    """The state of a stream beside its bytes, which the next append is checked against.
 
     Attributes:
         producers: epoch and last sequence number of each.
@@ -143,19 +143,19 @@ class State:
     seq: str | None = None
     closed: bool = False
 
-    def take(self, ask: Appending) -> None:
-        """Note an append that was taken."""
-        if ask.producer is not None:
-            self.producers[ask.producer.id] = ask.producer.epoch, ask.producer.seq
-        if ask.seq is not None:
-            self.seq = ask.seq
-        self.closed = self.closed or ask.close
+    def apply(self, params: Appending) -> None:
+        """Update the state with an append that was accepted."""
+        if params.producer is not None:
+            self.producers[params.producer.id] = params.producer.epoch, params.producer.seq
+        if params.seq is not None:
+            self.seq = params.seq
+        self.closed = self.closed or params.close
 
 
 class Stream(ABC):
-    """A stream of this process's view; `Streams` finds and makes them."""
+    """A stream as this process sees it; `Streams` finds and creates them."""
 
-    gone = False  # deleted, but kept from others while its forks live
+    gone = False  # deleted, but its name stays taken while it has forks
 
     def __init__(self, settings: Settings, caps: Caps) -> None:
         self.settings = settings
@@ -168,12 +168,12 @@ class Stream(ABC):
 
     @property
     def id(self) -> str:
-        """The id of this very stream."""
+        """The id of this stream."""
         return self.settings.id
 
     @abstractmethod
     def open_log(self) -> Log:
-        """Return the log, for reading at offsets. Whoever reads sees whole appends only."""
+        """Return the log, for reading at offsets. Readers see complete appends only."""
 
     @property
     @abstractmethod
@@ -182,11 +182,11 @@ class Stream(ABC):
 
     @abstractmethod
     def touch(self) -> None:
-        """Note that it is being read, if that keeps it alive."""
+        """Update `used_at` for a read, if the stream has a time to live."""
 
     @abstractmethod
-    def settle(self) -> None:
-        """Find out whether it still is there.
+    def check_exists(self) -> None:
+        """Check that the stream still exists.
 
         Raises:
             StreamNotFound: it was deleted.
@@ -195,12 +195,12 @@ class Stream(ABC):
     @property
     @abstractmethod
     def forks(self) -> int:
-        """How many streams were forked from it and are still there."""
+        """The number of existing streams that were forked from it."""
 
     @property
     @abstractmethod
-    def _state(self) -> State:
-        """What appends depend on. Asked and changed by the holder of the lock only."""
+    def _state(self) -> AppendState:
+        """The state that appends are checked against. Read and changed by the holder of the lock only."""
 
     @property
     @abstractmethod
@@ -209,60 +209,60 @@ class Stream(ABC):
 
     @abstractmethod
     def _hold(self, *, wait: bool) -> None:
-        """Take the append lock; everything before is settled when this returns.
+        """Take the append lock, and recover from an append that was interrupted.
 
         Raises:
-            Busy: somebody else holds it, and `wait` is false.
+            Busy: the lock is taken, and `wait` is false.
         """
 
     @abstractmethod
     def _free(self) -> None:
-        """Free the append lock."""
+        """Release the append lock."""
 
     @abstractmethod
-    def _append(self, ask: Appending, data: bytes) -> None:
-        """Keep what was asked and append, both or nothing.
+    def _append(self, params: Appending, data: bytes) -> None:
+        """Store the new state and the bytes, both or neither.
 
         Raises:
-            StreamFull: there is no room; nothing was kept.
+            StreamFull: there is no room; nothing was stored.
         """
 
     @property
     def expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether it has expired."""
         now = time.time()
         if self._expires is not None and now >= self._expires:
             return True
         return self.settings.ttl is not None and now >= self.used_at + self.settings.ttl
 
     @contextmanager
-    def still(self) -> Iterator[int]:
-        """Let nobody append for a block; gives the tail offset."""
+    def locked(self) -> Iterator[int]:
+        """Hold the append lock for a block; yields the tail offset."""
         self._hold(wait=True)
         try:
             yield self._tail
         finally:
             self._free()
 
-    def append(self, ask: Appending, data: bytes, *, wait: bool = True) -> Appended:
-        """Append what a request brings, or close the stream, or both.
+    def append(self, params: Appending, data: bytes, *, wait: bool = True) -> Appended:
+        """Append the body of a request, or close the stream, or both.
 
         Args:
-            ask: what its headers ask for.
+            params: the parameters of the request.
             data: the bytes, in JSON mode as `messages` returns them; empty to close only.
-            wait: block while others append, or all streams are measured; otherwise raise `Busy`.
+            wait: block while another append runs, or all streams are measured; otherwise raise `Busy`.
 
         Raises:
-            StreamConflict: the stream is closed, of another type, or further.
+            StreamConflict: the stream is closed, of another type, or has a later `Stream-Seq`.
             ProducerFenced, UsageError: a producer's epoch is over, or does not begin at 0.
-            StreamFull: there is no room, or none is allowed; nothing was kept.
+            StreamFull: there is no room, or a cap is reached; nothing was stored.
         """
         self._hold(wait=wait)
         try:
             state = self._state
-            if ask.producer is not None and (last := self._taken(state, ask.producer)) is not None:
-                return Appended(self._tail, state.closed, ask.producer._replace(seq=last), duplicate=True)
-            if state.closed and not data and ask.close and ask.producer is None:
+            if params.producer is not None and (last := self._accepted(state, params.producer)) is not None:
+                return Appended(self._tail, state.closed, params.producer._replace(seq=last), duplicate=True)
+            if state.closed and not data and params.close and params.producer is None:
                 return Appended(self._tail, True)
             if state.closed:
                 raise StreamConflict(
@@ -270,24 +270,25 @@ class Stream(ABC):
                     tail=self._tail,
                     closed=True,
                 )
-            if data and media_type(ask.content_type) != self.media_type:
+            if data and media_type(params.content_type) != self.media_type:
                 raise StreamConflict(
-                    f"expected {self.media_type}, as the stream has it, got {(ask.content_type or '')[:80]!r}"
+                    f"expected {self.media_type}, the type of the stream, "
+                    f"got {(params.content_type or '')[:80]!r}"
                 )
-            if ask.seq is not None and state.seq is not None and ask.seq <= state.seq:
+            if params.seq is not None and state.seq is not None and params.seq <= state.seq:
                 raise StreamConflict(
-                    f"expected Stream-Seq to be more than {state.seq[:80]!r}, got {ask.seq[:80]!r}"
+                    f"expected Stream-Seq to be more than {state.seq[:80]!r}, got {params.seq[:80]!r}"
                 )
             if data:
-                self.caps.take(len(data), self._tail, self.settings.begins_at, wait=wait)
-            self._append(ask, data)
-            return Appended(self._tail, self._state.closed, ask.producer)
+                self.caps.reserve(len(data), self._tail, self.settings.begins_at, wait=wait)
+            self._append(params, data)
+            return Appended(self._tail, self._state.closed, params.producer)
         finally:
             self._free()
 
     @staticmethod
-    def _taken(state: State, producer: Producer) -> int | None:
-        """Return the highest number that was taken if this one was; None if it may be taken now."""
+    def _accepted(state: AppendState, producer: Producer) -> int | None:
+        """Return the producer's last accepted number if this one is a duplicate; None if it is the next."""
         known = state.producers.get(producer.id)
         if known is None:
             if producer.seq and not state.closed:

@@ -1,8 +1,8 @@
-"""The log of a stream in files: whole appends only, and what an append that was cut leaves behind.
+"""The log of a stream in files: complete appends only, and the removal of incomplete ones.
 
-Owns what differs from the log of a run: several processes append, one after the other, and a
-reader must see all of an append or nothing, for another may be put in the place of one that was
-never finished.
+Owns the differences from the log of a run: several processes append, one after the other, and a
+reader must see all of an append or nothing, because an append that was interrupted is replaced by the
+next one.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from collections.abc import Sequence
 
 from runcast.durable.pending import Pending, PendingFile
 from runcast.errors import FileDamaged, StreamNotFound
-from runcast.log import FileLog, RunDirectory
-from runcast.log.base import Span, settled
-from runcast.log.file import segment_name, segment_starts
-from runcast.sysio import folder, is_folder, open_own, own_size
+from runcast.log import FileLog
+from runcast.log.base import Span, retried
+from runcast.log.segments import segment_name, segment_starts
+from runcast.store.run_files import RunFiles
+from runcast.sysio.files import folder, is_folder, open_own, own_size
 
 __all__ = ["StreamLog", "cut_back", "link_segments"]
 
 
 class StreamLog(FileLog):
-    """Reads the log in a stream's folder, up to the last append that is whole."""
+    """Reads the log in a stream's folder, up to the last complete append."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self._tail_file: PendingFile | None = None
 
-    @settled
+    @retried
     def _extents(self) -> Sequence[Span]:
         try:
             if self._tail_file is None:
@@ -42,32 +43,32 @@ class StreamLog(FileLog):
             raise StreamNotFound(os.path.basename(path)) from None
 
     def _whole(self, tail: PendingFile) -> Sequence[Span]:
-        kept = 0  # so many bytes were there, all of them, before the tail was read
+        kept = 0  # complete appends reached at least this offset before the tail was read
         while True:
-            spans = super()._extents()
+            spans = super()._spans()
             if not spans:
-                os.stat(tail.path)  # it is new, or it was deleted, and what we hold open says nothing of that
+                os.stat(tail.path)  # raises if the stream was deleted, which the open file does not show
             end = spans[-1].end if spans else 0
             _, start, stop = tail.read()
-            if stop <= end or start == end or end < kept:  # the last: some were lost, with the power maybe
+            if stop <= end or start == end or end < kept:  # end < kept: bytes were lost, as by a power loss
                 return spans
             if start < end:
                 return [span._replace(end=min(span.end, start)) for span in spans if span.start <= start]
-            kept = start  # looked at before an append that has ended since, and another has begun: look again
+            kept = start  # the listing is older than an append that has ended since: list again
 
     def close(self) -> None:
-        """Close the files. A later read opens them again."""
+        """Close the files. A later read reopens them."""
         super().close()
         if self._tail_file is not None:
             self._tail_file.close()
             self._tail_file = None
 
 
-def cut_back(directory: RunDirectory, last: Pending) -> bool:
-    """Take away what is there of an append that was never finished; return whether there was nothing.
+def cut_back(directory: RunFiles, last: Pending) -> bool:
+    """Remove the bytes of an append that was interrupted; return whether there were none.
 
-    Only the holder of the append lock may. Afterwards a new segment must be begun if this returns
-    false: the index of the one that was cut may tell of bytes that are no more.
+    Only the holder of the append lock may. If this returns false, a new segment must be begun: the
+    index of the truncated one may describe bytes that were removed.
     """
     if not last.start < last.end:
         return True
@@ -86,15 +87,15 @@ def cut_back(directory: RunDirectory, last: Pending) -> bool:
         os.close(fd)
 
 
-def link_segments(source: RunDirectory, target: RunDirectory, offset: int) -> None:
-    """Have one log begin with the bytes of another up to `offset`; they are shared, not copied.
+def link_segments(source: RunFiles, target: RunFiles, offset: int) -> None:
+    """Link the bytes of one log up to `offset` into another, without copying them.
 
-    Behind them an empty segment says where they end, for the last one may go on in the other log.
+    An empty segment marks where they end, since the last shared segment may have more bytes.
     """
     for start in segment_starts(folder(source.log_path)):
         if start < offset:
             for name in (segment_name(start), f"{segment_name(start)}.index"):
-                with contextlib.suppress(FileNotFoundError):  # an index that was lost
+                with contextlib.suppress(FileNotFoundError):  # a lost index
                     own_size(f"{source.log_path}/{name}")
                     _share(f"{source.log_path}/{name}", f"{target.log_path}/{name}")
     if offset:
@@ -106,5 +107,5 @@ def _share(source: str, target: str) -> None:
         os.link(source, target)
     except FileNotFoundError:
         raise
-    except OSError:  # too many links, or a file system that has none
+    except OSError:  # too many links, or a file system without hard links
         shutil.copyfile(source, target)

@@ -1,7 +1,8 @@
-"""The streams of a server: find them by name, make, fork and delete them.
+"""The streams of a server: find them by name, create, fork and delete them.
 
-Owns the rules that concern more than one stream: a name names one, forks keep their parent's name
-from others, what has expired is deleted by whoever finds it. A backend keeps names and bytes.
+Owns the rules that concern more than one stream: names are unique, the name of a deleted stream stays
+taken while it has forks, an expired stream is deleted by the first request that finds it. A backend
+stores names and bytes.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ __all__ = ["NAME_BYTES", "Streams", "check_name", "expect_boundary"]
 
 NAME_BYTES = 1024  # of a stream's name in UTF-8
 _BAD_PART = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
-_TRIES = 8  # of who makes a stream at the very moment at which another one of the name comes or goes
+_TRIES = 8  # to create a stream while others create and delete one of the same name
 
 
 @functools.lru_cache(256)
 def check_name(name: str) -> str:
-    """Return a name if it is a good one.
+    """Return a name if it is valid.
 
     Raises:
-        UsageError: it is empty, too long, has control characters, or parts that lead elsewhere.
+        UsageError: it is empty or too long, or has control characters or parts such as `..`.
     """
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
         raise UsageError(f"expected the name of a stream in UTF-8, got {name[:80]!r}") from None
-    if "\ufffd" in name:  # what a server makes of bytes that are no UTF-8: many names would be one
+    if "\ufffd" in name:  # servers decode invalid UTF-8 to it: different names would become one
         raise UsageError(f"expected the name of a stream in UTF-8, got other bytes: {name[:80]!r}")
     if not 0 < size <= NAME_BYTES:
         raise UsageError(f"expected the name of a stream in 1 to {NAME_BYTES} bytes, got {size}")
@@ -54,7 +55,7 @@ class Streams(ABC):
     """A set of streams.
 
     Attributes:
-        caps: how many bytes they may have.
+        caps: the limits of their sizes.
     """
 
     def __init__(self) -> None:
@@ -62,39 +63,39 @@ class Streams(ABC):
 
     @abstractmethod
     def _measure(self) -> int:
-        """Return how many bytes all streams have; what several share counts once."""
+        """Return the total size of all streams in bytes; bytes that forks share count once."""
 
     @abstractmethod
     def _find(self, name: str) -> Stream | None:
-        """Return the stream of a name, also one that is gone or has expired; None where there is none."""
+        """Return the stream of a name, even if it is gone or has expired; None where there is none."""
 
     @abstractmethod
     def _make(
         self, settings: Settings, parent: Stream | None, offset: int, data: bytes, *, closed: bool
     ) -> Stream | None:
-        """Make a stream that begins with its parent's bytes up to `offset`, then `data`.
+        """Create a stream that begins with its parent's bytes up to `offset`, then `data`.
 
-        None if there is one of the name by now.
+        Returns None if there is a stream of this name by now.
         """
 
     @abstractmethod
     def _remove(self, stream: Stream) -> None:
-        """Take a stream and its bytes away; keep its name, as gone, while it has forks."""
+        """Delete a stream and its bytes; while it has forks, only mark it as gone."""
 
     @abstractmethod
     def names(self) -> Iterator[str]:
         """Yield the names of all streams, in no order."""
 
-    def close(self) -> None:  # noqa: B027  a backend in memory holds nothing open
-        """Let go of what is held open. The streams are untouched."""
+    def close(self) -> None:  # noqa: B027  not abstract: a backend in memory has nothing to close
+        """Close open files. The streams are untouched."""
 
     def get(self, name: str) -> Stream:
         """Return the stream of a name.
 
         Raises:
-            UsageError: it is no name.
-            StreamNotFound: there is none, or no more.
-            StreamGone: it was deleted, and its forks are still there.
+            UsageError: the name is invalid.
+            StreamNotFound: there is no such stream, or it has expired.
+            StreamGone: it was deleted, but has forks.
         """
         for _ in range(2):
             stream = self._find(check_name(name))
@@ -107,22 +108,22 @@ class Streams(ABC):
             self._remove(stream)
         raise StreamNotFound(name)
 
-    def create(self, name: str, ask: Creation, data: bytes = b"") -> tuple[Stream, bool]:
-        """Make a stream, unless there is one of this name that was made in the same way.
+    def create(self, name: str, params: Creation, data: bytes = b"") -> tuple[Stream, bool]:
+        """Create a stream, unless there is one of this name with the same parameters.
 
         Args:
             name: its path.
-            ask: what the request asks for; `forked_from` is a name here.
-            data: what it begins with, behind what it has of its parent; in JSON mode as lines.
+            params: the parameters of the request; `forked_from` is a name here.
+            data: its first own bytes, behind those of its parent; in JSON mode as lines.
 
         Returns:
-            The stream, and whether it was made now.
+            The stream, and whether it was created now.
 
         Raises:
-            UsageError: the name or the place of the fork is none.
-            StreamNotFound: the stream to fork is not there.
-            StreamConflict: there is another one of this name, or the parent's type is another.
-            StreamFull: there is no room for what it begins with, or none is allowed.
+            UsageError: the name or the offset of the fork is invalid.
+            StreamNotFound: the stream to fork does not exist.
+            StreamConflict: the name is taken by another stream, or the parent has another type.
+            StreamFull: there is no room for `data`, or a cap is reached.
         """
         check_name(name)
         for _ in range(_TRIES):
@@ -133,85 +134,88 @@ class Streams(ABC):
             if existing is not None:
                 if existing.gone:
                     raise StreamConflict(
-                        f"the stream {name[:80]!r} was deleted, its name is free when its forks are"
+                        f"the stream {name[:80]!r} was deleted, but has forks: its name is free when they "
+                        "are deleted, too"
                     )
-                _expect_same(existing, ask)
+                _expect_same(existing, params)
                 return existing, False
-            made = self._made(name, ask, data)
+            made = self._created(name, params, data)
             if made is not None:
                 return made, True
-        raise StreamConflict(f"expected the stream {name[:80]!r} to stay for a moment, it comes and goes")
+        raise StreamConflict(
+            f"expected the stream {name[:80]!r} to stay in place, others create and delete it: try again"
+        )
 
-    def _made(self, name: str, ask: Creation, data: bytes) -> Stream | None:
+    def _created(self, name: str, params: Creation, data: bytes) -> Stream | None:
         settings = Settings(
             new_run_id(),
             name,
-            ask.content_type or OCTETS,
+            params.content_type or OCTETS,
             time.time(),
-            ttl=ask.ttl,
-            expires_at=ask.expires_at,
-            asked_ttl=ask.ttl,
-            asked_expires_at=ask.expires_at,
+            ttl=params.ttl,
+            expires_at=params.expires_at,
+            asked_ttl=params.ttl,
+            asked_expires_at=params.expires_at,
         )
-        if ask.forked_from is None:
+        if params.forked_from is None:
             if data:
-                self.caps.take(len(data), 0)
-            return self._make(settings, None, 0, data, closed=ask.closed)
-        parent = self._parent(ask)
-        with parent.still() as tail:
-            now = self._find(ask.forked_from)
+                self.caps.reserve(len(data), 0)
+            return self._make(settings, None, 0, data, closed=params.closed)
+        parent = self._parent(params)
+        with parent.locked() as tail:
+            now = self._find(params.forked_from)
             if now is None or now.gone or now.id != parent.id:  # deleted while we waited
-                raise StreamNotFound(ask.forked_from)
-            at = _position(parent, ask, tail)
-            own = ask.ttl is not None or ask.expires_at is not None
-            offset = _further(parent, at, ask.sub_offset, tail)
+                raise StreamNotFound(params.forked_from)
+            at = _fork_offset(parent, params, tail)
+            own = params.ttl is not None or params.expires_at is not None
+            offset = _advance(parent, at, params.sub_offset, tail)
             if data:
-                self.caps.take(len(data), offset, offset)
+                self.caps.reserve(len(data), offset, offset)
             values = settings.to_json() | {
-                "content_type": ask.content_type or parent.settings.content_type,
-                "ttl": ask.ttl if own else parent.settings.ttl,
-                "expires_at": ask.expires_at if own else parent.settings.expires_at,
-                "forked_from": ask.forked_from,
+                "content_type": params.content_type or parent.settings.content_type,
+                "ttl": params.ttl if own else parent.settings.ttl,
+                "expires_at": params.expires_at if own else parent.settings.expires_at,
+                "forked_from": params.forked_from,
                 "parent": parent.id,
                 "fork_offset": at,
-                "sub_offset": ask.sub_offset,
+                "sub_offset": params.sub_offset,
                 "begins_at": offset,
             }
-            return self._make(Settings.from_json(values), parent, offset, data, closed=ask.closed)
+            return self._make(Settings.from_json(values), parent, offset, data, closed=params.closed)
 
-    def _parent(self, ask: Creation) -> Stream:
-        assert ask.forked_from is not None
+    def _parent(self, params: Creation) -> Stream:
+        assert params.forked_from is not None
         try:
-            parent = self.get(ask.forked_from)
+            parent = self.get(params.forked_from)
         except StreamGone as error:
             raise StreamConflict(str(error)) from None
-        if ask.content_type is not None and media_type(ask.content_type) != parent.media_type:
+        if params.content_type is not None and media_type(params.content_type) != parent.media_type:
             raise StreamConflict(
-                f"expected {parent.media_type}, as the parent has it, got {ask.content_type[:80]!r}"
+                f"expected {parent.media_type}, the type of the parent, got {params.content_type[:80]!r}"
             )
         return parent
 
-    def type_of(self, ask: Creation) -> str:
-        """Return the media type that a stream has if it is made as asked.
+    def type_of(self, params: Creation) -> str:
+        """Return the media type of a stream that would be created with these parameters.
 
         Raises:
-            StreamNotFound, StreamConflict: of the stream to fork.
+            StreamNotFound, StreamConflict: the stream to fork does not exist, or has another type.
         """
-        if ask.content_type is None and ask.forked_from is not None:
-            return self._parent(ask).media_type
-        return media_type(ask.content_type)
+        if params.content_type is None and params.forked_from is not None:
+            return self._parent(params).media_type
+        return media_type(params.content_type)
 
     def delete(self, name: str) -> None:
         """Delete a stream. Raises what `get` does."""
         self._remove(self.get(name))
 
 
-def _position(parent: Stream, ask: Creation, tail: int) -> int:
-    """Return where a fork leaves its parent."""
-    if ask.fork_offset is None:
+def _fork_offset(parent: Stream, params: Creation, tail: int) -> int:
+    """Return the offset in the parent at which the fork begins."""
+    if params.fork_offset is None:
         return tail
     try:
-        at = parse_position(ask.fork_offset, tail)
+        at = parse_position(params.fork_offset, tail)
     except OffsetBeyondTail as error:
         raise UsageError(
             f"expected Stream-Fork-Offset up to the tail, which is {tail}, got {error.offset}"
@@ -224,8 +228,8 @@ def _position(parent: Stream, ask: Creation, tail: int) -> int:
     return at
 
 
-def _further(parent: Stream, at: int, more: int, tail: int) -> int:
-    """Return the offset that lies so many bytes, or messages, behind another."""
+def _advance(parent: Stream, at: int, more: int, tail: int) -> int:
+    """Return the offset that lies `more` bytes, or messages, behind `at`."""
     if not more:
         return at
     log = parent.open_log()
@@ -242,21 +246,22 @@ def _further(parent: Stream, at: int, more: int, tail: int) -> int:
     return end
 
 
-def _expect_same(stream: Stream, ask: Creation) -> None:
-    """Refuse to make a stream that is there, unless it is as asked."""
+def _expect_same(stream: Stream, params: Creation) -> None:
+    """Raise `StreamConflict` unless an existing stream has the requested parameters."""
     settings = stream.settings
     log = stream.open_log()
     closed = log.closed
     log.close()
-    inherits = ask.content_type is None and ask.forked_from is not None
+    inherits = params.content_type is None and params.forked_from is not None
     same = {
-        "Content-Type": inherits or media_type(ask.content_type) == stream.media_type,
-        "Stream-TTL": ask.ttl == settings.asked_ttl,
-        "Stream-Expires-At": _instant(ask.expires_at) == _instant(settings.asked_expires_at),
-        "Stream-Closed": ask.closed == closed,
-        "Stream-Forked-From": ask.forked_from == settings.forked_from,
-        "Stream-Fork-Offset": ask.fork_offset is None or _number(ask.fork_offset) == settings.fork_offset,
-        "Stream-Fork-Sub-Offset": ask.sub_offset == settings.sub_offset,
+        "Content-Type": inherits or media_type(params.content_type) == stream.media_type,
+        "Stream-TTL": params.ttl == settings.asked_ttl,
+        "Stream-Expires-At": _instant(params.expires_at) == _instant(settings.asked_expires_at),
+        "Stream-Closed": params.closed == closed,
+        "Stream-Forked-From": params.forked_from == settings.forked_from,
+        "Stream-Fork-Offset": params.fork_offset is None
+        or _number(params.fork_offset) == settings.fork_offset,
+        "Stream-Fork-Sub-Offset": params.sub_offset == settings.sub_offset,
     }
     for header, good in same.items():
         if not good:
@@ -272,10 +277,10 @@ def _number(text: str) -> int:
 
 
 def expect_boundary(stream: Stream, log: Log, offset: int) -> None:
-    """Refuse an offset within a message: no reply of ours named it.
+    """Check that an offset is not within a message, where no reply of the server ever pointed.
 
     Raises:
-        BadOffset: it is one.
+        BadOffset: it is within a message.
     """
     if stream.json and offset:
         chunks = log.read(offset - 1, 1, labelled=False).chunks

@@ -7,7 +7,6 @@ which it needs, costs each of them 0.4 MiB.
 from typing import TYPE_CHECKING
 
 from runcast.log.base import Log
-from runcast.log.directory import RunDirectory
 from runcast.log.file import FileLog, FileLogWriter
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter
 
@@ -23,7 +22,6 @@ __all__ = [
     "LogWriter",
     "MemoryLog",
     "MemoryLogWriter",
-    "RunDirectory",
 ]
 
 

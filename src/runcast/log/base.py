@@ -1,8 +1,8 @@
-"""The log as everybody reads it: one append-only range of bytes, read at offsets.
+"""The interface for reading a log: one append-only range of bytes, read at offsets.
 
-Owns the logic of reading: gaps, filters, lines, times. A backend gives extents and says when
-the log is closed; it fills in `_extents`, `outcome` and `closed`, about 100 lines. Nothing here
-waits: `read` answers with what there is. Must not know who waits (readers) or who writes.
+Owns the logic of reading: gaps, filters, lines, times. A backend implements `_extents`, `outcome`
+and `closed`, in about 100 lines. Nothing here blocks: `read` returns the bytes that exist. Must not
+know how readers wait, or how writers write.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from typing import Final, Literal, NamedTuple, ParamSpec, TypeVar
 from runcast.errors import OffsetBeyondTail, OffsetGone, StoreUnusable, UsageError
 from runcast.log.extent import Dropped, Extent, Part, Piece
 from runcast.log.records import RECORD_SPAN, Record, count_lines
+from runcast.log.states import offset_of_states
 from runcast.model import CHUNK_BYTES, Channel, Chunk, Outcome, Reading
 
-__all__ = ["Log", "Span"]
+__all__ = ["TRIES", "Log", "Span", "fetch"]
 
 _OFFSET: Final = 0  # places of the fields in Record
 _TIME: Final = 1
 _LINES: Final = 2
-_SCAN_PIECES = 4096  # a filtered read gives up after so many and answers "go on from here": some 10 ms
+_SCAN_PIECES = 4096  # pieces after which a filtered read returns what it has: some 10 ms
 _NS = 1_000_000_000
-_FLOAT_NS = 256  # what a float of seconds since the epoch may be off by, in nanoseconds
-_TRIES = 16  # a writer drops segments one at a time, far slower than they can be listed again
+_FLOAT_NS = 256  # the error of a float of seconds since the epoch, in nanoseconds
+TRIES: Final = 16  # a writer drops one segment at a time, far slower than they can be listed again
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -40,12 +41,12 @@ class Span(NamedTuple):
     extent: Extent
 
 
-def settled(method: Callable[Params, Result]) -> Callable[Params, Result]:
-    """Have a method of a log look again when an extent was dropped between the look and the read."""
+def retried(method: Callable[Params, Result]) -> Callable[Params, Result]:
+    """Have a method of a log try again when an extent was dropped after it was listed."""
 
     @functools.wraps(method)
-    def again(*args: Params.args, **kwargs: Params.kwargs) -> Result:
-        for _ in range(_TRIES):
+    def retrying(*args: Params.args, **kwargs: Params.kwargs) -> Result:
+        for _ in range(TRIES):
             try:
                 return method(*args, **kwargs)
             except Dropped:
@@ -53,48 +54,52 @@ def settled(method: Callable[Params, Result]) -> Callable[Params, Result]:
                 assert isinstance(log, Log)
                 log._forget()
         raise StoreUnusable(
-            f"expected the segments of {args[0]!r} to stay for a moment, they vanish as soon as they are "
+            f"expected the segments of {args[0]!r} to stay in place, they vanish as soon as they are "
             "listed: does something else than runcast remove files there?"
         )
 
-    return again
+    return retrying
 
 
 class Log(ABC):
     """A log for reading. Offsets are bytes from its start, of all channels together."""
 
-    _counted = (0, 0)  # an offset and the lines before it: what a damaged index cannot tell is counted once
+    _counted = (0, 0)  # an offset and the lines before it, where a damaged index made us count
 
     @abstractmethod
     def _extents(self) -> Sequence[Span]:
-        """Return what there is now, in order; the ranges between are gaps. Never empty of a written log."""
+        """Return the present extents in order, with gaps between; not empty once the log is written to."""
 
     @property
     @abstractmethod
     def outcome(self) -> Outcome | None:
-        """How what wrote the log ended; None while it goes on."""
+        """The outcome of the run; None while it has none."""
 
     @property
     @abstractmethod
     def closed(self) -> bool:
-        """Whether no more bytes will ever come. Look at the tail once more after it turned true."""
+        """Whether no more bytes will be appended. After it turns true, read once more up to the tail."""
 
     @abstractmethod
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None] | None:
-        """Have `wake` called after each append and the close; return what ends that.
+        """Call `wake` after each append and the close; return a function that unsubscribes.
 
-        None where the writer may be another process: then `watch_paths` tells what to watch.
+        None where the writer may be another process: then watch `watch_paths`.
         """
 
     def watch_paths(self) -> list[str]:
-        """Return the folders whose changes mean news; empty where `subscribe` does it."""
+        """Return folders to watch: the first for any change, others for new files; none with `subscribe`."""
         return []
 
-    def close(self) -> None:  # noqa: B027  a backend without descriptors has nothing to let go of
-        """Let go of what reading holds open (file descriptors). The log itself is untouched."""
+    def growing(self) -> tuple[object, int] | None:
+        """Return a key for the file that grows, if a read has found it, and its descriptor."""
+        return None
 
-    def _forget(self) -> None:  # noqa: B027  a backend that remembers nothing has nothing to forget
-        """Have the next `_extents` look for itself: what it remembered turned out to be stale."""
+    def close(self) -> None:  # noqa: B027  not abstract: a backend without descriptors needs none
+        """Release resources of the reader (file descriptors). The log itself is untouched."""
+
+    def _forget(self) -> None:  # noqa: B027  not abstract: a backend without a cache needs none
+        """Drop cached extents, which turned out to be stale."""
 
     @property
     def tail_offset(self) -> int:
@@ -118,7 +123,7 @@ class Log(ABC):
         if end is not None and (gap := self._first_gap(spans, offset, end)) < end:
             raise OffsetGone(gap, self._gap_end(spans, gap))
 
-    @settled
+    @retried
     def read(
         self,
         offset: int,
@@ -129,10 +134,9 @@ class Log(ABC):
     ) -> Reading:
         """Return up to `limit` bytes from `offset` on, without waiting.
 
-        A gap is a chunk of channel `gap` and of no bytes. With `channels`, chunks of others are
-        left out (bytes of unknown channel and gaps never are). Who needs neither channel nor time
-        of all channels' bytes asks for them without labels, as one chunk of channel `unknown`:
-        that is twice as fast.
+        A gap is a chunk of channel `gap` without bytes. With `channels`, chunks of others are left out
+        (bytes of unknown channel and gaps never are). With `labelled=False`, all bytes are one chunk of
+        channel `unknown`, without a time: that is twice as fast.
 
         Raises:
             OffsetBeyondTail: `offset` lies past the tail.
@@ -155,7 +159,7 @@ class Log(ABC):
             if channels is None:
                 end = min(span.end, offset + limit)
                 if not labelled:
-                    data = _fetch(span.extent, offset, end)
+                    data = fetch(span.extent, offset, end)
                     return Reading([Chunk(offset, end, Channel.UNKNOWN, 0.0, data)], end)
                 return Reading(_chunks(span.extent, offset, end), end)
             for piece in span.extent.pieces(offset, span.end):
@@ -164,7 +168,7 @@ class Log(ABC):
                 if _wanted(piece, channels):
                     offset = min(offset, piece.start + limit)
                     limit -= offset - piece.start
-                    data = _fetch(span.extent, piece.start, offset)
+                    data = fetch(span.extent, piece.start, offset)
                     chunks.append(Chunk(piece.start, offset, piece.channel, piece.time_ns / _NS, data))
                 if limit <= 0 or scanned >= _SCAN_PIECES:
                     break
@@ -183,7 +187,7 @@ class Log(ABC):
         """How many line feeds there are in the log so far, all channels together."""
         return self.lines_before(self.tail_offset)
 
-    @settled
+    @retried
     def lines_before(self, offset: int) -> int:
         """Return how many line feeds lie before `offset`, dropped ones included where they were counted."""
         spans = self._extents()
@@ -202,21 +206,37 @@ class Log(ABC):
         self._counted = offset, lines
         return lines
 
-    @settled
+    @retried
+    def lines_of(self, channel: Channel, offset: int) -> int:
+        """Return how many line feeds of one channel lie before `offset`; dropped ones are not counted."""
+        lines = 0
+        for span in reversed(self._extents()):
+            if span.start >= offset:
+                continue
+            for part in span.extent.parts_back(min(offset, span.end), {channel}):
+                if part.lines is not None:
+                    lines += part.lines
+                    continue
+                for start, end, labelled, _ in span.extent.pieces(part.start, part.end):
+                    if labelled is channel:
+                        lines += self._count(start, end)
+        return lines
+
+    @retried
     def offset_of_line(self, number: int) -> int:
         """Return where line `number` begins, counted from 1; the tail if there is no such line yet.
 
-        Of a line that was dropped it is where the gap begins.
+        For a line that was dropped it is where the gap begins.
         """
-        wanted = number - 1  # line feeds before it
-        if wanted <= 0:
+        before = number - 1  # line feeds before it
+        if before <= 0:
             return 0
         spans = self._extents()
         tail = spans[-1].end if spans else 0
         offset = lines = 0
-        known: int | None = None  # from here on, an index says, there are as many line feeds as wanted
+        known: int | None = None  # an offset before which the index counts at least as many line feeds
         for span in reversed(spans):
-            at, record = self._last(span, _LINES, wanted, strict=True)
+            at, record = self._last(span, _LINES, before, strict=True)
             following = next((after for _, after in span.extent.walk(at + 1) if after), None)
             if following is not None and following.offset <= span.end:
                 known = following.offset
@@ -225,20 +245,20 @@ class Log(ABC):
                 break
         for start, data in self._blocks(offset, tail if known is None else known):
             here = count_lines(data)
-            if lines + here < wanted:
+            if lines + here < before:
                 lines += here
                 continue
             at = -1
-            for _ in range(wanted - lines):
+            for _ in range(before - lines):
                 at = data.index(b"\n", at + 1)
             return start + at + 1
         return tail if known is None else self._first_gap(spans, offset, known)
 
-    @settled
+    @retried
     def offset_of_time(self, time: float) -> int:
-        """Return where the bytes begin that came at `time` (seconds since the epoch) or later.
+        """Return where the bytes begin that were appended at `time` (seconds since the epoch) or later.
 
-        As exact as the index: 10 ms, and a little too early where it is damaged.
+        As exact as the index, 10 ms; somewhat early where the index is damaged.
         """
         for span in reversed(self._extents()):
             at, record = self._last(span, _TIME, round(time * _NS) - _FLOAT_NS, strict=True)
@@ -249,12 +269,24 @@ class Log(ABC):
             return record.offset if span.extent.torn() else min(record.offset + RECORD_SPAN, span.end)
         return 0
 
-    @settled
+    @retried
     def offset_of_tail(self, lines: int, channels: Collection[Channel] | None = None) -> int:
-        """Return where the last `lines` lines begin, a line without its end counted as one.
+        """Return where the last `lines` lines begin; an unfinished line counts.
 
-        Those of some `channels` may begin too early where the index is damaged.
+        Each state of a line that CRs overwrite counts as one line, too: otherwise a progress bar would
+        be a single line of any length. With `channels`, it may be early where the index is damaged.
         """
+        start, tail = self._offset_of_last(lines, channels), self.tail_offset
+        if start >= tail:
+            return start
+
+        def read(offset: int, limit: int) -> Reading:
+            return self.read(offset, limit, channels)
+
+        return offset_of_states(read, start, tail, lines)
+
+    def _offset_of_last(self, lines: int, channels: Collection[Channel] | None) -> int:
+        """Return where the last `lines` lines begin, counting line feeds only."""
         tail = self.tail_offset
         if lines <= 0 or not tail:
             return tail
@@ -263,8 +295,8 @@ class Log(ABC):
             total = self.lines_before(tail) + (last != b"\n")
             return self.offset_of_line(total - lines + 1)
         if lines > self.lines_before(tail):
-            return 0  # there are not so many of all channels together
-        fresh = True  # the line feed at the very end ends the last line, it begins none
+            return 0  # all channels together have fewer
+        fresh = True  # a line feed at the very end ends the last line, and begins none
         for span in reversed(self._extents()):
             for part in span.extent.parts_back(min(tail, span.end), channels):
                 if not fresh and part.lines is not None and part.lines < lines:
@@ -286,8 +318,8 @@ class Log(ABC):
     ) -> tuple[int, Record | None]:
         """Return the last good record of the span itself, and its number; see `Extent.last_before`.
 
-        What an index has behind the span's end describes bytes that are not of this log: they
-        were lost with the power, or belong to the log that this one was forked from.
+        Records behind the span's end describe bytes that are not part of this log: a power loss
+        removed them, or they belong to the log that this one was forked from.
         """
         at, record = span.extent.last_before(key, value, strict=strict)
         if record is not None and record.offset > span.end:
@@ -310,12 +342,12 @@ class Log(ABC):
         return end
 
     def _blocks(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the bytes that are there from `start` to `end`, block by block, gaps left out."""
+        """Yield the bytes from `start` to `end`, block by block, without gaps."""
         spans = self._extents()
         for span in spans[max(bisect_right(spans, start, key=_start) - 1, 0) :]:
             offset, stop = max(start, span.start), min(end, span.end)
             while offset < stop:
-                data = _fetch(span.extent, offset, min(stop, offset + CHUNK_BYTES))
+                data = fetch(span.extent, offset, min(stop, offset + CHUNK_BYTES))
                 yield offset, data
                 offset += len(data)
             if span.end >= end:
@@ -325,8 +357,8 @@ class Log(ABC):
         return sum(count_lines(data) for _, data in self._blocks(start, end))
 
 
-def _fetch(extent: Extent, start: int, end: int) -> bytes:
-    """Return the bytes of a range, all of them: a short answer would be a silent hole."""
+def fetch(extent: Extent, start: int, end: int) -> bytes:
+    """Return all bytes of a range: a short result would be a silent hole."""
     data = extent.pread(start, end - start)
     if len(data) < end - start:
         raise Dropped
@@ -339,13 +371,13 @@ def _blocks_back(extent: Extent, part: Part, channels: Collection[Channel]) -> I
         stop = piece.end if _wanted(piece, channels) else piece.start
         while stop > piece.start:
             start = max(piece.start, stop - CHUNK_BYTES)
-            yield start, _fetch(extent, start, stop)
+            yield start, fetch(extent, start, stop)
             stop = start
 
 
 def _chunks(extent: Extent, start: int, end: int) -> list[Chunk]:
-    """Return all that is there in a range; its bytes are fetched at once, however many the labels are."""
-    data = _fetch(extent, start, end)
+    """Return the chunks of a range; its bytes are read at once, however many labels there are."""
+    data = fetch(extent, start, end)
     pieces = list(extent.pieces(start, end))
     if len(pieces) == 1:
         _, _, channel, time_ns = pieces[0]

@@ -1,8 +1,8 @@
-"""An extent: bytes of a log that lie together, with the index that labels them.
+"""An extent: contiguous bytes of a log, with the index that labels them.
 
-Owns every search in an index: who wrote these bytes, which record comes last before an offset,
-a time, a line. Damaged records are passed over, and what they may have described is labelled
-`unknown`. A backend says where bytes and records are kept; it never searches.
+Owns every search in an index: the channel of bytes, the last record before an offset, a time, a line.
+Damaged records are skipped, and bytes that they may have described are labelled `unknown`. A backend
+stores bytes and records; it never searches.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Piece(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A range of the log, and how many line feeds of the wanted channels it has, if its index tells."""
+    """A range of the log, and how many line feeds of some channels it has, if the index has the count."""
 
     start: int
     end: int
@@ -45,18 +45,18 @@ class Part(NamedTuple):
 class Extent(ABC):
     """Bytes from `start` on, without a hole. Offsets are those of the log, not of the extent.
 
-    The methods raise `Dropped` when the extent is gone. What is remembered here from one search
-    for the next is replaced whole, so several threads may search at once if the backend lets them.
+    The methods raise `Dropped` when the extent is gone. Cached values are replaced as a whole, so
+    several threads may search at once if the backend allows it.
     """
 
     def __init__(self, start: int) -> None:
         self.start = start
-        self._hint = 0  # where the last search ended: the next one mostly begins there
-        self._damaged = (0, 0)  # a long range of damaged records, looked at once and then skipped
+        self._hint = 0  # where the last search ended, which is mostly where the next one begins
+        self._damaged = (0, 0)  # a long range of damaged records, read once and then skipped
 
     @abstractmethod
     def size(self) -> int:
-        """Return how many bytes there are now."""
+        """Return the present number of bytes."""
 
     @abstractmethod
     def pread(self, offset: int, count: int) -> bytes:
@@ -64,11 +64,11 @@ class Extent(ABC):
 
     @abstractmethod
     def record_count(self) -> int:
-        """Return how many records there are now, damaged ones included."""
+        """Return the present number of records, damaged ones included."""
 
     @abstractmethod
     def packed(self, first: int, count: int) -> bytes:
-        """Return up to `count` records from number `first` on, as they were written."""
+        """Return up to `count` packed records from number `first` on."""
 
     def records(self, first: int, count: int) -> list[Record | None]:
         """Return up to `count` records from number `first` on, None for each damaged one."""
@@ -100,7 +100,7 @@ class Extent(ABC):
         return best
 
     def _good_from(self, number: int, least: int) -> tuple[int, Record | None]:
-        """Return the first good record from `number` towards the left, down to number `least`."""
+        """Return the first good record from `number` downwards, to number `least`."""
         right, count = number + 1, 1
         while right > least:
             first, end = self._damaged
@@ -119,9 +119,9 @@ class Extent(ABC):
         return _NEVER, None
 
     def _remember(self, first: int, end: int) -> None:
-        """Note a range of damaged records; of those that do not touch, only the longest is kept.
+        """Cache a range of damaged records; only the longest contiguous one is kept.
 
-        A few are not worth it, and one at the end may be in the middle of being written.
+        A few are not worth caching, and the last one may be just being written.
         """
         known_first, known_end = self._damaged
         if first <= known_end and end >= known_first:
@@ -134,8 +134,8 @@ class Extent(ABC):
     ) -> Iterator[tuple[int, Record | None]]:
         """Yield the records from number `first` on, with their numbers.
 
-        Of a long range of damaged ones only some are yielded. `block` are the first `_FEW`, if
-        they were fetched already.
+        Of a long range of damaged ones only some are yielded. `block` has the first `_FEW` records,
+        if they were fetched already.
         """
         count = _FEW
         while True:
@@ -182,8 +182,8 @@ class Extent(ABC):
     def parts_back(self, end: int, channels: Collection[Channel]) -> Iterator[Part]:
         """Yield the ranges before `end` that may have bytes of some channels, the last ones first.
 
-        Bytes of unknown channel are looked for as well, but a damaged record in the midst of
-        others that are not wanted is passed over: labelling each takes a hundred times as long.
+        Bytes of unknown channel are included, but a damaged record among records of other channels
+        is skipped: labelling each would take a hundred times as long.
         """
         at, record = self.last_before(0, end, strict=True)
         packed, count = b"", _MANY  # behind the last record there is none to tell how many lines it has
@@ -201,7 +201,7 @@ class Extent(ABC):
 
 
 def _label(start: int, end: int, record: Record | None, doubtful: bool) -> Iterator[Piece]:
-    """Yield the label of a range that the record (if it is not in doubt) describes."""
+    """Yield the label of a range that the record describes, unless it is doubtful."""
     if record is not None and not doubtful:
         known = min(end, record.offset + RECORD_SPAN)
         if known > start:

@@ -1,6 +1,6 @@
 """A log in this process's memory: for functions, generators and tests.
 
-Owns bytearrays. The same writer logic and reader logic as every backend; a wake-up is a call.
+Owns the bytearrays. Shares the logic of reading and writing with every backend; a wake-up is a call.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ class _MemoryExtent(Extent):
 
 
 class MemoryLog(Log):
-    """Reads what a `MemoryLogWriter` of the same process keeps; any number of them share it."""
+    """Reads the log of a `MemoryLogWriter` in the same process; any number of readers share it."""
 
     def __init__(self) -> None:
         self._spans: list[_MemoryExtent] = []
         self._outcome: Outcome | None = None
         self._released = False
-        self._whole: int | None = None  # the tail, where appends must be seen as a whole
+        self._whole: int | None = None  # the tail that readers see, where appends must be atomic
         self._listeners: set[Callable[[], None]] = set()
         self._lock = threading.Lock()
 
     def _extents(self) -> Sequence[Span]:
-        whole, extents = self._whole, list(self._spans)  # in this order: it only grows
+        whole, extents = self._whole, list(self._spans)  # in this order, since `_whole` only grows
         spans = [Span(extent.start, extent.start + extent.size(), extent) for extent in extents]
-        for at in range(len(spans) - 1):  # in a fork the parent's last one goes on behind its end
+        for at in range(len(spans) - 1):  # the parent's last extent may extend behind a fork
             if spans[at].end > spans[at + 1].start:
                 spans[at] = spans[at]._replace(end=spans[at + 1].start)
         if whole is not None:
@@ -63,7 +63,7 @@ class MemoryLog(Log):
         return spans
 
     def fork(self, offset: int) -> MemoryLog:
-        """Return another log that has the same bytes up to an offset, which are not copied."""
+        """Return another log that shares the bytes up to an offset, without copying them."""
         forked = MemoryLog()
         forked._spans = [extent for extent in self._spans if extent.start < offset]
         forked._spans.append(_MemoryExtent(offset))
@@ -71,16 +71,16 @@ class MemoryLog(Log):
 
     @property
     def outcome(self) -> Outcome | None:
-        """How what wrote the log ended; None while it goes on."""
+        """The outcome of the run; None while it has none."""
         return self._outcome
 
     @property
     def closed(self) -> bool:
-        """Whether no more bytes will ever come."""
+        """Whether no more bytes will be appended."""
         return self._released and self._outcome is not None
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Have `wake` called after each append and the close; return what ends that."""
+        """Call `wake` after each append and the close; return a function that unsubscribes."""
         with self._lock:
             self._listeners.add(wake)
         return lambda: self._unsubscribe(wake)
@@ -113,14 +113,14 @@ class MemoryLogWriter(LogWriter):
         self._log = log
 
     def append(self, channel: Channel, data: bytes) -> None:
-        """Append bytes of one channel and wake who follows."""
+        """Append bytes of one channel and wake subscribers."""
         super().append(channel, data)
         if self._log._whole is not None:
             self._log._whole = self.tail
         self._log._wake()
 
     def append_whole(self, channel: Channel, data: bytes) -> None:
-        """Append bytes of one channel, for readers at one moment, and wake who follows."""
+        """Append bytes of one channel atomically and wake subscribers."""
         self._log._whole = self.tail
         super().append_whole(channel, data)
         self._log._whole = self.tail
@@ -128,7 +128,7 @@ class MemoryLogWriter(LogWriter):
 
     def _begin(self, start: int) -> None:
         spans = self._log._spans
-        if not spans or spans[-1].start != start:  # a fork begins with an empty one
+        if not spans or spans[-1].start != start:  # a fork already has an empty one
             spans.append(_MemoryExtent(start))
 
     def _cut(self, size: int, records: int) -> None:
@@ -145,7 +145,7 @@ class MemoryLogWriter(LogWriter):
     def _drop(self, start: int) -> None:
         self._log._spans = [extent for extent in self._log._spans if extent.start != start]
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _store_outcome(self, outcome: Outcome) -> None:
         self._log._outcome = outcome
         self._log._wake()
 

@@ -39,7 +39,7 @@ __all__ = [
 
 FORMAT = 1
 RECORD_BYTES = 32
-RECORD_SPAN = 64 * 1024  # bytes; what lies further behind a record had one of its own, now lost
+RECORD_SPAN = 64 * 1024  # bytes; those further behind a record had another one, which is lost
 _MAGIC = b"RUNCAST\0"
 _HEADER = struct.Struct("<8sHHIQI")
 _RECORD = struct.Struct("<QqQBBH")
@@ -69,10 +69,10 @@ def header(start: int) -> bytes:
 
 
 def check_header(data: bytes, where: str) -> None:
-    """Refuse a segment of a later format; a damaged header is passed over, as any record is.
+    """Refuse a segment of a later format; a damaged header is ignored, like a damaged record.
 
     Raises:
-        FormatTooNew: the header is whole and says a version that is not known here.
+        FormatTooNew: the header is intact and has an unknown version.
     """
     if (
         len(data) == RECORD_BYTES
@@ -107,9 +107,9 @@ def unpack(data: bytes) -> list[Record | None]:
 
 
 def none_of(data: bytes, channels: Collection[Channel]) -> bool:
-    """Return whether all records in `data`, as far as can be seen at a glance, are of other channels.
+    """Return whether all records in `data` seem to be of other channels.
 
-    That takes nanoseconds a record, for their checksums are not looked at.
+    Checksums are not verified, so it takes nanoseconds per record.
     """
     others = bytes(code for channel, code in CODES.items() if channel not in channels)
     return not data[_CHANNEL_AT::RECORD_BYTES].translate(None, others)
@@ -118,7 +118,7 @@ def none_of(data: bytes, channels: Collection[Channel]) -> bool:
 def lines_of(data: bytes, channels: Collection[Channel]) -> int | None:
     """Return how many line feeds of some channels there are from the first record in `data` to the last.
 
-    None where the records do not tell: one is damaged, or is missing.
+    None where that is unknown: a record is damaged or missing.
     """
     offsets, lines, sums = zip(*_COUNTS.iter_unpack(data), strict=True)
     if sums != tuple(crc32(data[at : at + 28]) for at in range(0, len(data), RECORD_BYTES)):
@@ -130,16 +130,16 @@ def lines_of(data: bytes, channels: Collection[Channel]) -> int | None:
     codes = data[_CHANNEL_AT:-RECORD_BYTES:RECORD_BYTES]
     if codes.translate(None, bytes(_CHANNELS)):
         return None
-    wanted = bytes(code in _CHANNELS and _CHANNELS[code] in channels for code in range(256))
-    found: int = sum(compress(feeds, codes.translate(wanted)))
+    of_channels = bytes(code in _CHANNELS and _CHANNELS[code] in channels for code in range(256))
+    found: int = sum(compress(feeds, codes.translate(of_channels)))
     return found
 
 
 def count_lines(data: bytes) -> int:
     """Return how many line feeds there are.
 
-    `bytes.count` looks at every byte by itself (2.2 GB/s on CPython 3.11), while removing them
-    searches with memchr (6.8 GB/s at 80 bytes a line) but pays per line: choose by the first few.
+    `bytes.count` looks at every byte (2.2 GB/s on CPython 3.11). Removing them searches with memchr
+    (6.8 GB/s at 80 bytes a line) but has a cost per line: choose by the first few.
     """
     if len(data) > 4096 and data.count(b"\n", 0, 1024) < 32:
         return len(data) - len(data.replace(b"\n", b""))

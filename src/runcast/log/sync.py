@@ -1,8 +1,8 @@
-"""What was appended survives a power loss within a second or so: one thread syncs it, behind the appends.
+"""Background syncs: appends survive a power loss about a second later.
 
-Owns that thread, which is there while something is to be synced. An append does not wait for the
-disk: what it acknowledges survives the death of any process at once, and that of the machine a
-second later. Knows nothing of what it syncs.
+Owns the thread that syncs, which exists while something needs it. An append does not wait for the
+disk: once acknowledged, its bytes survive the death of any process at once, and a crash of the
+machine a second later. Knows nothing of what it syncs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Protocol
 
-from runcast.forked import note_forks
+from runcast import loggers
+from runcast.own_thread import Background
+from runcast.sysio.forks import note_forks
 
 __all__ = ["Synced", "Syncer"]
 
@@ -21,17 +23,17 @@ _SECONDS = 1.0
 
 
 class Synced(Protocol):
-    """What can be synced."""
+    """Something with data to sync."""
 
     def sync(self) -> None:
-        """Have what was appended so far survive a power loss."""
+        """Sync all appends so far to the disk."""
 
 
 class Syncer:
-    """Syncs what was noted, once a second at most.
+    """Syncs what was noted, at most once a second.
 
     Args:
-        begin: has a call made that starts a thread; by default whoever notes something makes it.
+        begin: runs a function that starts a thread; by default in the thread that calls `note`.
     """
 
     def __init__(self, begin: Callable[[Callable[[], object]], object] = lambda call: call()) -> None:
@@ -40,13 +42,13 @@ class Syncer:
         note_forks(self)
 
     def in_child(self) -> None:
-        """Begin with nothing: in a forked process what was noted is its parent's to sync."""
+        """Start empty: in a forked process, the parent syncs what was noted before."""
         self._lock = threading.RLock()  # a signal handler may note something while it is held
         self._noted: set[Synced] = set()
         self._begun = False
 
     def note(self, one: Synced) -> None:
-        """Have something synced soon."""
+        """Schedule a sync."""
         with self._lock:
             self._noted.add(one)
             if self._begun:
@@ -55,15 +57,15 @@ class Syncer:
         self._begin(self._start)
 
     def forget(self, one: Synced) -> None:
-        """Let go of something that needs it no more."""
+        """Remove something that needs no sync any more."""
         with self._lock:
             self._noted.discard(one)
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name="runcast sync", daemon=True)
+        thread = Background(target=self._run, name="runcast sync")
         try:
-            Context().run(thread.start)  # belongs to no run, whatever code has appended
-        except RuntimeError:  # there are as many threads as the system allows: then here, not never
+            Context().run(thread.start)  # belongs to no run, whichever code appended
+        except RuntimeError:  # no thread can be started: sync in this one
             self._begun = False
             self.sync()
 
@@ -77,13 +79,11 @@ class Syncer:
                     return
 
     def sync(self) -> None:
-        """Sync now what was noted. What fails to, fails alone."""
+        """Sync everything that was noted. A failure does not stop the others."""
         with self._lock:
             noted, self._noted = self._noted, set()
         for one in noted:
             try:
                 one.sync()
-            except Exception:
-                import traceback  # every command of ours would load it, for what never happens
-
-                traceback.print_exc()
+            except Exception as error:
+                loggers.error("threads", "a sync failed", failure=error)

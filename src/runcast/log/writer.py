@@ -1,9 +1,10 @@
-"""The writing end of a log: what is appended, when a record is due, when a segment is full.
+"""The writing end of a log: appends, the records of the index, segments and the cap.
 
-Owns the promises of the format (records.py): a record before the bytes it describes, at every
-change of channel and at most every 10 ms or 64 KiB; times that never go back; nothing rewritten.
-Bytes that cannot be kept (a full disk) are counted, and the log goes on behind a gap. A backend
-fills in the hooks that keep bytes. One writer at a time: the holder of the run's lock.
+Owns the invariants of the format (records.py): a record precedes the bytes it describes; there is
+one at every change of channel, and otherwise at most one per 10 ms or 64 KiB; times never decrease;
+nothing is rewritten. Bytes that cannot be written (a full disk) are counted, and the log continues
+behind a gap. A backend implements the methods that store bytes. There is one writer at a time: the
+holder of the run's lock.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from runcast import loggers
 from runcast.errors import LogClosed
 from runcast.log.records import RECORD_BYTES, RECORD_SPAN, count_lines, pack
-from runcast.model import Channel, Outcome
+from runcast.model import CAP_BYTES, Channel, Outcome
 
 __all__ = ["CAP_BYTES", "SEGMENT_BYTES", "LogWriter", "Segment"]
 
 SEGMENT_BYTES = 64 * 1024 * 1024  # most runs have exactly one; a cap drops whole ones
-CAP_BYTES = 1024 * 1024 * 1024  # of one run's output: the first half is kept, and the newest of the rest
-_CAP_PARTS = 32  # segments that a cap is made of: so much more than the cap is never on the disk
+_CAP_PARTS = 32  # segments in a cap: the disk use exceeds the cap by at most one of them
 _LEAST_BYTES = 4096  # a block of the file system: smaller segments would only make more files
-_RECORD_NS = 10_000_000  # a record at most so often: 16 bytes a line would double small writes
-_RETRY_NS = 100_000_000  # a full disk is asked again so often
+_RECORD_NS = 10_000_000  # between records: one per line would double the size of small writes
+_RETRY_NS = 100_000_000  # between attempts to write to a full disk
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
@@ -38,7 +39,7 @@ class Segment(NamedTuple):
 
     @property
     def cost(self) -> int:
-        """What the cap counts: the bytes, or the index where a program made that the larger one."""
+        """The size that the cap counts: that of the bytes, or of the index if it is larger."""
         return max(self.size, self.records * RECORD_BYTES)
 
 
@@ -46,7 +47,7 @@ class LogWriter(ABC):
     """Appends to one log.
 
     Args:
-        tail: the offset to go on from; 0 for a new log.
+        tail: the offset to continue from; 0 for a new log.
         lines: line feeds before it.
         time_ns: time of the last record before it, in nanoseconds since the epoch.
         kept: the segments before it.
@@ -64,6 +65,7 @@ class LogWriter(ABC):
         segment_bytes: int = SEGMENT_BYTES,
         cap_bytes: int | None = CAP_BYTES,
     ) -> None:
+        self.name = "a log"  # for messages
         self.tail = tail
         self.lines = lines
         self.dropped = 0
@@ -84,9 +86,9 @@ class LogWriter(ABC):
         self._gap = False  # bytes were lost since the last append
         self._unsure = False  # an append was interrupted by an exception from outside
         self._retry_ns = 0
-        self._told = self._closed = False
-        # Wall time once, then the monotonic clock: a jump of the clock neither reorders the
-        # index nor stretches a run.
+        self._has_outcome = self._closed = False
+        # The wall clock is read once, then the monotonic clock: a clock that is set neither reorders
+        # the index nor changes the duration of a run.
         self._clock_offset = max(time.time_ns(), time_ns) - time.monotonic_ns()
 
     @abstractmethod
@@ -99,29 +101,29 @@ class LogWriter(ABC):
 
     @abstractmethod
     def _write(self, data: bytes | memoryview) -> int:
-        """Append bytes to the open segment; return how many were taken, at least one."""
+        """Append bytes to the open segment; return how many were written, at least one."""
 
     @abstractmethod
     def _drop(self, start: int) -> None:
         """Remove the finished segment that begins at `start`."""
 
     def _catch_up(self) -> None:  # noqa: B027
-        """Count what an append wrote that was interrupted before it could. Backends that can be, do."""
+        """Count the bytes of an append that was interrupted. For backends whose writes can be."""
 
     def _mark(self, start: int) -> None:
-        """Have the log end at `start`, behind bytes that were lost at the very end."""
+        """Set the end of the log to `start`, behind bytes that were lost at the very end."""
         self._begin(start)
 
     @abstractmethod
-    def _tell(self, outcome: Outcome) -> None:
+    def _store_outcome(self, outcome: Outcome) -> None:
         """Make the log so far and then the outcome durable."""
 
     @abstractmethod
     def _release(self) -> None:
-        """Let go of the log: from here on it is closed."""
+        """Release the log, which closes it."""
 
     def append(self, channel: Channel, data: bytes) -> None:
-        """Append bytes of one channel; what cannot be kept is counted in `dropped`.
+        """Append bytes of one channel; those that cannot be written are counted in `dropped`.
 
         Raises:
             LogClosed: the log was closed.
@@ -138,12 +140,12 @@ class LogWriter(ABC):
     def append_whole(self, channel: Channel, data: bytes) -> None:
         """Append bytes of one channel, all of them or none, and into one segment.
 
-        What others append must not be lost silently, nor be there in part: if it cannot be kept,
-        the log is as it was. Who may read meanwhile, and see a part, is for the caller to prevent.
+        For streams, whose appends must be neither lost silently nor stored in part: if writing fails,
+        the log is restored. The caller must keep readers from seeing a part meanwhile.
 
         Raises:
             LogClosed: the log was closed.
-            OSError: it could not be kept.
+            OSError: writing failed.
         """
         if self._closed:
             raise LogClosed("expected an open log, this one is closed: nothing more can be appended")
@@ -179,24 +181,24 @@ class LogWriter(ABC):
         return lines
 
     def _cut(self, size: int, records: int) -> None:
-        """Take the open segment and its index back to so many bytes and records."""
+        """Truncate the open segment to `size` bytes, and its index to `records` records."""
         raise NotImplementedError
 
-    def tell(self, outcome: Outcome) -> None:
-        """Write the outcome, durably, once; the log may still take last words until it is closed."""
-        if not self._told:
-            self._told = True
-            self._tell(outcome)
+    def set_outcome(self, outcome: Outcome) -> None:
+        """Write the outcome durably; only the first call does. The log accepts appends until it is closed."""
+        if not self._has_outcome:
+            self._has_outcome = True
+            self._store_outcome(outcome)
 
     def close(self, outcome: Outcome) -> None:
-        """End the log, its outcome told first if it was not yet. A second close does nothing."""
+        """Close the log, with this outcome unless it has one. A second close does nothing."""
         if self._closed:
             return
         self._closed = True
         try:
-            if self._gap:  # bytes were lost at the very end: the tail says so
+            if self._gap:  # bytes were lost at the very end: the tail must lie behind them
                 self._mark_gap()
-            self.tell(outcome)
+            self.set_outcome(outcome)
         finally:
             self._release()
 
@@ -217,7 +219,7 @@ class LogWriter(ABC):
             self._unsure = False
         while data:
             if self._gap and now < self._retry_ns:
-                return self._lose(data, now)
+                return self._discard(data, now)
             try:
                 taken = self._keep(channel, data, now)
             except OSError as error:
@@ -226,8 +228,12 @@ class LogWriter(ABC):
                 if error.errno == errno.EFBIG and self._size and not self._full:
                     self._full = True  # another file may grow
                     continue
-                return self._lose(data, now)
-            except BaseException:  # a signal's handler raised: some of it may be written, and not be counted
+                if not self._gap:
+                    loggers.warning(
+                        "runs", "%s: there is no room for its output: %s", self.name, error.strerror
+                    )
+                return self._discard(data, now)
+            except BaseException:  # a signal handler raised: some bytes may be written but not counted
                 self._unsure = True
                 raise
             try:
@@ -237,10 +243,10 @@ class LogWriter(ABC):
             except BaseException:
                 self._unsure = True
                 raise
-            data = data[taken:]  # a disk that is nearly full takes a part, and a segment what it has room for
+            data = data[taken:]  # a write may be partial: the disk or the segment is nearly full
 
     def _keep(self, channel: Channel, data: bytes, now: int) -> int:
-        """Write the segment, the record and the bytes that are due; return how many bytes were taken."""
+        """Write the bytes, after the segment and the record that are due; return how many were written."""
         room = self._segment_bytes - self._size
         if self._records * RECORD_BYTES >= max(self._segment_bytes, _LEAST_BYTES):
             room = 0  # the index is as large as a segment may be
@@ -256,7 +262,7 @@ class LogWriter(ABC):
             self._records += 1
         return self._write(data)
 
-    def _lose(self, data: bytes, now: int) -> None:
+    def _discard(self, data: bytes, now: int) -> None:
         self.tail += len(data)
         self.lines += count_lines(data)
         self.dropped += len(data)
@@ -265,13 +271,13 @@ class LogWriter(ABC):
         self._gap = True
 
     def _roll(self) -> None:
-        """Begin a new segment at the tail, and drop what the cap no longer allows."""
+        """Begin a new segment at the tail, and drop segments over the cap."""
         self._begin(self.tail)
         if self._segment is not None and self._size:
             self._old.append(Segment(self._segment, self._size, self._records))
             self._old_cost += self._old[-1].cost
         elif self._segment is not None:
-            self._drop(self._segment)  # begun while the disk was full, and nothing went in
+            self._drop(self._segment)  # begun while the disk was full, and still empty
         self._segment, self._size, self._records = self.tail, 0, 0
         self._lines_before = self.lines
         self._channel, self._gap, self._full = None, False, False
@@ -284,7 +290,7 @@ class LogWriter(ABC):
             self.truncated = True
 
     def _behind_head(self, most: int) -> int:
-        """Return which kept segment is the first that does not belong to the head."""
+        """Return the index of the first kept segment that is not part of the head."""
         cost = 0
         for number, old in enumerate(self._old):
             cost += old.cost

@@ -1,6 +1,6 @@
-"""A cursor: a log and an offset. All the state that a viewer has, and it is the viewer's own.
+"""A cursor: a log and an offset. This is the whole state of a viewer, and each has its own.
 
-Owns where to begin (`begin`) and how far one has read (`Cursor`). Never waits.
+Owns where to begin (`begin`) and the read position (`Cursor`). Never waits.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Cursor:
     """Reads one log from an offset on.
 
     Attributes:
-        offset: where the next read begins; what a viewer needs to come back.
+        offset: where the next read begins; all that a viewer needs to resume.
     """
 
     def __init__(self, log: Log, offset: int = 0, channels: Collection[Channel] | None = None) -> None:
@@ -27,9 +27,9 @@ class Cursor:
         self.channels = channels
 
     def read(self, limit: int = CHUNK_BYTES) -> list[Chunk]:
-        """Return what there is now, at most `limit` bytes, and move past it.
+        """Return the next chunks, at most `limit` bytes, and move past them.
 
-        An empty list with `offset` moved means that a filter left everything out: read again.
+        An empty list with `offset` moved means that everything was filtered out: read again.
         """
         reading = self.log.read(self.offset, limit, self.channels)
         self.offset = reading.next
@@ -46,30 +46,30 @@ def begin(
     since: float | None = None,
     channels: Collection[Channel] | None = None,
 ) -> int:
-    """Return the offset at which to begin; the very start if nothing is asked for.
+    """Return the offset at which to begin; 0 by default.
 
     Args:
         log: the log to read.
-        offset: this very offset.
-        tail: so many lines before the end (of `channels`, if given).
-        tail_bytes: so many bytes before the end.
+        offset: this offset.
+        tail: this many lines before the end (of `channels`, if given).
+        tail_bytes: this many bytes before the end.
         line: at this line, counted from 1.
-        since: at the first byte that came at this time (seconds since the epoch) or later.
+        since: at the first byte of this time (seconds since the epoch) or later.
         channels: the channels that will be read.
 
     Raises:
-        UsageError: more than one of them, a negative one, or no number.
+        UsageError: more than one is given, or a value is negative or not a number.
         OffsetBeyondTail: `offset` lies past the tail.
         OffsetGone: the bytes at `offset` were dropped.
     """
-    asked = {"offset": offset, "tail": tail, "tail_bytes": tail_bytes, "line": line, "since": since}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    if len(asked) > 1:
+    params = {"offset": offset, "tail": tail, "tail_bytes": tail_bytes, "line": line, "since": since}
+    given = {name: value for name, value in params.items() if value is not None}
+    if len(given) > 1:
         raise UsageError(
-            f"expected one place to begin, got {' and '.join(sorted(asked))}: choose one of them"
+            f"expected one place to begin, got {' and '.join(sorted(given))}: choose one of them"
         )
-    for name, value in asked.items():
-        if not isinstance(value, int | float if name == "since" else int):  # text from a query, say
+    for name, value in given.items():
+        if not isinstance(value, int | float if name == "since" else int):  # such as text from a query
             kind = "a number" if name == "since" else "a whole number"
             raise UsageError(f"expected {name} as {kind}, got {value!r:.100}")
         if value < 0:

@@ -1,8 +1,8 @@
-"""Follow logs: read, wait for more, until closed. Written once, waited for in two ways.
+"""Follow logs: read, wait for more, until closed. One implementation for threads and for tasks.
 
-Owns the order of looking (read, then closed?, then read once more, then wait), which is what
-makes the last words arrive. `follow` and `until` say when they would wait and never do; `drive`
-blocks a thread there and `drive_async` suspends a task. Several logs at once are one wait.
+Owns the order of steps (read, check for the close, read once more, wait), which makes sure that the
+last bytes arrive. `follow` and `until` never block: they yield a `Wait`, for which `drive` blocks a
+thread and `drive_async` suspends a task. Several logs are one wait.
 """
 
 from __future__ import annotations
@@ -11,23 +11,27 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from runcast import loggers
 from runcast.errors import OffsetBeyondTail
 from runcast.model import Chunk
 from runcast.readers.cursor import Cursor
-from runcast.readers.hub import Seen, Watch, Watchable, hub
+from runcast.readers.hub import Seen, Watch, hub
+
+if TYPE_CHECKING:
+    from runcast.readers.sources import Watchable
 
 __all__ = ["Followed", "Steps", "Wait", "drive", "drive_async", "follow", "until"]
 
-_LOOK_EVERY = 1.0  # seconds: at least so often is asked whether the writer still lives
+_LOOK_EVERY = 1.0  # seconds between checks that the writer is alive, at most
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
 class Wait(NamedTuple):
-    """What a generator of steps yields instead of waiting; `timeout` in seconds."""
+    """Yielded by a generator of steps where it would wait; `timeout` in seconds."""
 
     seen: Seen
     timeout: float
@@ -37,7 +41,7 @@ Steps = Generator["Value | Wait", None, None]
 
 
 def drive(steps: Steps[Value]) -> Iterator[Value]:
-    """Yield what the steps give, blocking this thread wherever they would wait."""
+    """Yield the values of the steps, blocking this thread wherever they would wait."""
     with closing(steps):
         for step in steps:
             if isinstance(step, Wait):
@@ -47,7 +51,7 @@ def drive(steps: Steps[Value]) -> Iterator[Value]:
 
 
 async def drive_async(steps: Steps[Value]) -> AsyncIterator[Value]:
-    """Yield what the steps give, suspending this task wherever they would wait."""
+    """Yield the values of the steps, suspending this task wherever they would wait."""
     with closing(steps):
         for step in steps:
             if isinstance(step, Wait):
@@ -61,33 +65,34 @@ class Followed(Generic[Key]):
     """One log that is followed, among others.
 
     Attributes:
-        key: what stands beside its chunks.
-        cursor: where to read on.
-        look: called when there is nothing to read, to find out whether the writer is gone.
-        want: called with the offset at which is waited for more.
+        key: yielded with each of its chunks.
+        cursor: its read position.
+        look: called when there is nothing to read, to check that the writer is alive.
+        demand: called before a wait with the offset at which the reader waits.
     """
 
     key: Key
     cursor: Cursor
     look: Callable[[], object] = lambda: None
-    want: Callable[[int], object] = lambda offset: None
+    demand: Callable[[int], object] = lambda offset: None
     watch: Watch | None = field(default=None, init=False)
     ending: bool = field(default=False, init=False)
 
 
 def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps[tuple[Key, Chunk] | None]:
-    """Give chunks as they come, until all logs are closed.
+    """Yield chunks as they are appended, until all logs are closed.
 
     Args:
-        followed: the logs, each with its cursor, which moves.
-        timeout: None is given whenever nothing came for so many seconds.
+        followed: the logs, each with its cursor, which is moved.
+        timeout: yield None after each so many seconds without a chunk.
     """
     active = list(followed)
     heard = time.monotonic()
-    woken = False  # whether the last wait ended and nothing was read since
+    woken = False  # a wait has ended, and nothing was read since
     try:
         for one in active:
             one.watch = hub().watch(one.cursor.log)
+            loggers.debug("readers", "a reader of %r joins at %s", one.key, one.cursor.offset)
         while active:
             seen = [(one.watch, one.watch.version) for one in active if one.watch]
             moved = False
@@ -99,7 +104,7 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
                 moved = moved or one.cursor.offset != before
             if moved:
                 woken = False
-                if timeout is not None and time.monotonic() - heard >= timeout:  # a filter left all of it out
+                if timeout is not None and time.monotonic() - heard >= timeout:  # all of it was filtered out
                     yield None
                     heard = time.monotonic()
                 continue
@@ -113,7 +118,7 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
                 if one.watch:
                     one.watch.close()
             if any(one.ending for one in active) or not active:
-                continue  # its last words may have come between the read and the end
+                continue  # the last bytes may have come between the read and the close
             wait = _LOOK_EVERY
             if timeout is not None:
                 silent = time.monotonic() - heard
@@ -123,20 +128,21 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
                     continue
                 wait = min(wait, timeout - silent)
             for one in active:
-                one.want(one.cursor.offset)
+                one.demand(one.cursor.offset)
             yield Wait(seen, wait)
             woken = True
     finally:
         for one in followed:
             if one.watch:
                 one.watch.close()
+                loggers.debug("readers", "a reader of %r leaves at %s", one.key, one.cursor.offset)
 
 
 def _read(one: Followed[Key]) -> list[Chunk]:
     try:
         return one.cursor.read()
-    except (OffsetBeyondTail, FileNotFoundError):
-        one.look()  # it was removed, most likely: that is a better error
+    except OffsetBeyondTail:
+        one.look()  # most likely it was removed: then this raises a better error
         raise
 
 
@@ -144,11 +150,11 @@ def until(
     watched: Watchable,
     ready: Callable[[], Value | None],
     timeout: float | None = None,
-    want: Callable[[], object] = lambda: None,
+    demand: Callable[[], object] = lambda: None,
 ) -> Steps[Value | None]:
-    """Give what `ready` returns as soon as that is not None; None when `timeout` seconds passed first.
+    """Yield the result of `ready` as soon as it is not None; None if `timeout` seconds pass first.
 
-    `want` is called before each wait.
+    `demand` is called before each wait.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     watch = hub().watch(watched)
@@ -160,7 +166,7 @@ def until(
             if value is not None or left <= 0:
                 yield value
                 return
-            want()
+            demand()
             yield Wait(seen, min(left, _LOOK_EVERY))
     finally:
         watch.close()

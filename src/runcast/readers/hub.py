@@ -1,13 +1,15 @@
 """The wake-up hub: one per process, for threads and asyncio tasks, over all logs they follow.
 
-Rules. There is no hub thread: whoever waits takes part. Of the waiting threads one, the leader,
-polls inotify for all and hands that on when it leaves; an event loop polls by its own reader.
-So nothing is left behind by a fork, nothing runs while nobody waits, and under gevent the only
-blocking call is `select.poll`, which it patches. Reading is never done here: a watch has a
-version, news makes it grow, and who waits compares before and after, so no wake-up is lost.
-Where inotify is missing or its limits are reached, a wait answers "look again" ten times a
-second. Knows logs only by what they say must be watched. The asyncio part imports asyncio when
-it is first used: commands that never await should not pay for it (40 ms).
+Rules. There is no hub thread. One of the waiting threads, the leader, polls the source of events for
+all, and passes that role on when it returns; an event loop polls with its own reader. So a fork leaves
+nothing behind, nothing runs while nothing waits, and under gevent the only blocking call is
+`select.poll`, which it patches. The hub never reads logs: each watch has a version that every change
+increments, and a waiter compares versions before and after its read, so no wake-up is lost. The file
+that grows is watched from the first wait on: a reader that has not reached the tail costs the writer
+nothing. Starting to watch counts as a change, too, since earlier changes caused no event. Where the
+source cannot watch, a wait returns ten times a second. Which source it is, its caller decides
+(sources.py). Knows logs by the paths that they name only. The asyncio part imports asyncio on first
+use: commands that never await should not pay for it (40 ms).
 """
 
 from __future__ import annotations
@@ -19,77 +21,95 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from runcast.readers.inotify import Inotify
+from runcast.sysio.forks import at_fork
 
 if TYPE_CHECKING:
     import asyncio
 
+    from runcast.readers.sources import Source, Watchable
+
 __all__ = ["Hub", "Watch", "hub"]
 
-_POLL = 0.1  # seconds between looks, where nothing tells us
-
-
-class Watchable(Protocol):
-    """What can be watched: a log, or anything else that says which folders mean news."""
-
-    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None] | None:
-        """Have `wake` called at news, and return what ends that; None where folders tell."""
-
-    def watch_paths(self) -> Sequence[str]:
-        """Return the folders whose changes mean news; the first is the one that `Watch.told` is about."""
+_POLL = 0.1  # seconds between checks, where there are no events
 
 
 class Watch:
-    """One log that somebody follows.
+    """One log that is being followed.
 
     Attributes:
-        version: grows with every piece of news.
-        polled: nothing tells; who waits looks again and again.
+        version: incremented with every change.
+        polled: there are no events, so a waiter must poll.
     """
 
     def __init__(self, owner: Hub, log: Watchable) -> None:
         self._hub = owner
         self.version = 0
-        self._told = 0
+        self._folder_changes = 0
         self.polled = False
+        self._unseen = 1  # for a polled watch: 1 until its first wait, which returns at once
+        self._log: Watchable | None = log
         self._numbers: list[int] = []
-        self._ended = False
+        self._growing: object = None  # the file that is watched, if any, and its number
+        self._file: int | None = None
         self._unsubscribe = log.subscribe(self._news)
         if self._unsubscribe is None:
             try:
                 for path in log.watch_paths():
-                    self._numbers.append(owner._add(path, self))
+                    self._numbers.append(owner._add(_new_files if self._numbers else _changes, path, self))
             except OSError:
                 self.polled = True
 
+    def _arm(self) -> None:
+        """Watch the file that grows now. If it is another one than before, the log must be read again."""
+        if self._log is None or self._unsubscribe is not None:
+            return
+        if self.polled:
+            self.version += self._unseen  # it may have been removed before it was watched: read first
+            self._unseen = 0
+            return
+        try:
+            found = self._log.growing()
+            if found is None or found[0] is self._growing:
+                return
+            number = self._hub._add(_growth, f"/proc/self/fd/{found[1]}", self)
+        except OSError:
+            self.polled = True
+            return
+        if self._file is not None and self._file != number:
+            self._hub._remove(self._file, self)
+        self._growing, self._file = found[0], number
+        self.version += 1
+
     def _news(self) -> None:
-        self._told += 1
+        self._folder_changes += 1
         self._hub._wake({self})
 
-    @property
-    def told(self) -> int:
-        """A number that grows with news of the first folder: a run's, which is not that of its output.
+    def folder_changes(self) -> int:
+        """Return a count of changes in the first folder, a run's, which output does not change.
 
-        So whoever follows a program that prints a lot need not ask at each append whether it has
-        ended. Where nothing tells, each look is to be taken for news.
+        So a follower of a program that prints a lot need not check at each append whether it has
+        ended. A polled watch counts each call as a change.
         """
         if self.polled:
-            self._told += 1
-        return self._told
+            self._folder_changes += 1
+        return self._folder_changes
 
-    def _hear(self, numbers: set[int]) -> None:
+    def _note_events(self, numbers: set[int]) -> None:
         if self._numbers and self._numbers[0] in numbers:
-            self._told += 1
+            self._folder_changes += 1
 
     def close(self) -> None:
         """Stop watching. A second close does nothing."""
-        if not self._ended:
-            self._ended = True
+        if self._log is not None:
+            self._log = self._growing = (
+                None  # a cancelled task's traceback may keep this object: free the files
+            )
             if self._unsubscribe is not None:
                 self._unsubscribe()
-            for number in self._numbers:
+            for number in self._numbers if self._file is None else [*self._numbers, self._file]:
                 self._hub._remove(number, self)
 
 
@@ -106,11 +126,16 @@ class _Waiter:
 
 
 class Hub:
-    """Wakes who follows. Use `hub()`; one of these belongs to one process."""
+    """Wakes followers. Use `hub()`: there is one per process.
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()  # a print in a signal handler may come while it is held
-        self._inotify: Inotify | None = None
+    Args:
+        open_source: opens the source of events, when the first folder is watched.
+    """
+
+    def __init__(self, open_source: Callable[[], Source]) -> None:
+        self._open_source = open_source
+        self._lock = threading.RLock()  # a signal handler may print while it is held
+        self._source: Source | None = None
         self._by_number: dict[int, set[Watch]] = {}
         self._waiters: set[_Waiter] = set()
         self._leader: _Waiter | None = None
@@ -121,13 +146,13 @@ class Hub:
         """Begin to watch a log. Close the watch when done."""
         return Watch(self, log)
 
-    def _add(self, path: str, watch: Watch) -> int:
+    def _add(self, add: Callable[[Source, str], int], path: str, watch: Watch) -> int:
         with self._lock:
-            if self._inotify is None:
-                self._inotify = Inotify()
-                if self._leader is not None:  # it polls without: have it begin anew
+            if self._source is None:
+                self._source = self._open_source()
+                if self._leader is not None:  # it polls without the source: have it start again
                     self._leader.wake()
-            number = self._inotify.add(path)
+            number = add(self._source, path)
             self._by_number.setdefault(number, set()).add(watch)
             return number
 
@@ -135,22 +160,22 @@ class Hub:
         with self._lock:
             watches = self._by_number.get(number, set())
             watches.discard(watch)
-            if not watches and self._by_number.pop(number, None) is not None and self._inotify is not None:
-                self._inotify.remove(number)
+            if not watches and self._by_number.pop(number, None) is not None and self._source is not None:
+                self._source.remove(number)
 
     def _drain(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Read what inotify has and wake whom it concerns; `loop` is the one that calls this."""
-        if self._inotify is None:
+        """Read the events and wake the waiters concerned; `loop` is the calling loop, if any."""
+        if self._source is None:
             return
-        numbers = self._inotify.drain()
+        numbers = self._source.drain()
         if not numbers:
             return
         with self._lock:
-            if -1 in numbers:  # the kernel's queue ran over: anything may have happened
+            if -1 in numbers:  # the kernel's queue overflowed: anything may have changed
                 numbers.update(self._by_number)
             watches = {watch for number in numbers for watch in self._by_number.get(number, ())}
             for watch in watches:
-                watch._hear(numbers)
+                watch._note_events(numbers)
         self._wake(watches, loop)
 
     def _wake(self, watches: set[Watch], loop: asyncio.AbstractEventLoop | None = None) -> None:
@@ -160,14 +185,21 @@ class Hub:
             called = [waiter for waiter in tuple(self._waiters) if not watches.isdisjoint(waiter.watches)]
         for waiter in called:
             if loop is not None and isinstance(waiter, _Task) and waiter.loop is loop:
-                waiter.finish()  # it is awake: to wake it as another thread must costs it a round
+                waiter.finish()  # directly, in its own loop; `wake` would cost one more iteration
             else:
                 waiter.wake()
 
+    def wake_all(self) -> None:
+        """Wake all waiters: something beside the logs has changed. Signal handlers may call this."""
+        with self._lock:
+            watches = {watch for group in self._by_number.values() for watch in group}
+            watches.update(watch for waiter in self._waiters for watch in waiter.watches)
+        self._wake(watches)
+
     def wait(self, seen: Seen, timeout: float | None) -> bool:
-        """Block this thread until there is news, or may be; return False when `timeout` seconds passed."""
+        """Block this thread until there is, or may be, a change; return False after `timeout` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        polled = any(watch.polled for watch, _ in seen)
+        polled = _arm(seen)
         while not _changed(seen):
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -204,14 +236,14 @@ class Hub:
                 if self._leader is None:
                     heir = next((other for other in self._waiters if not isinstance(other, _Task)), None)
             if heir is not None:
-                heir.wake()  # it finds no news, waits again and so becomes the leader
+                heir.wake()  # it finds no change, waits again and so becomes the leader
 
     def _lead(self, bell: int, timeout: float | None) -> None:
-        """Poll for everybody until there is news (for whomever) or the time is up."""
+        """Poll for all waiters until there is a change (for any of them) or the time is up."""
         poller = select.poll()
         poller.register(bell, select.POLLIN)
-        if self._inotify is not None:
-            poller.register(self._inotify.fd, select.POLLIN)
+        if self._source is not None:
+            poller.register(self._source.fd, select.POLLIN)
         for fd, _event in poller.poll(None if timeout is None else max(timeout * 1000, 0)):
             if fd == bell:
                 _silence(bell)
@@ -219,11 +251,11 @@ class Hub:
                 self._drain()
 
     async def wait_async(self, seen: Seen, timeout: float | None) -> bool:
-        """Suspend this task until there is news, or may be; return False when `timeout` seconds passed."""
+        """Suspend this task until there is, or may be, a change; return False after `timeout` seconds."""
         import asyncio
 
         loop = asyncio.get_running_loop()
-        polled = any(watch.polled for watch, _ in seen)
+        polled = _arm(seen)
         if polled:
             timeout = _POLL if timeout is None else min(timeout, _POLL)
         future: asyncio.Future[None] = loop.create_future()
@@ -244,24 +276,43 @@ class Hub:
         return polled or _changed(seen)
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have an event loop poll, unless it does already; the lock is held."""
-        if self._inotify is not None and loop not in self._loops:
-            loop.add_reader(self._inotify.fd, self._drain, loop)
+        """Have an event loop poll, unless it does already. The caller holds the lock."""
+        if self._source is not None and loop not in self._loops:
+            loop.add_reader(self._source.fd, self._drain, loop)
             self._loops.add(loop)
 
     def _abandon(self) -> None:
-        """In a forked child: the parent's descriptors are not ours to read; its watches poll from now on."""
+        """Close the parent's descriptors in a forked child; its watches are polled from now on."""
         self._lock = threading.RLock()
         for watch in {watch for watches in self._by_number.values() for watch in watches}:
             watch.polled = True
         self._by_number.clear()
         self._waiters.clear()
         self._leader = None
-        fds = [self._inotify.fd] if self._inotify else []
+        fds = [self._source.fd] if self._source else []
         for fd in [*fds, *(self._bell or ())]:
             with contextlib.suppress(OSError):
                 os.close(fd)
-        self._inotify = self._bell = None
+        self._source = self._bell = None
+
+
+def _changes(source: Source, folder: str) -> int:
+    return source.add_changes(folder)
+
+
+def _new_files(source: Source, folder: str) -> int:
+    return source.add_new_files(folder)
+
+
+def _growth(source: Source, file: str) -> int:
+    return source.add_growth(file)
+
+
+def _arm(seen: Seen) -> bool:
+    """Watch all files that grow; return whether some watch must be polled."""
+    for watch, _ in seen:
+        watch._arm()
+    return any(watch.polled for watch, _ in seen)
 
 
 def _changed(seen: Seen) -> bool:
@@ -281,17 +332,17 @@ class _Task(_Waiter):
         self.loop, self._future = loop, future
 
     def _call(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its tasks are gone
             self.loop.call_soon_threadsafe(self.finish)
 
     def finish(self) -> None:
-        """Let the task go on, once."""
+        """Resume the task, once."""
         if not self._future.done():
             self._future.set_result(None)
 
 
 def _ring(fd: int) -> None:
-    with contextlib.suppress(BlockingIOError):  # it rings already
+    with contextlib.suppress(BlockingIOError):  # the pipe is full: the leader wakes anyway
         os.write(fd, b"!")
 
 
@@ -305,11 +356,11 @@ _hub_lock = threading.Lock()
 
 
 def hub() -> Hub:
-    """Return this process's hub, made at the first call and anew after a fork."""
+    """Return this process's hub, created at the first call and again after a fork."""
     global _hub
     with _hub_lock:
         if _hub is None:
-            _hub = Hub()
+            _hub = Hub(Inotify)
         return _hub
 
 
@@ -320,4 +371,4 @@ def _forget() -> None:
         old._abandon()
 
 
-os.register_at_fork(after_in_child=_forget)
+at_fork(_forget)

@@ -1,4 +1,4 @@
-"""The standalone server: who may ask, what may be started, where it listens.
+"""The standalone server: who has access, what may be started, where it listens.
 
 Needs the extra `server`; this package and `registry` are importable without it.
 """

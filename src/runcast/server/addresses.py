@@ -1,4 +1,4 @@
-"""Where the server listens, and what it is called there.
+"""TCP sockets to listen on, and what the server is called there.
 
 Owns sockets before they are served, and the names that go into URLs and into the guard's list.
 """
@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import ipaddress
-import os
 import socket
-import struct
 from collections.abc import Iterable, Iterator
 
 from runcast.errors import RuncastError, UsageError
+from runcast.sysio.descriptors import interface_address
 
-__all__ = ["CannotListen", "is_loopback", "is_wildcard", "listen", "names", "url"]
+__all__ = [
+    "BACKLOG",
+    "LOOPBACK_NAMES",
+    "CannotListen",
+    "bound",
+    "is_loopback",
+    "is_wildcard",
+    "listen",
+    "names",
+    "url",
+]
 
-BACKLOG = 2048  # connections that may come at once, before one is accepted
-_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+BACKLOG = 2048  # connections that may wait to be accepted
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 _SIOCGIFADDR = 0x8915  # netdevice(7)
 _REASONS = {
     errno.EADDRINUSE: "something listens there already: use another --port, or 0 for any that is free",
@@ -85,30 +93,31 @@ def _listen_one(family: int, kind: int, protocol: int, address: tuple[object, ..
         raise
 
 
-def _bound(sockets: Iterable[socket.socket]) -> list[str]:
+def bound(sockets: Iterable[socket.socket]) -> list[str]:
+    """Return the addresses that sockets listen on."""
     return [str(one.getsockname()[0]).partition("%")[0] for one in sockets]
 
 
 def is_loopback(sockets: Iterable[socket.socket]) -> bool:
     """Return whether nothing but this machine can connect."""
-    return all(ipaddress.ip_address(address).is_loopback for address in _bound(sockets))
+    return all(ipaddress.ip_address(address).is_loopback for address in bound(sockets))
 
 
 def is_wildcard(sockets: Iterable[socket.socket]) -> bool:
     """Return whether any address of this machine is listened on."""
-    return any(ipaddress.ip_address(address).is_unspecified for address in _bound(sockets))
+    return any(ipaddress.ip_address(address).is_unspecified for address in bound(sockets))
 
 
 def names(host: str, sockets: list[socket.socket]) -> list[str]:
-    """Return what this server is called by who can reach it, the best for a URL first."""
+    """Return the names and addresses by which clients reach this server, the best for a URL first."""
     if is_loopback(sockets):
-        return _unique([host, *_LOOPBACK_NAMES, *_bound(sockets)])
+        return _unique([host, *LOOPBACK_NAMES, *bound(sockets)])
     machine = socket.gethostname()
     label = machine.partition(".")[0]
     called = [machine, label, f"{label}.local"] if label not in ("", "localhost") else []
     if is_wildcard(sockets):
-        return _unique(["127.0.0.1", *called, *_machine_addresses(), *_LOOPBACK_NAMES])
-    return _unique([host, *_bound(sockets), *called])
+        return _unique(["127.0.0.1", *called, *_machine_addresses(), *LOOPBACK_NAMES])
+    return _unique([host, *bound(sockets), *called])
 
 
 def _unique(found: Iterable[str]) -> list[str]:
@@ -120,8 +129,7 @@ def _machine_addresses() -> Iterator[str]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, interface in socket.if_nameindex():
             with contextlib.suppress(OSError):  # has none
-                asked = struct.pack("256s", os.fsencode(interface)[:15])
-                address = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, asked)[20:24]
+                address = interface_address(probe.fileno(), interface)
                 if not ipaddress.ip_address(address).is_loopback:
                     yield socket.inet_ntoa(address)
     with contextlib.suppress(OSError), open("/proc/net/if_inet6") as file:
@@ -135,6 +143,7 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def url(name: str, port: int) -> str:
+def url(name: str, port: int, scheme: str = "http") -> str:
     """Return the URL of the server by one of its names."""
-    return f"http://{_bracketed(name)}{'' if port == 80 else f':{port}'}/"
+    usual = port == (443 if scheme == "https" else 80)
+    return f"{scheme}://{_bracketed(name)}{'' if usual else f':{port}'}/"

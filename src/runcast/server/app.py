@@ -1,4 +1,4 @@
-"""The server's application: the runs, and what a server needs beside them, behind the guard.
+"""The server's application: the runs and the server's own routes, behind the guard.
 
 Owns the routes that are not the runs'. The router alone, without Starlette's application around
 it: that would wrap `send` three times more, for every byte of every viewer.
@@ -6,25 +6,55 @@ it: that would wrap `send` three times more, for every byte of every viewer.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.resources import files
+from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route, Router
 
 from runcast.durable import Caps
+from runcast.own_thread import in_pool
+from runcast.retention.disk_use import DiskUse
+from runcast.runs import Store
 from runcast.server.guard import Guard
-from runcast.server.guarded import Guarded, Receive, Scope, Send
-from runcast.server.metrics import CONTENT_TYPE, Metrics
-from runcast.store import Store
-from runcast.web.asgi import RunsASGI
-from runcast.web.commands import NamedCommand
-from runcast.web.durable.routes import is_stream
+from runcast.server.guard_middleware import Guarded
+from runcast.server.hook_route import HOOKS, HookRoute
+from runcast.server.inbound import Inbound
+from runcast.server.metrics import Metrics, Sources
+from runcast.server.run_watch import RunWatch
+from runcast.web.api.authorize import as_guarded
+from runcast.web.api.commands import NamedCommand
+from runcast.web.api.log_reply import problem_reply
+from runcast.web.api.refusals import NotAllowed
+from runcast.web.asgi import RunsASGI, to_request
+from runcast.web.http import messages
+from runcast.web.http.asgi_types import Receive, Scope, Send
+from runcast.web.http.paths import is_stream
+from runcast.web.http.person import person_in
+from runcast.web.http.share import SHARED
+from runcast.who import TOKEN, VISITOR, Kind, Who
 
 __all__ = ["OPEN", "ServerApp"]
 
-OPEN = "/healthz"  # for everybody: it tells nothing, and whoever asks has no token
+OPEN = "/healthz"  # without a token, which health checks do not have; it reveals nothing
+
+
+class _Runs(RunsASGI):
+    """The runs, whose clients the guard has let in."""
+
+    has_token = True
+
+    def identify(self, request: messages.Request) -> Who:
+        """Return who the guard let in."""
+        person = person_in(request.original)
+        if person is not None:
+            return person.who
+        if SHARED in request.original:
+            return Who(Kind.SHARE_LINK)
+        return TOKEN if self.has_token else VISITOR
 
 
 class ServerApp:
@@ -32,13 +62,15 @@ class ServerApp:
 
     Args:
         store: whose runs.
-        guard: decides who may ask.
+        guard: decides which requests pass.
         commands: what may be started by name.
         allow_any_command: whether any command may be started.
         log_requests: write a line to the log `runcast.access` for each request.
+        hooks: by which deliveries of other services commands are started, by their names.
 
     Attributes:
-        routes: the paths that are answered here, each with GET; all others are the runs'.
+        routes: the methods and paths that are answered here; all others are the runs'.
+        watch: counts the runs of the store, for the metrics.
     """
 
     def __init__(
@@ -49,11 +81,25 @@ class ServerApp:
         commands: Mapping[str, NamedCommand],
         allow_any_command: bool = False,
         log_requests: bool = False,
+        hooks: Mapping[str, Inbound] = MappingProxyType({}),
     ) -> None:
-        self._runs = RunsASGI(store, commands=commands, allow_any_command=allow_any_command)
-        self._runs.durable.public = not guard.asks
+        self._runs = _Runs(
+            store, commands=commands, allow_any_command=allow_any_command, authorize=as_guarded
+        )
+        self._runs.responder.share_key = lambda: guard.share_key
+        self._runs.durable.public = not guard.requires_token
         self._runs.origins = guard.origins
-        metrics = Metrics(lambda: self._runs.responder.started, lambda: self._runs.feeds.viewers)
+        self._runs.has_token = guard.requires_token
+        self.watch = RunWatch(store.path, commands)
+        metrics = Metrics(
+            Sources(
+                started=lambda: self._runs.responder.started,
+                runs=self.watch.look,
+                viewers=lambda: dict(self._runs.feeds.viewers),
+                disk=DiskUse(store.path, commands).by_name,
+                free=lambda: _free(store.path),
+            )
+        )
         description = files("runcast.server").joinpath("openapi.json").read_bytes()
 
         async def to_runs(_: Request) -> Response:
@@ -62,24 +108,40 @@ class ServerApp:
         async def health(_: Request) -> Response:
             return PlainTextResponse("ok\n")
 
-        async def show_metrics(_: Request) -> Response:
-            return Response(
-                metrics.text(), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
-            )
+        async def show_metrics(request: Request) -> Response:
+            given = self._runs.identified(to_request(request.scope, b""))
+            try:
+                self._runs.responder.check("metrics", given)
+            except NotAllowed as error:
+                refused = problem_reply(error)
+                return Response(refused.body, refused.status, dict(refused.headers))
+            text, media_type = await in_pool(metrics.text, request.headers.get("accept", ""))
+            fields = {"Content-Type": media_type, "Cache-Control": "no-store", "Vary": "Accept"}
+            return Response(text, headers=fields)
 
         async def openapi(_: Request) -> Response:
             return Response(description, media_type="application/json")
 
+        def count() -> None:
+            self._runs.responder.started += 1
+
+        hook_route = HookRoute(store, commands, hooks, guard.count_failure, count)
         router = Router(
             [
                 Route("/", to_runs),
                 Route(OPEN, health),
                 Route("/metrics", show_metrics),
                 Route("/openapi.json", openapi),
+                Route(f"{HOOKS}{{name}}", hook_route.answer, methods=["POST"]),
                 Mount("/", self._runs),
             ]
         )
-        self.routes = [route.path for route in router.routes if isinstance(route, Route)]
+        self.routes = [
+            (method, route.path)
+            for route in router.routes
+            if isinstance(route, Route)
+            for method in (route.methods or set()) - {"HEAD"}
+        ]
 
         async def route(scope: Scope, receive: Receive, send: Send) -> None:
             # An append takes less time than the router would to find out that it has no route for it.
@@ -105,3 +167,12 @@ class ServerApp:
     def shutdown(self) -> None:
         """Have all live replies end themselves; call it in the event loop."""
         self._runs.shutdown()
+
+
+def _free(store: str) -> tuple[int, int] | None:
+    """Return the bytes and the files that a store's disk has room for; None where it is not there."""
+    try:
+        found = os.statvfs(store)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize, found.f_favail

@@ -3,9 +3,9 @@
 Owns two bounds. A connection is a stranger until a request on it has passed the guard. All
 connections together are bounded by the descriptors that the process may have; strangers are bounded
 further, and by the memory that their half requests take. Where a bound is reached the oldest
-stranger is closed, of the address that has the most: so nobody who only connects can keep others
-out, and a known client that connects anew gets in, for its request is here a moment later. Known
-ones are never closed for others; when there are none but known ones, whoever comes gets a 503.
+stranger is closed, of the address that has the most: so clients that only connect keep no others out,
+and a known client that reconnects gets in, because its request arrives a moment later. Known
+ones are never closed for others; when there are none but known ones, a new one gets a 503.
 
 Knows nothing of HTTP and of the event loop.
 """
@@ -25,13 +25,13 @@ MOST_STRANGERS = 2048  # 7 KiB each
 MOST_PENDING = 32 * 1024 * 1024  # bytes that the unfinished requests of all strangers take together
 LEAST_RESERVE = 32  # descriptors; fewer do not do for logs, sockets of the store and the loop itself
 LEAST_LEAVING, MOST_LEAVING = 8, 256  # connections that have a moment to read that they are closed
-_NOTE_SECONDS = 60.0  # between two lines of the log that say the same
+_NOTE_SECONDS = 60.0  # between two equal lines of the log
 
 log = logging.getLogger("runcast.server")
 
 
 class Connection(Protocol):
-    """What is kept here."""
+    """The part of a connection that the bounds need."""
 
     address: str
     pending: int  # bytes that its unfinished request takes

@@ -1,38 +1,57 @@
 """Metrics for Prometheus, in a registry of this server's own.
 
-Owns what is counted and its names. What others know (runs started, viewers) is asked for when the
-metrics are read.
+Owns the names of all metrics, and counts requests. What others count (runs, viewers, disk) is read when the
+metrics are read. Names follow Prometheus' rules: https://prometheus.io/docs/practices/naming/. All labels are
+of a bounded number, and those that runcast has elsewhere are the same: names of `?format=` and `?live=`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from runcast._version import __version__
+from runcast.server.run_counts import RunCounts
+from runcast.web.http.response_stream import DURABLE
+from runcast.wire import FORMS
+from runcast.wire.negotiation import accepts
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+__all__ = ["Metrics", "Sources"]
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
-_FORMATS = ("text", "events", "chunks", "ndjson", "poll", "websocket", "asciicast", "list")
+_OPENMETRICS = "application/openmetrics-text"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")  # a label must not be a stranger's to choose
 
 
-class Metrics(Collector):
-    """What one server counts.
+class Sources(NamedTuple):
+    """Where the numbers of others are. All are called in a thread.
 
-    Args:
+    Attributes:
         started: returns how many runs this server started.
-        viewers: returns how many live replies there are now, by format.
+        runs: looks at the runs of the store, and returns what is known of them.
+        viewers: returns how many live replies there are now, by what they are called.
+        disk: returns the bytes of disk that runs take, by name.
+        free: returns the bytes and the files that the store's disk has room for; None where it is not there.
     """
 
-    def __init__(self, started: Callable[[], int], viewers: Callable[[], Mapping[str, int]]) -> None:
-        self._started, self._viewers = started, viewers
+    started: Callable[[], int] = int
+    runs: Callable[[], RunCounts] = RunCounts
+    viewers: Callable[[], Mapping[str, int]] = dict
+    disk: Callable[[], Mapping[str, int]] = dict
+    free: Callable[[], tuple[int, int] | None] = lambda: None
+
+
+class Metrics(Collector):
+    """What one server counts."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
         self._requests: Counter[tuple[str, str]] = Counter()
         self._refused: Counter[str] = Counter()
         self._registry = CollectorRegistry()
@@ -45,27 +64,75 @@ class Metrics(Collector):
         if refused and status >= 400:
             self._refused[str(status)] += 1
 
-    def text(self) -> bytes:
-        """Return all metrics in Prometheus's text format."""
-        return generate_latest(self._registry)
+    def text(self, accept: str = "") -> tuple[bytes, str]:
+        """Return all metrics, and their media type: OpenMetrics for a client that names it in `Accept`."""
+        if accepts(accept, _OPENMETRICS):
+            text: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
+            return text, openmetrics.CONTENT_TYPE_LATEST
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
     def collect(self) -> Iterable[Metric]:
         """Yield what is known now; the registry calls this."""
-        info = GaugeMetricFamily("runcast_build_info", "The version of runcast.", labels=["version"])
-        info.add_metric([__version__], 1)
-        requests = CounterMetricFamily(
-            "runcast_http_requests", "Requests answered.", labels=["method", "status"]
-        )
-        for labels, count in sorted(self._requests.items()):
-            requests.add_metric(labels, count)
-        refused = CounterMetricFamily(
-            "runcast_http_refused", "Requests that the guard refused.", labels=["status"]
-        )
-        for status, count in sorted(self._refused.items()):
-            refused.add_metric([status], count)
-        started = CounterMetricFamily("runcast_runs_started", "Runs started through this server.")
-        started.add_metric([], self._started())
-        viewers = GaugeMetricFamily("runcast_viewers", "Live replies now.", labels=["format"])
-        for name, count in (dict.fromkeys(_FORMATS, 0) | dict(self._viewers())).items():
-            viewers.add_metric([name], count)
-        return [info, requests, refused, started, viewers]
+        yield _gauge("runcast_build_info", "The version of runcast.", ("version",), [((__version__,), 1)])
+        requests = dict(self._requests).items()  # copied at once: an event loop goes on counting
+        yield _counter("runcast_http_requests", "Requests answered.", ("method", "status"), requests)
+        refused = [((status,), count) for status, count in dict(self._refused).items()]
+        yield _counter("runcast_http_refused", "Requests that the guard refused.", ("status",), refused)
+        started = [((), self._sources.started())]
+        yield _counter("runcast_runs_started", "Runs started through this server.", (), started)
+        yield from _of_runs(self._sources.runs())
+        yield from _of_viewers(self._sources.viewers())
+        disk = [((name,), size) for name, size in self._sources.disk().items()]
+        text = "Disk that the runs of a name take, measured once a minute."
+        yield _gauge("runcast_disk_bytes", text, ("name",), disk)
+        if (free := self._sources.free()) is not None:
+            text = "Disk that the store's file system has left for this user."
+            yield _gauge("runcast_store_free_bytes", text, (), [((), free[0])])
+            text = "Files that the store's file system has room for."
+            yield _gauge("runcast_store_free_files", text, (), [((), free[1])])
+
+
+Values = Iterable[tuple[tuple[str, ...], float]]
+
+
+def _of_runs(runs: RunCounts) -> Iterator[Metric]:
+    yield _counter(
+        "runcast_runs_ended",
+        "Runs of the store that ended while this server ran, from any process.",
+        ("name", "outcome"),
+        runs.ended.items(),
+    )
+    running = [((name,), count) for name, count in runs.running.items()]
+    yield _gauge("runcast_runs_running", "Runs of the store that go on now.", ("name",), running)
+    queued = [((name,), count) for name, count in runs.queued.items()]
+    yield _gauge("runcast_runs_queued", "Runs of the store that wait now, by queue.", ("queue",), queued)
+    durations = HistogramMetricFamily(
+        "runcast_run_duration_seconds",
+        "From the start to the end of the runs in runcast_runs_ended that had started.",
+        labels=["name"],
+    )
+    for name, one in sorted(runs.durations.items()):
+        durations.add_metric([name], list(one.buckets()), one.sum)
+    yield durations
+
+
+def _of_viewers(viewers: Mapping[str, int]) -> Iterator[Metric]:
+    names = [*(form.name for form in FORMS.values() if form.live), "list", "search"]
+    logs = [((name,), viewers.get(name, 0)) for name in names]
+    yield _gauge("runcast_viewers", "Live replies now, by format.", ("format",), logs)
+    durable = [((live,), viewers.get(DURABLE + live, 0)) for live in ("long-poll", "sse")]
+    yield _gauge("runcast_durable_readers", "Readers of durable streams now.", ("live",), durable)
+
+
+def _gauge(name: str, text: str, labels: tuple[str, ...], values: Values) -> Metric:
+    return _filled(GaugeMetricFamily(name, text, labels=labels), values)
+
+
+def _counter(name: str, text: str, labels: tuple[str, ...], values: Values) -> Metric:
+    return _filled(CounterMetricFamily(name, text, labels=labels), values)
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Values) -> Metric:
+    for labels, value in sorted(values):
+        family.add_metric(labels, value)
+    return family

@@ -1,31 +1,22 @@
-"""What the guard answers instead of passing a request on: problems, pages, redirects.
+"""The replies of the guard to requests that it does not pass on: problems, pages, redirects.
 
-Owns their form. A program gets `application/problem+json` (RFC 9457); somebody who opens a page
-gets a page, without script or style: it is shown to whoever asks, so it says nothing of runs.
+Owns their form. A program gets `application/problem+json` (RFC 9457); a browser that opens a page
+gets a page, without any script: every client can see it, so it has nothing about runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from http import HTTPStatus
 
-from runcast.web.http import Reply
+from runcast.web.http.error_page import error_page
+from runcast.web.http.messages import Reply
 from runcast.wire.jsons import compact
 from runcast.wire.problem import PROBLEM_TYPE
 
 __all__ = ["page", "problem", "redirect"]
 
 _FIXED = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title} - runcast</title>
-<h1>{title}</h1>
-{body}
-</html>
-"""
 
 
 def problem(status: int, error: str, detail: str, headers: Iterable[tuple[str, str]] = ()) -> Reply:
@@ -44,27 +35,19 @@ def page(
     again: str | None = None,
     ask_token: bool = False,
 ) -> Reply:
-    """Return an error as people read it.
+    """Return an error as a page for people.
 
     Args:
         status: of the reply.
         title: what is wrong, in a few words.
         paragraphs: why, and what to do.
         headers: further ones.
-        again: a path to link to. A link on a page of ours is a same-origin request with our
-            cookie, which whatever brought the browser here was not.
+        again: a path to link to. A link on this page makes a same-origin request with the cookie, unlike
+            the request that brought the browser here.
         ask_token: offer a field for the token.
     """
-    parts = [f"<p>{escape(text)}</p>" for text in paragraphs]
-    if again is not None:
-        parts.append(f'<p><a href="{escape(again)}">Open this page again</a></p>')
-    if ask_token:
-        parts.append(
-            '<form><label>Token: <input name="token" type="password" autocomplete="off" required></label>'
-            " <button>Open</button></form>"
-        )
-    body = _PAGE.format(title=escape(title), body="\n".join(parts)).encode()
-    return Reply(status, [("Content-Type", "text/html; charset=utf-8"), *_FIXED, *headers], body)
+    links = [] if again is None else [(again, "Open this page again")]
+    return error_page(status, title, paragraphs, headers, links=links, ask_token=ask_token)
 
 
 def redirect(path: str, headers: Iterable[tuple[str, str]] = ()) -> Reply:

@@ -1,7 +1,7 @@
 """Async generators and iterables as runs: as generator.py, advanced by tasks of an event loop.
 
-Owns the wait between values. While nobody wants more there is no task. All but `want` and `stop`
-happens in the loop.
+Owns the wait between values. Without demand there is no task. Everything but `request` and `stop`
+runs in the loop.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterable, AsyncIterator
-from contextvars import copy_context
 from typing import Any
 
 from runcast.model import Outcome
 from runcast.sources.generator import Demand, encode
 from runcast.sources.recording import Recording
+from runcast.sources.task import context_for
 
 __all__ = ["run_async_iterator"]
 
-_LINGER_SECONDS = 1.0
+_IDLE_SECONDS = 1.0
 
 
 def run_async_iterator(
     recording: Recording, iterable: AsyncIterable[Any], ahead: int | None, loop: asyncio.AbstractEventLoop
 ) -> None:
-    """Have an async iterable produce the output of a run, as far as it is wanted."""
-    lazy = _Lazy(recording, iterable, ahead, loop)
+    """Have an async iterable produce the output of a run, on demand."""
+    lazy = _LazyAsyncIterator(recording, iterable, ahead, loop)
     recording.loop = loop
     recording.raises = False
-    recording.interrupt = recording.insist = lazy.stop
-    recording.wanted = lazy.want
+    recording.interrupt = recording.force_stop = lazy.stop
+    recording.on_demand = lazy.request
     if ahead is None:
-        lazy.want(0)
+        lazy.request(0)
 
 
-class _Lazy:
+class _LazyAsyncIterator:
     """An async iterator and the task that advances it, while there is one."""
 
     def __init__(
@@ -50,15 +50,15 @@ class _Lazy:
         self._iterator: AsyncIterator[Any] | None = None
         self._demand = Demand(ahead)
         self._lock = threading.Lock()
-        self._context = copy_context()
+        self._context = context_for(loop)
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._news: asyncio.Event | None = None
-        self._begun = False  # whether the task has made its first step; if not, cancelling loses it
+        self._begun = False  # whether the task has run; cancelling it before would skip its cleanup
 
-    def want(self, offset: int) -> None:
+    def request(self, offset: int) -> None:
         with self._lock:
-            self._demand.want(offset)
+            self._demand.request(offset)
             more = self._demand.more
         if more and not self._call(self._go):
             self._recording.finish_soon(self._recording.outcome(1, "its event loop was closed"))
@@ -68,13 +68,13 @@ class _Lazy:
             self._recording.finish_soon(self._recording.outcome(None))
 
     def _call(self, call: Any) -> bool:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing goes on there
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(call, context=self._context)
             return True
         return False
 
     def _go(self) -> None:
-        if self._iterable is None:  # it saw by itself that it was to stop, before this call came
+        if self._iterable is None:  # it noticed the stop before this call ran
             return
         if self._task is None or self._task.done():
             self._news = asyncio.Event()
@@ -90,7 +90,7 @@ class _Lazy:
             self._task.cancel()
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        if not self._begun:  # the loop ended before it could
+        if not self._begun:  # the loop ended before its first step
             self._recording.finish_soon(self._cancelled())
 
     def _cancelled(self) -> Outcome:
@@ -123,6 +123,9 @@ class _Lazy:
                     outcome = await self._close(self._iterator)
                 except BaseException as error:
                     outcome = recording.failed(error, skip=2)
+                    await self._close(self._iterator)  # a value may have been refused: it has not ended
+        except Exception as error:  # before or behind the code: a fault of ours, and to be seen
+            outcome = outcome or recording.failed(error)
         finally:
             if outcome is not None:
                 self._iterable = self._iterator = None  # type: ignore[assignment]
@@ -133,20 +136,20 @@ class _Lazy:
         end = self._recording.append(channel, data)
         with self._lock:
             self._demand.made(end)
-        await asyncio.sleep(0)  # a generator that never waits must not keep the loop to itself
+        await asyncio.sleep(0)  # a generator that never awaits must not block the loop
 
     async def _wait(self) -> bool:
-        """Wait a little for somebody to want more; return whether somebody does, or it is to stop."""
+        """Wait briefly for more demand, or a stop; return whether there is demand."""
         assert self._news is not None
         self._news.clear()
         if self._demand.more:
             return True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), _LINGER_SECONDS)
+            await asyncio.wait_for(self._news.wait(), _IDLE_SECONDS)
         return self._demand.more
 
     async def _close(self, iterator: AsyncIterator[Any] | None) -> Outcome:
-        """Have it clean up, and return the outcome of a run that was stopped."""
+        """Close the iterator, and return the outcome of a run that was stopped."""
         close = getattr(iterator, "aclose", None)
         try:
             if close is not None:

@@ -1,46 +1,40 @@
-"""Which printer the code that prints now prints to: the one of the run that it belongs to.
+"""Capture of prints: code prints to the printer of the run that it belongs to.
 
-A run is a value of `current`, a context variable, so tasks follow by themselves; threads and
-executors' jobs are made to (follow.py). The standard streams stay the objects that they are and
-get their methods replaced, on the very object and only while a run is active (streams.py): who
-bound `sys.stdout` long ago is captured as well, and code outside pays nothing when nothing runs.
+The current run is the value of `current`, a context variable, which tasks inherit. Threads and jobs of
+executors get it by run_context.py, and code that takes its work from a queue by handover.py. The standard
+streams stay the same objects; their methods are replaced only while a run is active (standard_streams.py). So
+code that bound `sys.stdout` long ago is captured as well, and without runs there is no overhead.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 from types import TracebackType
 
 from runcast.model import Channel
-from runcast.sources import follow, streams
-from runcast.sources.follow import Sink, current
+from runcast.sources import numbers, programs, queues, redirects, run_context
+from runcast.sources.run_context import Sink, current
+from runcast.sysio.forks import at_fork
 
-__all__ = ["Sink", "begin", "capturing", "current", "end", "install", "installed", "uninstall"]
-
-_NAMES = (
-    ("stdout", Channel.STDOUT),
-    ("stderr", Channel.STDERR),
-    ("__stdout__", Channel.STDOUT),
-    ("__stderr__", Channel.STDERR),
-)
-
-_lock = threading.RLock()
-_active: dict[int, list[Sink]] = {}  # by id: a sink may begin more than once
+__all__ = ["Sink", "begin", "capturing", "current", "end", "forget", "install", "installed", "uninstall"]
 
 
 class capturing:
-    """Send what this context prints to `sink`, and what the threads and tasks begun in it print."""
+    """Send the prints of this context to `sink`, and those of threads and tasks started in it."""
 
-    __slots__ = ("_sink", "_token")
+    __slots__ = ("_sink", "_tokens")
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
     def __enter__(self) -> None:
         begin(self._sink)
-        self._token = current.set(self._sink)
+        try:
+            self._tokens = run_context.enter(self._sink)
+        except BaseException:
+            end(self._sink)
+            raise
 
     def __exit__(
         self,
@@ -48,81 +42,83 @@ class capturing:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        redirects.flush(self._sink)  # inside the run, since its text may be for the run's own streams
         try:
-            current.reset(self._token)
+            run_context.leave(self._tokens)
         finally:
             end(self._sink)
 
 
 def begin(sink: Sink) -> None:
-    """Have the streams ask for the current sink, from now until `end`.
+    """Make the streams dispatch to the current sink, until `end`.
 
-    `capturing` does so; a run whose code is called again and again begins and ends once, and
-    only sets `current` around each call.
+    `capturing` does that; a run whose code is called repeatedly begins and ends once, and only sets
+    `current` around each call.
     """
-    with _lock:
+    with redirects.lock:
         install()
-        others = [sinks[0] for key, sinks in _active.items() if key != id(sink)]
-        for name, channel in _NAMES:
-            streams.patch(name, channel, others)
-        _active.setdefault(id(sink), []).append(sink)
+        queues.install()
+        programs.install()
+        redirects.begin(sink)
 
 
 def end(sink: Sink) -> None:
-    """Undo one `begin`; with the last one the streams get their own methods back."""
-    with _lock:
-        sinks = _active.get(id(sink))
-        if sinks:
-            sinks.pop()
-            if not sinks:
-                del _active[id(sink)]
-        if not _active:
-            streams.restore()
+    """Undo one `begin`; the last one restores the streams."""
+    with redirects.lock:
+        if redirects.end(sink):
+            queues.restore()
+            programs.restore()
+
+
+def forget(sink: Sink) -> None:
+    """Undo a run's assignments to `sys.stdout` and `sys.stderr` after its end."""
+    redirects.forget(sink)
 
 
 def install() -> None:
-    """Have threads and jobs follow the run that starts them. The first run does so by itself."""
-    with _lock:
-        follow.install()
+    """Make threads and jobs belong to the run that starts them. The first run does this automatically."""
+    with redirects.lock:
+        run_context.install(queues.refresh)
 
 
 def installed() -> bool:
-    """Whether anything of ours is in place."""
-    return follow.installed()
+    """Whether anything is patched."""
+    return run_context.installed()
 
 
 def uninstall() -> None:
-    """Give the streams, threads and executors their own methods back, also while runs are active.
+    """Restore the streams, threads and executors, even while runs are active.
 
-    What those print from now on goes where it would go without a run. The next run installs again.
+    Further prints of those runs go to the process's own streams. The next run patches again.
     """
-    with _lock:
-        _active.clear()
-        streams.restore()
-        follow.uninstall()
+    with redirects.lock:
+        redirects.clear()
+        queues.uninstall()
+        programs.restore()
+        run_context.uninstall()
+        numbers.unwatch()
 
 
 def _before_fork() -> None:
-    """Have a pipe ready if the code that forks belongs to a run: a child must not write its log."""
-    _lock.acquire()  # so that the child finds things whole
+    """Create a pipe if the code that forks belongs to a run: a child must not write to the log."""
+    redirects.lock.acquire()  # so that the child gets a consistent state
     sink = current.get()
     if sink is not None:
         for channel in (Channel.STDOUT, Channel.STDERR):
             try:
                 sink.fileno(channel)
-            except (OSError, ValueError):  # closed, or no descriptors left: the child prints elsewhere
+            except (OSError, ValueError):  # closed, or out of descriptors: the child is not captured
                 break
 
 
 def _in_parent() -> None:
-    _lock.release()
+    redirects.lock.release()
 
 
 def _in_child() -> None:
-    global _lock
-    _lock = threading.RLock()
+    redirects.lock = threading.RLock()
 
 
-# What is printed later goes to the streams themselves: who could still append it is gone by then.
+# Later prints go to the streams themselves: nothing can append them any more.
 atexit.register(uninstall)
-os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
+at_fork(_in_child, before=_before_fork, in_parent=_in_parent)

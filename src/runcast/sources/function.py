@@ -1,9 +1,9 @@
 """Functions as runs: called in a thread of this process, their prints captured.
 
-Owns how a call ends: a return value, an exception, a stop. A thread cannot be killed: a function
-is asked (`should_stop`), then stopped by an exception at its next print or progress, and when the
-grace is over by one wherever it is. What is caught in a call of C code stays there; the run is
-then said to be over without it.
+Owns how a call ends: a return value, an exception, a stop. A thread cannot be killed. A function can
+poll for a stop (`should_stop`); otherwise an exception is raised at its next print or progress, and
+after the grace wherever it is. A thread that is blocked in C code stays there, and its run is recorded
+as over without it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Any
 
 from runcast.errors import RunStopped, UsageError
 from runcast.model import Outcome
-from runcast.own_thread import begin
+from runcast.own_thread import Background, begin
 from runcast.sources.kinds import name_of
-from runcast.sources.recording import Recording, as_value
+from runcast.sources.recording import Recording
+from runcast.sources.returned import as_value
 
 __all__ = ["Inside", "call_here"]
 
@@ -27,29 +28,29 @@ __all__ = ["Inside", "call_here"]
 def call_here(
     recording: Recording, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
-    """Call a function in a thread of its own, which is the run; its context is the caller's."""
+    """Call a function in a new thread, which is the run, with a copy of the caller's context."""
     call = _Call(recording, function, args, kwargs)
     context = copy_context()
-    thread = threading.Thread(target=context.run, args=(call.run,), name=f"run {recording.id}", daemon=True)
-    recording.insist = call.inside.insist
+    thread = Background(target=context.run, args=(call.run,), name=f"run {recording.id}")
+    recording.force_stop = call.inside.force_stop
     begin(thread)
 
 
 class Inside:
-    """Where a thread runs the run's own code: an exception can be put into it there, and only there."""
+    """The part of a thread that runs the run's own code: a stop can be raised there, and only there."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: int | None = None
-        self._asked = False
+        self._forced = False
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call a function; what is insisted upon meanwhile comes out of here, and nothing comes later.
+        """Call a function; a forced stop is raised from here, and never later.
 
-        No context manager: one could be interrupted at the first step of its `__exit__`, and the
-        thread would stay inside for good.
+        This is not a context manager: the exception could interrupt the first step of its `__exit__`,
+        and the thread would count as inside for good.
         """
-        self._asked = came = returned = False
+        self._forced = came = returned = False
         self._thread = threading.get_ident()
         try:
             value = function(*args, **kwargs)
@@ -59,21 +60,21 @@ class Inside:
                 try:
                     with self._lock:
                         self._thread = None
-                    # What is put into the thread and did not come yet comes at one of these steps.
-                    # It is not taken back: CPython would go on looking for it, at every call.
+                    # A pending exception is raised at one of these steps. It is not cleared instead:
+                    # CPython would then check for it at every call from now on.
                     for _ in range(2):
                         pass
                 except RunStopped:
                     came = True
-            if self._asked and (returned or came):
+            if self._forced and (returned or came):
                 raise RunStopped
         return value
 
-    def insist(self) -> None:
+    def force_stop(self) -> None:
         """Raise `RunStopped` in the thread, at its next step in Python."""
         with self._lock:
             if self._thread is not None:
-                self._asked = True
+                self._forced = True
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(
                     ctypes.c_ulong(self._thread), ctypes.py_object(RunStopped)
                 )
@@ -98,7 +99,7 @@ class _Call:
         outcome: Outcome | None = None
         try:
             function, args, kwargs = self._what
-            del self._what  # the arguments belong to the function alone
+            del self._what  # no reference here keeps the arguments alive
             with recording.recording():
                 try:
                     value = self.inside.call(function, *args, **kwargs)
@@ -106,12 +107,14 @@ class _Call:
                     outcome = recording.outcome(0, value=as_value(value))
                 except BaseException as error:
                     outcome = recording.failed(error, skip=2)
+        except BaseException as error:  # before or behind the call: a fault of ours, and to be seen
+            outcome = outcome or recording.failed(error)
         finally:
             recording.finish(outcome or recording.outcome(None))
 
 
 def _refuse_unstarted(function: Callable[..., Any], value: object) -> None:
-    """Refuse what does its work only when somebody else goes on with it: nobody would."""
+    """Refuse a result that does its work only when it is iterated or awaited, which nobody would do."""
     if inspect.isgenerator(value) or inspect.iscoroutine(value) or inspect.isasyncgen(value):
         if not inspect.isasyncgen(value):
             value.close()

@@ -1,14 +1,14 @@
-"""Generators and iterables as runs: values, asked for one by one, become a log.
+"""Generators and iterables as runs: their values, produced on demand, become a log.
 
-Owns laziness: a generator is advanced at most `ahead` values beyond the foremost reader, in
-whichever process that is, and not at all while nobody reads. Who waits at the tail says so
-(`want`), and that is all there is to know: a reader further back finds what is there. A `str` is
-one line, `bytes` are raw output, anything else is a JSON value on channel data. While it waits a
-generator has no thread and no descriptor.
+Owns laziness: a generator is advanced at most `ahead` values beyond the foremost reader, in any
+process, and not at all without readers. A reader that waits at the tail signals demand; a reader
+further back needs none, since its values exist. A `str` is one line, `bytes` are raw output, anything
+else is a JSON value on channel data. While a generator waits, it has no thread and no descriptor.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections import deque
@@ -16,25 +16,27 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
 from typing import Any
 
+from runcast import utf8
 from runcast.errors import UsageError
 from runcast.model import Channel
+from runcast.own_thread import Background
 from runcast.sources.function import Inside
-from runcast.sources.printer import encoded
-from runcast.sources.recording import Recording, as_value
+from runcast.sources.recording import Recording
+from runcast.sources.returned import as_value
 
 __all__ = ["Demand", "encode", "run_iterator"]
 
-_LINGER_SECONDS = 1.0  # a thread waits so long for somebody to want more, then it ends
+_IDLE_SECONDS = 1.0  # how long a thread waits for more demand before it ends
 
 
 def encode(value: object) -> tuple[Channel, bytes]:
-    """Return a value as output.
+    """Encode a value as output.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a str, bytes or a JSON value.
     """
     if isinstance(value, str):
-        data = encoded(value)
+        data = utf8.encode(value)
         return Channel.STDOUT, data if data.endswith(b"\n") else data + b"\n"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Channel.STDOUT, bytes(value)
@@ -47,15 +49,15 @@ def encode(value: object) -> tuple[Channel, bytes]:
 
 
 class Demand:
-    """How far a generator may go. All calls come with its lock held, which is the caller's."""
+    """How far a generator may be advanced. The caller holds its own lock during all calls."""
 
     def __init__(self, ahead: int | None) -> None:
         self._ahead = ahead
-        self._offset = -1  # where the foremost reader waits; -1: nobody ever did
-        self._ends: deque[int] | None = None  # where values beyond it end; a deque is large: only if any
+        self._offset = -1  # where the foremost reader waits; -1: none has waited yet
+        self._ends: deque[int] | None = None  # ends of values beyond it; None if empty, a deque is large
 
-    def want(self, offset: int) -> None:
-        """Note that somebody waits at an offset."""
+    def request(self, offset: int) -> None:
+        """Note that a reader waits at an offset."""
         self._offset = max(self._offset, offset)
         while self._ends and self._ends[0] <= self._offset:
             self._ends.popleft()
@@ -63,27 +65,27 @@ class Demand:
             self._ends = None
 
     def made(self, end: int) -> None:
-        """Note that a value was made, which ends at an offset."""
+        """Note that a value was produced, which ends at an offset."""
         if self._ahead is not None and end > self._offset:
             self._ends = self._ends or deque()
             self._ends.append(end)
 
     @property
     def more(self) -> bool:
-        """Whether the next value may be made."""
+        """Whether the next value may be produced."""
         return self._ahead is None or (self._offset >= 0 and len(self._ends or ()) < self._ahead)
 
 
 def run_iterator(recording: Recording, iterable: Iterable[Any], ahead: int | None) -> None:
-    """Have an iterable produce the output of a run, as far as it is wanted."""
-    lazy = _Lazy(recording, iterable, ahead)
-    recording.interrupt, recording.insist = lazy.stop, lazy.insist
-    recording.wanted = lazy.want
+    """Have an iterable produce the output of a run, on demand."""
+    lazy = _LazyIterator(recording, iterable, ahead)
+    recording.interrupt, recording.force_stop = lazy.stop, lazy.force_stop
+    recording.on_demand = lazy.request
     if ahead is None:
-        lazy.want(0)
+        lazy.request(0)
 
 
-class _Lazy:
+class _LazyIterator:
     """An iterator and the thread that advances it, while there is one."""
 
     def __init__(self, recording: Recording, iterable: Iterable[Any], ahead: int | None) -> None:
@@ -93,13 +95,13 @@ class _Lazy:
         self._context = copy_context()
         self._demand = Demand(ahead)
         self._lock = threading.RLock()
-        self._news: threading.Condition | None = None  # what a thread waits for that has nothing to do
-        self._busy = False  # whether a thread is at it, or it has ended
+        self._news: threading.Condition | None = None  # set while an idle thread waits for demand
+        self._busy = False  # a thread advances it, or it has ended
         self._inside = Inside()
 
-    def want(self, offset: int) -> None:
+    def request(self, offset: int) -> None:
         with self._lock:
-            self._demand.want(offset)
+            self._demand.request(offset)
             if self._demand.more:
                 self._go()
 
@@ -107,8 +109,8 @@ class _Lazy:
         with self._lock:
             self._go()
 
-    def insist(self) -> None:
-        self._inside.insist()
+    def force_stop(self) -> None:
+        self._inside.force_stop()
         self.stop()
 
     def _go(self) -> None:
@@ -119,22 +121,22 @@ class _Lazy:
         self._busy = True
         name = f"run {self._recording.id}"
         try:
-            threading.Thread(target=self._run, name=name, daemon=True).start()
+            Background(target=self._run, name=name).start()
         except RuntimeError:  # no thread can be started: there are too many, or the interpreter ends
             if self._recording.stopping is not None:
                 self._run()
             else:
-                self._busy = False  # whoever waits asks again
+                self._busy = False  # a waiting reader repeats its demand
 
     def _run(self) -> None:
         while self._context.run(self._work):
-            with self._lock:  # only now that the context is free another thread may be begun
-                if not self._wanted():
+            with self._lock:  # the context is free now, so another thread may be started
+                if not self._has_work():
                     self._busy = False
                     return
 
     def _work(self) -> bool:
-        """Advance as far as is wanted; return False when it has ended."""
+        """Advance as far as there is demand; return False when the iterator has ended."""
         recording = self._recording
         outcome = None
         rests = False
@@ -146,15 +148,18 @@ class _Lazy:
                         if self._demand.more or self._wait():
                             self._advance(self._iterator)
                         elif recording.stopping is None:
-                            recording.park()  # no thread and no descriptor until somebody wants more
+                            recording.park()  # no thread and no descriptor until there is more demand
                             rests = True
                             return True
-                    recording.told()  # by GeneratorExit
+                    recording.acknowledge_stop()  # by GeneratorExit
                     self._close(self._iterator)
                 except StopIteration as end:
                     outcome = recording.outcome(0, value=as_value(end.value))
                 except BaseException as error:
                     outcome = recording.failed(error, skip=3)
+                    self._clean_up()
+        except BaseException as error:  # before or behind the code: a fault of ours, and to be seen
+            rests, outcome = False, outcome or recording.failed(error)
         finally:
             if not rests:
                 self._iterable = self._iterator = None  # type: ignore[assignment]
@@ -169,16 +174,22 @@ class _Lazy:
             self._demand.made(end)
 
     def _wait(self) -> bool:
-        """Wait a little for somebody to want more; return whether somebody does."""
+        """Wait briefly for more demand; return whether there is some."""
         with self._lock:
             self._news = threading.Condition(self._lock)
             try:
-                return self._news.wait_for(self._wanted, _LINGER_SECONDS) and self._demand.more
+                return self._news.wait_for(self._has_work, _IDLE_SECONDS) and self._demand.more
             finally:
                 self._news = None
 
-    def _wanted(self) -> bool:
+    def _has_work(self) -> bool:
         return self._demand.more or self._recording.stopping is not None
+
+    def _clean_up(self) -> None:
+        """Close an iterator after one of its values was refused: it has not ended, and got no error."""
+        if self._iterator is not None:
+            with contextlib.suppress(BaseException):  # the run has already failed
+                self._close(self._iterator)
 
     def _close(self, iterator: Iterator[Any]) -> None:
         close: Callable[[], object] | None = getattr(iterator, "close", None)

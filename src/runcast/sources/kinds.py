@@ -1,7 +1,7 @@
-"""What a source is: a command, a function, a generator, and of which kind.
+"""The kind of a source: a command, a function, a generator, and which sort of these.
 
-Owns the distinction, and the refusal of what is none of them or cannot be run (again). Commands are
-told first: `inspect`, which the others need, takes longer to load than a command to start.
+Owns the distinction, and the refusal of anything else, or of what cannot be run again. Commands are
+recognized first: `inspect`, which the other checks need, takes longer to load than a command to start.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     Callable,
+    Collection,
     Coroutine,
     Generator,
     Iterable,
@@ -25,15 +26,15 @@ from typing import Any
 from runcast.errors import UsageError
 from runcast.sources.command import Command
 
-__all__ = ["AHEAD", "Kind", "Source", "check_arguments", "kind_of", "name_of", "take"]
-
-AHEAD = 16  # values that a generator may be ahead of the foremost reader
+__all__ = [
+    *("Kind", "Source", "check_arguments", "is_command", "kind_of", "name_of", "parameters_of", "take"),
+]
 
 Source = Command | Callable[..., Any] | Iterable[Any] | AsyncIterable[Any] | Coroutine[Any, Any, Any]
 
 
 class Kind(Enum):
-    """What a source is."""
+    """The kind of a source."""
 
     COMMAND = "command"
     FUNCTION = "function"
@@ -49,17 +50,22 @@ class Kind(Enum):
 
     @property
     def is_generator(self) -> bool:
-        """Whether it gives values."""
+        """Whether it yields values."""
         return self in (Kind.GENERATOR, Kind.ASYNC_GENERATOR)
 
 
+def is_command(source: object) -> bool:
+    """Return whether a source is a command: a program and its arguments."""
+    return isinstance(source, (str, os.PathLike, list, tuple))
+
+
 def kind_of(source: object) -> Kind:
-    """Return what a source is.
+    """Return the kind of a source.
 
     Raises:
-        UsageError: it is nothing that can be run, or cannot be run again.
+        UsageError: it cannot be run, or cannot be run again.
     """
-    if isinstance(source, (str, os.PathLike, list, tuple)):
+    if is_command(source):
         return Kind.COMMAND
     import inspect
 
@@ -86,16 +92,16 @@ _taken: weakref.WeakSet[Any] = weakref.WeakSet()  # generators and coroutines th
 
 
 def take(source: object) -> None:
-    """Note that a run has this source: what can be gone through once belongs to one run."""
+    """Note that a run uses this source: what can be iterated only once belongs to one run."""
     if isinstance(source, (Generator, AsyncGenerator, Coroutine)):
         _taken.add(source)
 
 
 def _fresh(source: object, kind: Kind) -> Kind:
-    """Refuse a generator or coroutine that is another run's, runs already, or has ended.
+    """Check that a generator or coroutine belongs to no other run, is not running, and has not ended.
 
     Raises:
-        UsageError: it is, does, or has.
+        UsageError: one of these.
     """
     import inspect
 
@@ -126,10 +132,10 @@ _STATES = {
 
 
 def check_arguments(source: object, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Refuse arguments that a function does not take, while whoever gives them is there to hear it.
+    """Check that a function accepts the arguments, so that the caller of `start` gets the error.
 
     Raises:
-        UsageError: it does not take them.
+        UsageError: it does not.
     """
     import inspect
 
@@ -153,8 +159,18 @@ def check_arguments(source: object, args: Sequence[Any], kwargs: Mapping[str, An
         ) from None
 
 
+def parameters_of(source: object) -> Collection[str]:
+    """Return the names of a function's parameters, as far as they are known; of anything else none."""
+    import inspect
+
+    try:
+        return inspect.signature(source).parameters if callable(source) else ()
+    except (TypeError, ValueError):  # some built-in functions have none
+        return ()
+
+
 def _unwrapped(source: Any) -> Any:
-    """Return the function that is called in the end: of a partial, of an object with `__call__`."""
+    """Return the function behind a partial or an object with `__call__`."""
     import inspect
 
     while isinstance(source, functools.partial):

@@ -1,40 +1,75 @@
-"""A pipe into a run's log, for what writes to descriptors: subprocesses, `os.write`, forked children.
+"""A pipe into a run's log, for code that writes to descriptors: subprocesses, C code, forked children.
 
-Owns both ends and the thread that waits at the reading one. Must not know logs or printers.
+Owns both ends, the descriptor numbers given to the run's code, and the thread that waits for bytes.
+Nothing here waits for that thread: bytes go into a spool without it (spool.py). A number that was given
+away is never closed here (numbers.py). Must not know logs or printers.
 """
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
 import os
 import select
+import struct
 import sys
 import threading
 from _thread import start_new_thread
 from collections.abc import Callable
 
-from runcast.model import CHUNK_BYTES
+from runcast.model import CHUNK_BYTES, Channel
+from runcast.sources import numbers, spool
+from runcast.sysio.descriptors import bytes_in
 
-__all__ = ["Pipe"]
+__all__ = ["CapturePipe"]
+
+_ALONE_SECONDS = 0.1  # between polls of a thread that cannot be woken
+
+_libc = ctypes.PyDLL(None)
 
 
-class Pipe:
-    """A pipe. Only exec'd children that are given its writing end have it, and all forked ones."""
+class CapturePipe:
+    """A pipe. All forked children inherit it; exec'd ones only if they are given a number.
 
-    def __init__(self) -> None:
-        self.reader, self.writer = os.pipe2(os.O_CLOEXEC)
+    Args:
+        channel: the channel of its bytes; after the end of the run they go to the process's own stdout
+            or stderr.
+        folder: see `spool.drained`.
+    """
+
+    def __init__(self, channel: Channel, folder: str | None = None) -> None:
+        self._channel = channel
+        self.reader, self._writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.reader, False)
-        self._over = threading.Lock()  # held while a thread waits at the reading end
+        self._identity = numbers.identity(self._writer)
+        self._given: list[int] = []
+        self._over = threading.Lock()  # held while a thread waits for bytes
+        self._spool = spool.drained(self.reader, 2 if channel is Channel.STDERR else 1, folder)
+
+    def number(self) -> int:
+        """Return the number for the run's code: the same one while it refers to this pipe."""
+        for number in self._given:
+            if numbers.is_known(number):
+                return number
+        self._given.append(numbers.give(self._writer))
+        return self._given[-1]
+
+    def divert(self, data: bytes) -> bool:
+        """If the run's code redirected its number with `os.dup2`, write there; return whether it did."""
+        for number in self._given:
+            if numbers.meaning(number) != self._identity and numbers.is_known(number):
+                _write_all(number, data)
+                return True
+        return False
 
     @property
     def followed(self) -> bool:
-        """Whether a thread waits at the reading end."""
+        """Whether a thread waits for bytes."""
         return self._over.locked()
 
     def follow(self, take: Callable[[], bool]) -> bool:
-        """Have a thread call `take` whenever there is something to read, until that returns False.
+        """Start a thread that calls `take` whenever there are bytes, until that returns False.
 
-        Returns False where no thread can be had: the interpreter ends, or there are too many.
+        Returns False if no thread can be started: the interpreter ends, or there are too many.
         """
         self._over.acquire()
         try:
@@ -45,48 +80,89 @@ class Pipe:
         return True
 
     def _run(self, take: Callable[[], bool]) -> None:
-        poller = select.poll()
-        poller.register(self.reader, select.POLLIN)
         try:
-            poller.poll()
+            spool.reap()
+            self.wait()
             while take():
-                poller.poll()
+                self.wait()
         finally:
             self._over.release()
 
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until there are bytes, the pipe was ended, or some time has passed."""
+        poller = select.poll()
+        poller.register(self.reader, select.POLLIN)
+        if self._spool is not None and self._spool.drained:
+            poller.register(self._spool, select.POLLIN)
+        elif seconds is None:  # without the drain process nothing wakes this thread
+            seconds = _ALONE_SECONDS
+        poller.poll(None if seconds is None else seconds * 1000)
+        if self._spool is not None:
+            self._spool.hear()
+
     def read(self) -> bytes:
-        """Return what is there, at most one chunk; nothing if nothing is."""
+        """Return the next bytes, at most a few chunks; empty if there are none."""
+        if self._spool is not None:
+            return self._spool.read()
         try:
             return os.read(self.reader, CHUNK_BYTES)
         except OSError:
             return b""
 
+    @property
+    def unread(self) -> int:
+        """The number of unread bytes."""
+        return bytes_in(self.reader) if self._spool is None else self._spool.unread
+
     def write(self, data: bytes) -> bool:
-        """Write all of it; return False where nobody reads any more."""
-        try:
-            while data:
-                data = data[os.write(self.writer, data) :]
-        except OSError:
-            return False
-        return True
+        """Write all of it; return False if the pipe has no reader any more."""
+        return _write_all(self._writer, data)
+
+    def is_left(self) -> bool:
+        """Return whether another process can write: a program that the run left. Call `end` first."""
+        if self._spool is not None:
+            self._spool.hear_all()  # the next `read` reports lost bytes
+        entry = ctypes.create_string_buffer(struct.pack("ihh", self.reader, 0, 0))  # a `struct pollfd`
+        # Not `select.poll`: under gevent that does not report that there is no writer.
+        return bool(_libc.poll(entry, 1, 0) == 0)
+
+    def end(self) -> None:
+        """Close the writing end of this process; redirect given numbers to the real stream."""
+        while self._given:
+            numbers.retire(self._given.pop(), self._channel)
+        if self._writer >= 0:
+            writer, self._writer = self._writer, -1
+            os.close(writer)
 
     def close(self) -> None:
-        """Close both ends; `take` returns False by now. Who still writes finds a broken pipe."""
+        """Stop reading; `take` returns False by now. Further bytes go to the real stream."""
+        self.end()
+        if self._spool is not None:
+            self._spool.stop()
         if self._over.locked():
-            poller = select.poll()
-            poller.register(self.writer, select.POLLOUT)
-            if poller.poll(0):  # room in it: the thread may be asleep. No room: it is awake
-                with contextlib.suppress(OSError):
-                    os.write(self.writer, b"\n")
-            # Not ours to close while the thread waits there: the number may be another's by then.
+            # Must not be closed while the thread waits there: the number could be reused.
             if not self._over.acquire(timeout=0 if sys.is_finalizing() else 1):
                 return
-        reader, writer, self.reader, self.writer = self.reader, self.writer, -1, -1
-        os.close(reader)  # from here on the numbers are others', also in a child that is forked later
-        os.close(writer)
+        if self._spool is not None:
+            self._spool.close()
+        reader, self.reader = self.reader, -1
+        os.close(reader)  # after `reader` is cleared: a child forked later must not close the number
 
-    def leave(self) -> None:
-        """In a forked child: only the parent reads, or a child would never see that nobody does."""
+    def leave(self, *, keep: bool) -> None:
+        """Close the reading end in a forked child, and unless `keep`, the writing end."""
         if self.reader >= 0:
             os.close(self.reader)
             self.reader = -1
+            if self._spool is not None:
+                self._spool.leave()
+        if not keep:
+            self.end()
+
+
+def _write_all(fd: int, data: bytes) -> bool:
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError:
+        return False
+    return True

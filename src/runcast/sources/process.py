@@ -1,39 +1,41 @@
-"""Functions in a process of their own: what goes into it, and what happens inside.
+"""Functions in a process of their own: packing the call, and making it in the child.
 
-Owns both ends: `pack` checks that a function can be imported and its arguments pickled, and
-`main` is what the supervised interpreter executes. There everything that reaches descriptors 1
-and 2 is output, of C code and of other programs as well; a stop is an exception in the main
-thread; the return value goes into a file that the supervisor reads at the end.
+Owns both ends. `pack` checks that a function can be imported and its arguments pickled; `main` is
+executed by the supervised interpreter. There everything written to descriptors 1 and 2 is output, by
+C code and other programs as well; a stop is an exception in the main thread; the return value goes
+into a file that the supervisor reads at the end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import sys
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runcast.errors import RunStopped, UsageError
-from runcast.sources import here
-from runcast.sources.recording import ending
+from runcast.sources import inside_run, line_stream
+from runcast.sources.failures import error_report
 from runcast.supervisor.launch import PACKAGE_ROOT, interpreter
-from runcast.sysio import open_own
+from runcast.sysio.forks import at_fork
 
-__all__ = ["CALL", "argv", "main", "pack"]
+__all__ = ["argv", "main", "pack", "with_masks"]
 
-CALL = "call"  # in the run's folder
-_inside = False  # whether this process is being made ready for a call
+_MAIN = "__mp_main__"  # what `multiprocessing.spawn` calls the script that it executes again
+_inside = False  # whether this process is importing the modules of a call
 
 
 def argv() -> list[str]:
-    """Return the command that makes a call; the run's folder goes behind it."""
+    """Return the command that makes a call; append the run's folder to it."""
     code = f"import sys; sys.path.insert(0, {PACKAGE_ROOT!r}); from runcast.sources.process import main; "
     return [interpreter(), "-c", code + "main(sys.argv[1])"]
 
 
 def pack(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
-    """Return a call as bytes.
+    """Serialize a call.
 
     Raises:
         UsageError: the function cannot be imported by another process, or an argument not be pickled.
@@ -67,6 +69,11 @@ def pack(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str,
     return pickle.dumps((_surroundings(call), call))
 
 
+def with_masks(call: bytes, values: list[str]) -> bytes:
+    """Return what the process of a masked run reads from its stdin: a call, and what is to be masked."""
+    return pickle.dumps(values) + call
+
+
 def _main_file() -> str | None:
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
@@ -74,7 +81,7 @@ def _main_file() -> str | None:
 
 
 def _surroundings(pickled: bytes) -> dict[str, Any]:
-    """Return what the other process needs to know of this one (see `multiprocessing.spawn.prepare`)."""
+    """Return the context that the other process needs (see `multiprocessing.spawn.prepare`)."""
     known: dict[str, Any] = {"sys_path": [path or os.getcwd() for path in sys.path], "sys_argv": sys.argv}
     if b"__main__" in pickled and _main_file():
         spec = getattr(sys.modules["__main__"], "__spec__", None)
@@ -90,18 +97,28 @@ def main(folder: str) -> None:
     import signal
     from multiprocessing import spawn
 
-    run = here.ChildRun(folder)
+    run = inside_run.ChildRun(folder)
 
     def stop(*_: object) -> None:
-        run.stop()
+        if not line_stream.postpone(run.stop):
+            run.stop()
+
+    def in_child() -> None:  # a pool ends its workers by this signal, which must not stop the run
+        if signal.getsignal(signal.SIGTERM) is stop:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     signal.signal(signal.SIGTERM, stop)
-    here.process_run = run
-    code, message, value = 1, "", None
+    at_fork(in_child)
+    inside_run.process_run = run
+    code, message, value, inside = 1, "", None, ""
+    line_stream.install()
     try:
-        with open(open_own(f"{folder}/{CALL}", os.O_RDONLY), "rb") as file:
+        with open(_call_of(run), "rb") as file:
+            if run.request.get("mask") is not None:
+                run.mask(pickle.load(file))
             surroundings, call = pickle.load(file)
         _prepare(spawn, surroundings)
+        _rename_main()
         function, args, kwargs = pickle.loads(call)
         value = function(*args, **kwargs)
         if hasattr(value, "__await__"):
@@ -115,12 +132,24 @@ def main(folder: str) -> None:
         _flush()
         os.kill(os.getpid(), signal.SIGTERM)
     except BaseException as error:
-        code, said, message = ending(error, skip=1)
-        print(said, end="", file=sys.stderr)
+        shown = bool(run.request.get("traceback", True))
+        code, text, message, inside = error_report(error, 1, run.id, shown=shown)
+        print(text, end="", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it has ended, whatever comes now
-    run.end(value, message)
+    _flush()  # what it printed may name a secret
+    run.end(value, message, inside)
     _flush()
     sys.exit(code)
+
+
+def _call_of(run: inside_run.ChildRun) -> int:
+    """Return a descriptor of the call. That of a masked run is its stdin, and never lies on a disk."""
+    if run.request.get("mask") is None:
+        return run.files.open_call()
+    call = os.dup(0)
+    with open(os.devnull, "rb") as null:
+        os.dup2(null.fileno(), 0)
+    return call
 
 
 async def _await(value: Any) -> Any:
@@ -132,7 +161,7 @@ def _prepare(spawn: Any, surroundings: dict[str, Any]) -> None:
     _inside = True
     try:
         spawn.prepare(surroundings)
-    except SystemExit:  # a server that found its port taken by the one that started us, say
+    except SystemExit:  # such as a server whose port is taken by the process that started this one
         print(
             "expected a program that can be imported, it ended the process: put what it does under "
             '`if __name__ == "__main__":`',
@@ -143,7 +172,31 @@ def _prepare(spawn: Any, surroundings: dict[str, Any]) -> None:
         _inside = False
 
 
+def _rename_main() -> None:
+    """Make the definitions of a script belong to `__main__`, as in the process that executed the script.
+
+    The script is executed under another name, so that code under `if __name__ == "__main__":` does not
+    run again. Libraries that pickle functions of `__main__` by value, as joblib does for its workers,
+    would take the other name for a module that the worker can import.
+    """
+    module = sys.modules["__main__"]
+    if module.__name__ != _MAIN:
+        return
+    module.__name__ = "__main__"
+    found = list(vars(module).values())
+    for value in found:
+        value = getattr(value, "__func__", value)  # of a static or class method
+        if getattr(value, "__module__", None) != _MAIN:
+            continue
+        with contextlib.suppress(AttributeError, TypeError):  # an instance, which has its class's module
+            value.__module__ = "__main__"
+        if isinstance(value, type):
+            found += vars(value).values()
+        elif isinstance(value, types.FunctionType):
+            value.__globals__["__name__"] = "__main__"
+
+
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        if stream is not None and not stream.closed:
             stream.flush()

@@ -1,198 +1,251 @@
 """A run that is recorded in this process: its log, its state, its end.
 
-Owns what functions, generators and recorded blocks have in common: the printer that their prints
-go to, limits, stopping (asked for, then insisted upon), progress, the outcome. Does not know what
-produces the output: that sets `interrupt` and `insist`, and calls `finish` at its end.
+Owns what functions, generators and recorded blocks have in common: the printer for their prints,
+limits, stopping (requested, then forced), progress, the outcome. Does not know the producer of the
+output, which sets `interrupt` and `force_stop`, and calls `finish` at its end.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import threading
 import time
-import traceback
 import weakref
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from runcast.errors import RunStopped
-from runcast.log import FileLogWriter, RunDirectory
+from runcast import loggers
+from runcast.errors import RunFailed, RunNotFound, RunStopped
+from runcast.log import FileLogWriter
 from runcast.model import Channel, Outcome, Reason, State
-from runcast.sources.capture import capturing, current
+from runcast.own_thread import Background
+from runcast.sources.capture import capturing, current, forget
+from runcast.sources.console import Console
+from runcast.sources.failures import error_report
+from runcast.sources.masked_output import MaskedOutput
 from runcast.sources.printer import Printer
+from runcast.sources.run_context import is_guest
+from runcast.sources.said import Said
+from runcast.sources.spool import IN_MEMORY
+from runcast.store.run_files import RunFiles
+from runcast.supervisor.end_hooks import begin_hooks, hooks_of
 from runcast.supervisor.limits import Limits
+from runcast.supervisor.masked import masked_outcome
 from runcast.supervisor.owner import owner_of
-from runcast.sysio import parse_object
+from runcast.sysio.forks import at_fork
+from runcast.who import Who, who_in
 
-__all__ = ["PROGRESS_SECONDS", "Recording", "as_value", "current_recording", "ending"]
+if TYPE_CHECKING:
+    from runcast.masking.masks import Masks
 
-STOP_GRACE = 5.0  # between asking and insisting, where a limit stops a run
-_INSIST_SECONDS = 1.0  # after which a run that will not end is said to be over all the same
-PROGRESS_SECONDS = 0.05  # progress is written at most so often; the last is always written
-_VALUE_BYTES = 1024 * 1024
+__all__ = ["Recording", "current_recording"]
+
+LEFT_SECONDS = 5.0  # for programs that a run leaves behind to end, before its log is closed
+STOP_GRACE = 5.0  # between the request to stop and force, where a limit stops a run
+_FORCE_SECONDS = 1.0  # after which a run that does not end is recorded as over all the same
 
 _recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
 
 
 class Recording:
-    """One run that this process records. Made from the folder of a run that has no name yet.
+    """One run that this process records. Created from the folder of a run that has no name yet.
+
+    Args:
+        new: that folder.
+        path: the name that it gets.
+        request: what `run.json` has, and `tee`.
+        masks: what its log and its record must not show; None for nothing.
 
     Attributes:
         id: of the run.
-        path: its folder.
         stopping: why it is being stopped, if it is.
-        raises: whether a stop is raised in its code at the next print; else `interrupt` is all there is.
-        interrupt: asks what produces the output to end; called once.
-        insist: makes it end, as far as that is possible; called when the grace is over.
-        loop: the event loop that its code runs in, if it is one's.
-        wanted: told the offset at which a reader waits for more.
+        raises: whether a stop is raised in its code at the next print; if not, `interrupt` alone stops it.
+        interrupt: requests the producer of the output to end; called once.
+        force_stop: ends it by force, as far as that is possible; called when the grace is over.
+        loop: the event loop that its code runs in, if any.
+        on_demand: called with the offset at which a reader waits for more.
     """
 
-    def __init__(self, new: str, path: str, asked: dict[str, Any]) -> None:
+    def __init__(self, new: str, path: str, request: Mapping[str, Any], masks: Masks | None = None) -> None:
         store, self.id = os.path.split(path)
-        self.path = path
         self.stopping: Reason | None = None
+        self._stopped_by: Who | None = None
         self.raises = True
         self.loop: object | None = None
         self.interrupt: Callable[[], object] = lambda: None
-        self.insist: Callable[[], object] = lambda: None
-        self.wanted: Callable[[int], object] = lambda offset: None
-        self._cap = asked["cap"]
-        self._hears = asked["idle_timeout"] is not None
+        self.force_stop: Callable[[], object] = lambda: None
+        self.on_demand: Callable[[int], object] = lambda offset: None
+        self._name = request["name"]
+        self._shows_tracebacks = request["traceback"]
+        self._console = Console() if request["tee"] else None
+        self._masked = (
+            None
+            if masks is None
+            else MaskedOutput(masks, self._append, lambda when: self._call_at(when, self._let_go_masked))
+        )
+        self._masks = masks
+        self._failure: BaseException | None = None  # to be logged at the end
+        self._cap = request["cap"]
+        self._hooks = hooks_of(request)
+        self._hears = request["idle_timeout"] is not None
         self._unsynced = False
         self._log: FileLogWriter | None = None
-        self._told: set[int] = set()
+        self._notified: dict[int, None] = {}  # a set would take 152 bytes more
         self._lock = threading.RLock()
-        self._ended = False
-        self._progress: dict[str, Any] | None = None
-        self._progress_at = 0.0
-        self._progress_late = False
+        self._ended = self._hurried = False
+        self._said: Said | None = None
         self._owner = owner_of(store, self)
-        directory = RunDirectory(new)
-        directory.own(self._owner.name)
-        os.rename(new, path)
-        self.directory = directory.moved(path)
+        files = RunFiles(new)
+        files.own(self._owner.name, self._owner.lock_fd)
+        self._files = files.publish(path)
         self._state: dict[str, Any] = {"pid": os.getpid(), "started_at": time.time()}
-        self._tell_state(State.RUNNING)
-        self.printer = Printer(self._append, self.check)
+        self._publish_state(State.RUNNING)
+        append, spool = (self._append, path) if self._masked is None else (self._masked.append, IN_MEMORY)
+        self.printer = Printer(append, self.check, spool)
         self.printer.owner = self
         _recordings.add(self)
-        self._limits = Limits(asked, self.directory.watched, time.monotonic())
+        self._limits = Limits(request, self._files.watched, time.monotonic())
         self._watch_limits()
 
-    def _tell_state(self, state: State) -> None:
+    @property
+    def path(self) -> str:
+        """Its folder."""
+        return self._files.locate().path
+
+    def _publish_state(self, state: State) -> None:
         self._state["state"] = state.value
         with contextlib.suppress(OSError):
-            self.directory.write_state(self._state)
+            self._files.write_state(self._state)
 
     def _append(self, channel: Channel, data: bytes) -> None:
         log = self._log
         if log is None:
-            log = self._log = FileLogWriter(self.directory, cap_bytes=self._cap)
-            self.directory.reserve_outcome()  # not before: a generator that nobody reads takes no room
+            log = self._log = FileLogWriter(self._files, cap_bytes=self._cap)
+            self._files.reserve_outcome()  # only now: a generator without readers takes no space
         log.append(channel, data)
+        if self._console is not None:
+            self._console.write(channel, data)
         if self._hears:
             self._limits.heard(time.monotonic())
         if not self._unsynced:
             self._unsynced = True
             self._owner.syncer.note(self)
 
+    def _let_go_masked(self) -> None:
+        if self._masked is not None:
+            self.printer.between(self._masked.expire)
+
     def append(self, channel: Channel, data: bytes) -> int:
         """Append bytes behind everything that was printed; return the tail offset."""
         thread = threading.get_ident()
-        told = thread in self._told
-        self._told.add(thread)  # a stop is for the run's own code, not for ours
+        notified = thread in self._notified
+        self._notified[thread] = None  # a stop must be raised in the run's own code, not here
         self.printer.write(channel, data)
         self.printer.flush()
-        if not told:
-            self._told.discard(thread)
+        if not notified:
+            self._notified.pop(thread, None)
         return 0 if self._log is None else self._log.tail
 
     def park(self) -> None:
-        """Close the log's files until there is more: who waits needs no descriptor."""
+        """Close the log's files until there is more output: a waiting run needs no descriptor."""
         self.printer.flush()
         if self._log is not None:
             self.printer.between(self._log.park)
 
     def check(self) -> None:
-        """Raise what stops the run's own code: once in each of its threads, so that cleaning up may print."""
-        if self.stopping is not None and self.raises and not self._ended:
+        """Raise `RunStopped` in the run's own code: once in each thread, so that cleanup may print."""
+        if self.stopping is not None and self.raises and not self._ended and not is_guest.get():
             thread = threading.get_ident()
-            if thread not in self._told:
-                self._told.add(thread)
+            if thread not in self._notified:
+                self._notified[thread] = None
                 raise RunStopped(f"run {self.id} is being stopped")
 
-    def told(self) -> None:
-        """Note that this thread knows of the stop: nothing more is raised in it."""
-        self._told.add(threading.get_ident())
+    def acknowledge_stop(self) -> None:
+        """Note that the code in this thread knows of the stop: nothing more is raised in it."""
+        self._notified[threading.get_ident()] = None
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
-        """Have this context's prints go to the run, and be the current run."""
+        """Make this the current run of the context, and capture its prints."""
         capture = capturing(self.printer)
         capture.__enter__()
         try:
             yield
         finally:
-            # Another context where a generator or a coroutine is cleaned up by somebody else.
+            # A generator or a coroutine may be closed in another context.
             with contextlib.suppress(ValueError):
                 capture.__exit__(None, None, None)
 
-    # -- what its owner asks
+    # -- requests from its owner
 
-    def handle(self, request: dict[str, Any]) -> str | None:
-        """Do what is asked: stop, signal, or go on to an offset that somebody waits at."""
+    def handle(self, request: dict[str, Any]) -> str | dict[str, Any] | None:
+        """Handle a request: stop, signal, or produce output beyond the offset at which a reader waits."""
         operation = request["op"]
         if operation == "want":
-            self.wanted(int(request["offset"]))
+            self.on_demand(int(request["offset"]))
         elif operation == "stop":
-            self.stop(Reason.STOPPED, float(request.get("grace", STOP_GRACE)))
+            self.stop(Reason.STOPPED, float(request.get("grace", STOP_GRACE)), who_in(request, "by"))
         elif operation == "signal":
             if int(request["signal"]) not in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
                 return "it runs in a thread, which takes no signals: only stop and kill reach it"
-            self.stop(Reason.STOPPED, 0 if request["signal"] == signal.SIGKILL else STOP_GRACE)
+            grace = 0 if request["signal"] == signal.SIGKILL else STOP_GRACE
+            self.stop(Reason.STOPPED, grace, who_in(request, "by"))
+        elif operation in ("progress", "note"):
+            return self._say().handle(request)
         elif operation == "stdin":
             return "it reads no stdin: only commands do"
         else:
-            return f"expected op stop, signal or want, got {operation!r}"
+            return f"expected op stop, signal, progress, note or want, got {operation!r}"
         return None
 
-    def stop(self, reason: Reason, grace: float) -> None:
-        """Ask the run to end, and insist when the grace (seconds) is over. Does not wait."""
+    def _say(self) -> Said:
+        with self._lock:
+            self._said = self._said or Said(self._files, self._masks, self._call_at, self._place)
+            return self._said
+
+    def _place(self) -> tuple[int, int]:
+        """Return the offset behind its output so far, and the number of the line there."""
+        self.printer.flush()
+        return (0, 1) if self._log is None else (self._log.tail, self._log.lines + 1)
+
+    def stop(self, reason: Reason, grace: float, by: Who | None = None) -> None:
+        """Request the run to end, and force it after the grace (seconds). Does not wait."""
+        self._hurried = True
         with self._lock:
             if self._ended:
                 return
             first = self.stopping is None
-            self.stopping = self.stopping or reason
+            if first:
+                self.stopping, self._stopped_by = reason, by
             self._limits.end()
             if first:
-                self._tell_state(State.STOPPING)
+                self._files.locate()
+                self._publish_state(State.STOPPING)
         if first:
             self.interrupt()
-        self._call_at(time.monotonic() + grace, self._insist)
+        self._call_at(time.monotonic() + grace, self._force_stop)
 
-    def _insist(self) -> None:
+    def _force_stop(self) -> None:
         if not self._ended:
-            self._told.clear()
-            self.insist()
-            self._call_at(time.monotonic() + _INSIST_SECONDS, self._give_up)
+            self._notified.clear()
+            self.force_stop()
+            self._call_at(time.monotonic() + _FORCE_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         self.finish(self.outcome(None, "its code does not end; a thread cannot be killed"))
 
-    def leave(self) -> None:
-        """The process ends: ask the run to end."""
-        self.stop(Reason.STOPPED, _INSIST_SECONDS)
+    def shutdown(self) -> None:
+        """Request the run to end, because the process does."""
+        self.stop(Reason.STOPPED, _FORCE_SECONDS)
 
-    def lose(self) -> None:
-        """The process ends, and the run has not."""
+    def mark_lost(self) -> None:
+        """Record that the process ended before the run did."""
         self.finish(Outcome(Reason.LOST, message="its process ended before it did", ended_at=time.time()))
 
     def sync(self) -> None:
-        """Have the log so far survive a power loss."""
+        """Sync the log so far to the disk."""
         self._unsynced = False
         if self._log is not None and not self._ended:
             self._log.sync()
@@ -208,7 +261,7 @@ class Recording:
             self._call_at(max(due, now + 0.001), self._watch_limits)
 
     def _call_at(self, when: float, method: Callable[[], object]) -> None:
-        """Have the owner call a method of ours, unless we are gone by then: it may be hours."""
+        """Have the owner call a method, unless this object is gone by then: it may be hours."""
         method_if_any = weakref.WeakMethod(method)
 
         def call() -> None:
@@ -220,126 +273,123 @@ class Recording:
     # -- progress
 
     def progress(self, value: dict[str, Any]) -> None:
-        """Note how far it is; readers see the latest, the last for certain."""
+        """Publish progress. Readers may miss values, but always see the last one."""
         self.check()
-        with self._lock:
-            if self._ended:  # it was given up, and its code goes on
-                return
-            self._progress = value
-            now = time.monotonic()
-            if now - self._progress_at >= PROGRESS_SECONDS:
-                self._write_progress()
-            elif not self._progress_late:
-                self._progress_late = True
-                self._call_at(self._progress_at + PROGRESS_SECONDS, self._write_progress)
-
-    def _write_progress(self) -> None:
-        with self._lock:
-            self._progress_late = False
-            value, self._progress = self._progress, None
-            if value is not None:
-                self._progress_at = time.monotonic()
-                self.directory.write_progress(value)
+        if not self._ended:  # else it was given up, but its code continues
+            self._say().progress(value)
 
     # -- the end
 
     def outcome(self, code: int | None, message: str = "", value: object = None) -> Outcome:
         """Return the outcome of a run that ends now with this exit code."""
         reason = self.stopping or Reason.EXITED
-        return Outcome(reason, code, message=message, value=value, ended_at=time.time())
+        by = self._stopped_by
+        return Outcome(reason, code, message=message, value=value, ended_at=time.time(), stopped_by=by)
 
-    def failed(self, error: BaseException, *, skip: int = 1) -> Outcome:
-        """Return the outcome of an error, its traceback on stderr (`skip` frames of ours left out).
+    def failed(self, error: BaseException, *, skip: int = 1, raises: bool = False) -> Outcome:
+        """Return the outcome of an error, and print its traceback to stderr if this run shows tracebacks.
 
-        SystemExit means what it means to an interpreter.
+        SystemExit has its usual meaning. Any other error is logged at the end, for the operator of this
+        process.
+
+        Args:
+            error: the exception that ended the run.
+            skip: how many frames of the traceback belong to runcast, and are omitted.
+            raises: the caller raises the error, too, so it is not logged here.
         """
         if isinstance(error, RunStopped):
             return self.outcome(None)
-        code, said, message = ending(error, skip)
-        if said:
-            self._say(said)
-        return self.outcome(code, message)
+        end = error_report(error, skip, self.id, shown=self._shows_tracebacks)
+        if end.text:
+            self._write_stderr(end.text)
+        if not raises and not isinstance(error, SystemExit):
+            self._failure = error
+        return self.outcome(end.code, end.message)._replace(traceback=end.traceback)
 
-    def _say(self, text: str) -> None:
-        """Write to stderr, also where the run is being stopped."""
-        self.told()
+    def _write_stderr(self, text: str) -> None:
+        """Write to stderr, even if the run is being stopped."""
+        self.acknowledge_stop()
         self.printer.write(Channel.STDERR, text)
 
     def finish(self, outcome: Outcome) -> None:
-        """End the run, once: the last words, then the outcome, then nothing more."""
+        """End the run, once: append the last output, set the outcome, close the log."""
         with self._lock:
             if self._ended:
                 return
             self._ended = True
-            self.interrupt = self.insist = lambda: None  # they hold on to what the run was made of
-            self.wanted = lambda offset: None
+            self.interrupt = self.force_stop = lambda: None  # they keep the function and its arguments alive
+            self.on_demand = lambda offset: None
+        forget(self.printer)
+        if self.printer.end() and not self._hurried:
+            with contextlib.suppress(RuntimeError):  # no thread can be started: end it in this one
+                name = f"end of {self.id}"
+                Background(target=self._drain_leftovers, args=(outcome,), name=name).start()
+                return
+        self._close(outcome)
+
+    def _drain_leftovers(self, outcome: Outcome) -> None:
+        """Read the output of programs that the run left behind, as long as for a command."""
+        self.printer.drain_leftovers(time.monotonic() + LEFT_SECONDS, lambda: self._hurried)
+        self._close(outcome)
+
+    def _close(self, outcome: Outcome) -> None:
         self.printer.close()
-        self._write_progress()
+        if self._masked is not None:
+            with contextlib.suppress(RuntimeError):  # an append is below us on the stack
+                self.printer.between(self._masked.end)
+        outcome = masked_outcome(self._masks, outcome)
+        if self._said is not None:
+            self._said.flush()
+        failure, self._failure = self._failure, None
+        if failure is not None and self._masks is None:
+            loggers.error("runs", "run %s of %s failed", self.id, self._name, failure=failure)
+        elif failure is not None:  # not as it is: reporters send its text, and the variables of its frames
+            masked = RunFailed(self.id, outcome)
+            named = self.id, self._name, outcome.traceback
+            loggers.error("runs", "run %s of %s failed\n%s", *named, failure=masked)
         try:
-            log = self._log or FileLogWriter(self.directory, cap_bytes=self._cap)
-            self._tell(log, outcome._replace(dropped=log.dropped, truncated=log.truncated))
+            log = self._log or FileLogWriter(self._files, cap_bytes=self._cap)
+            self._write_outcome(log, outcome._replace(dropped=log.dropped, truncated=log.truncated))
+        except (OSError, RunNotFound) as error:  # must not break the code that was recorded
+            gone = not self._files.locate().exists
+            why = "its folder was removed while it went on" if gone else str(error)
+            loggers.warning("runs", "run %s: its end could not be kept: %s", self.id, why)
+        else:
+            loggers.debug("runs", "run %s of %s ended: %s", self.id, self._name, outcome)
+            if self._hooks:
+                begin_hooks(self.path, self._hooks)
         finally:
             self._owner.forget(self)
 
-    def _tell(self, log: FileLogWriter, outcome: Outcome) -> None:
+    def _write_outcome(self, log: FileLogWriter, outcome: Outcome) -> None:
         try:
-            log.tell(outcome)
-        except OSError as error:  # there is room for an outcome, but not for what was returned
+            log.set_outcome(outcome)
+        except OSError as error:  # there is room for an outcome, but not for the returned value
             message = f"its value could not be kept: {(error.strerror or str(error)).lower()}"
-            self.directory.write_outcome(outcome._replace(value=None, message=outcome.message or message))
+            kept = outcome._replace(value=None, message=outcome.message or message, traceback="")
+            self._files.write_outcome(kept)
         finally:
             log.close(outcome)
 
     def finish_soon(self, outcome: Outcome) -> None:
         """End the run without waiting for the disk: in a thread, while threads can be started."""
         try:
-            threading.Thread(target=self.finish, args=(outcome,), name=f"end of {self.id}").start()
+            Background(target=self.finish, args=(outcome,), name=f"end of {self.id}", daemon=False).start()
         except RuntimeError:  # the interpreter ends
             self.finish(outcome)
 
 
-def ending(error: BaseException, skip: int) -> tuple[int, str, str]:
-    """Return what an interpreter makes of an error that nobody caught: exit code, what it says, the gist.
-
-    `skip` frames of the traceback are ours, and left out.
-    """
-    if isinstance(error, SystemExit):
-        if error.code is None or isinstance(error.code, int):
-            return (error.code or 0) & 0xFF, "", ""
-        return 1, f"{error.code}\n", ""
-    trace = error.__traceback__
-    for _ in range(skip):
-        trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
-    said = "".join(traceback.format_exception(type(error), error, trace))
-    return 1, said, "".join(traceback.format_exception_only(error)).strip()[:500]
-
-
 def current_recording() -> Recording | None:
-    """Return the run that this code belongs to: the one that it prints to, if that goes on."""
+    """Return the run that this code belongs to: the one that captures its prints, unless it has ended."""
     recording = getattr(current.get(), "owner", None)
     return recording if isinstance(recording, Recording) and not recording._ended else None
 
 
 def _forget() -> None:
-    """In a forked child: the runs are its parent's, and so are the descriptors that they use."""
+    """Drop all recordings in a forked child: they belong to the parent, with their descriptors."""
     for recording in list(_recordings):
         recording._ended = True
         recording._log = None
 
 
-os.register_at_fork(after_in_child=_forget)
-
-
-def as_value(value: object) -> object:
-    """Return what a function returned as JSON values; what is none, or too large, as its `repr`."""
-    try:
-        text = json.dumps(value, allow_nan=False)
-    except Exception:  # also what the value's own methods raise
-        text = ""
-    if text and len(text) <= _VALUE_BYTES:
-        with contextlib.suppress(ValueError):  # nested so deep that nobody reads it back
-            return parse_object(b'{"value":' + text.encode() + b"}")["value"]
-    try:
-        return repr(value)[: _VALUE_BYTES // 4]
-    except Exception as error:
-        return f"<{type(value).__name__} whose repr fails: {error!r}>"
+at_fork(_forget)

@@ -1,24 +1,27 @@
-"""Coroutines as runs: awaited in a task, of the caller's event loop or of one of ours.
+"""Coroutines as runs: awaited in a task of the caller's event loop, or of runcast's own.
 
-Owns the way into a loop and out of it: a stop cancels the task, a cancelled task ends the run.
-Nothing here may block the loop: the end of a run, which waits for the disk, is a thread's.
+Owns the boundary to the loop: a stop cancels the task, a cancelled task ends the run. Nothing here may
+block the loop: the end of a run, which waits for the disk, is handled in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from typing import Any
 
+from runcast.errors import UsageError
+from runcast.loaded import loaded
 from runcast.model import Outcome
-from runcast.own_thread import begin
-from runcast.sources.recording import Recording, as_value
+from runcast.own_thread import Background, begin
+from runcast.sources.recording import Recording
+from runcast.sources.returned import as_value
+from runcast.sysio.forks import at_fork
 
-__all__ = ["own_loop", "run_task", "running_loop"]
+__all__ = ["context_for", "loop_for_run", "own_loop", "run_task", "running_loop"]
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -28,21 +31,61 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
     return None
 
 
+def loop_for_run() -> asyncio.AbstractEventLoop:
+    """Return the event loop for a run's task: the one that runs here, or runcast's own.
+
+    Also runcast's own if the loop here ends with the present call: an `async def` view of Flask, or of
+    Django under WSGI, runs in a loop of asgiref that is closed before the response is sent.
+
+    Raises:
+        SupervisorLost: no thread can be started.
+        UsageError: see `own_loop`.
+    """
+    loop = running_loop()
+    return own_loop() if loop is None or _is_for_one_call(loop) else loop
+
+
+def _is_for_one_call(loop: asyncio.AbstractEventLoop) -> bool:
+    asgiref = loaded("asgiref.sync")
+    return asgiref is not None and loop in getattr(asgiref.AsyncToSync, "loop_thread_executors", ())
+
+
+def context_for(loop: asyncio.AbstractEventLoop) -> Context:
+    """Return a copy of the present context for a run in that loop.
+
+    asgiref keeps an executor in the context, so that blocking calls (`sync_to_async`, Django's database)
+    run in the thread that waits for the present call. A run in another loop outlives that thread, so
+    the executor is removed.
+    """
+    context = copy_context()
+    asgiref = loaded("asgiref.sync")
+    if asgiref is not None and running_loop() is not loop:
+        context.run(setattr, asgiref.AsyncToSync.executors, "current", None)
+    return context
+
+
 _loop: asyncio.AbstractEventLoop | None = None
 _loop_lock = threading.Lock()
 
 
 def own_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop of our own, in a thread of its own, for callers who have none.
+    """Return runcast's own event loop, which runs in a thread, for callers without one.
 
     Raises:
         SupervisorLost: no thread can be started.
+        UsageError: gevent is active: its threads are one, in which a loop would block the others.
     """
+    monkey = loaded("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        raise UsageError(
+            "expected a def function or generator, got an async one, whose event loop needs a thread of "
+            "its own: with gevent there is none, so write it with def, or serve with threads"
+        )
     global _loop
     with _loop_lock:
         if _loop is None or _loop.is_closed():
             made = asyncio.new_event_loop()
-            thread = threading.Thread(target=made.run_forever, name="runcast loop", daemon=True)
+            thread = Background(target=made.run_forever, name="runcast loop")
             try:
                 Context().run(begin, thread)
             except BaseException:
@@ -75,6 +118,8 @@ def run_task(
                     outcome = recording.failed(error)
                     if isinstance(error, KeyboardInterrupt):
                         raise
+        except Exception as error:  # before or behind the code: a fault of ours, and to be seen
+            outcome = outcome or recording.failed(error)
         finally:
             recording.finish_soon(outcome or recording.outcome(None))
 
@@ -83,7 +128,7 @@ def run_task(
         return recording.outcome(None if stopping else 1, "" if stopping else "its task was cancelled")
 
     def done(task: asyncio.Task[None]) -> None:
-        if not begun:  # cancelled before its first step, by the end of the loop most likely
+        if not begun:  # cancelled before its first step, most likely because the loop ended
             recording.finish_soon(cancelled())
 
     tasks: list[asyncio.Task[None]] = []
@@ -99,17 +144,16 @@ def run_task(
     def interrupt() -> None:
         try:
             loop.call_soon_threadsafe(cancel)
-        except RuntimeError:  # the loop is closed: the task will never go on
+        except RuntimeError:  # the loop is closed: the task will never continue
             recording.finish_soon(recording.outcome(None))
 
     recording.loop = loop
     recording.raises = False  # other tasks share the thread
-    recording.interrupt = recording.insist = interrupt
+    recording.interrupt = recording.force_stop = interrupt
     if running_loop() is loop:
         begin_task()
     else:
-        context = copy_context()
-        loop.call_soon_threadsafe(begin_task, context=context)
+        loop.call_soon_threadsafe(begin_task, context=context_for(loop))
 
 
 def _forget() -> None:
@@ -117,4 +161,4 @@ def _forget() -> None:
     _loop, _loop_lock = None, threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget)
+at_fork(_forget)

@@ -1,9 +1,9 @@
-"""The control socket of a run: stop, signal, stdin.
+"""The control socket of a run: stop, signal, stdin, resize.
 
 Owns the protocol, both ends of it. A request is one line of JSON, `{"op": "stop", "signal": 15,
 "grace": 5}`, for `stdin` followed by as many bytes as its `"bytes"` says; the answer is one line,
 `{"ok": true}` or `{"error": "…"}`. Requests of one connection are answered in order, and stdin
-only when the program has taken it: so whoever sends is slowed to the program's speed. The
+only when the program has read it, which slows the sender to the program's speed. The
 protocol is part of the format of a store: supervisors of an older version keep working.
 """
 
@@ -18,12 +18,14 @@ from typing import Any
 
 __all__ = [
     "REQUEST_LENGTH",
-    "Connection",
+    "ControlConnection",
     "PartTaken",
     "ask",
     "connect_path",
+    "listen_at",
     "listen_path",
     "pack_request",
+    "unnamed_listener",
 ]
 
 REQUEST_LENGTH = struct.Struct("<I")  # before the JSON of a request to start a run
@@ -40,19 +42,34 @@ def _short(path: str) -> tuple[str, int | None]:
     return f"/proc/self/fd/{folder}/{os.path.basename(path)}", folder
 
 
-def listen_path(path: str, backlog: int = 16) -> socket.socket:
-    """Return a socket that listens at a path, which may be of any length."""
+def unnamed_listener() -> socket.socket:
+    """Return a socket for `listen_at`."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    os.fchmod(listener.fileno(), 0o600)  # before it has a name: whatever the umask is
+    listener.setblocking(False)
+    return listener
+
+
+def listen_at(listener: socket.socket, path: str, backlog: int = 16) -> None:
+    """Have a socket listen at a path, which may be of any length."""
     name, folder = _short(path)
     try:
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        os.fchmod(listener.fileno(), 0o600)  # before it has a name: whatever the umask is
         listener.bind(name)
         listener.listen(backlog)
-        listener.setblocking(False)
-        return listener
     finally:
         if folder is not None:
             os.close(folder)
+
+
+def listen_path(path: str, backlog: int = 16) -> socket.socket:
+    """Return a socket that listens at a path, which may be of any length."""
+    listener = unnamed_listener()
+    try:
+        listen_at(listener, path, backlog)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def connect_path(path: str, timeout: float) -> socket.socket:
@@ -120,7 +137,7 @@ def ask(
         return answer
 
 
-class Connection:
+class ControlConnection:
     """The supervisor's side of one connection, fed with what comes. Not blocking."""
 
     def __init__(self, connection: socket.socket) -> None:

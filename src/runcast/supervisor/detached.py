@@ -8,7 +8,6 @@ so or is gone. Also runs once, without a forkserver, where there can be none (`m
 
 from __future__ import annotations
 
-import _thread
 import array
 import contextlib
 import errno
@@ -16,34 +15,35 @@ import json
 import os
 import resource
 import select
-import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from runcast.log import CAP_BYTES, FileLogWriter, RunDirectory
 from runcast.shortages import shortage
-from runcast.supervisor.control import REQUEST_LENGTH, listen_path
-from runcast.supervisor.oom import OomWatch
+from runcast.store.run_files import RunFiles
+from runcast.supervisor.control import REQUEST_LENGTH
+from runcast.supervisor.end_hooks import begin_hooks, hooks_of
+from runcast.supervisor.masked import masks_in
+from runcast.supervisor.oom import Group, own_group
+from runcast.supervisor.prepared import Prepared
 from runcast.supervisor.supervise import Supervision
-from runcast.supervisor.tree import become_subreaper
-from runcast.sysio import create
+from runcast.sysio.files import DIR_MODE, create
 
-__all__ = ["ASKS_ROOM", "GO", "IDLE", "NO_ROOM", "ROOM", "main", "serve"]
+__all__ = ["GO", "IDLE", "LEAVES", "LET_GO", "NEEDS_ROOM", "NO_ROOM", "ROOM", "main", "serve"]
 
-# What a supervisor and its forkserver tell each other; anything else is the folder of a run.
-IDLE, ASKS_ROOM = "idle", "full"
-GO, ROOM, NO_ROOM = b"go", b"room", b"none"
-_ROOM_SECONDS = 2.0  # for the forkserver to give up one of its others
+# The messages between a supervisor and its forkserver; anything else is the folder of a run.
+IDLE, NEEDS_ROOM, LEAVES = "idle", "full", "leaves"
+GO, ROOM, NO_ROOM, LET_GO = b"go", b"room", b"none", b"bye"
+_ANSWER_SECONDS = 2.0  # for the forkserver: to give up one of its others, to let one go
 _REQUEST_BYTES = 32 * 1024  # most requests at once: an environment is some KiB
 _ERRORS_BYTES = 256 * 1024
-_FDS = 2  # a request brings at most its stdin and a lifeline
+_FDS = 2  # a request brings at most `stdin` and `lifeline`
 
 
 class _Removed(Exception):
-    """Somebody removed the folder of a run that went on, which was stopped therefore."""
+    """The folder of a run was removed while it went on, and so the run was stopped."""
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, int]]:
@@ -83,90 +83,64 @@ def _supervise(
     connection: socket.socket,
     request: dict[str, Any],
     fds: dict[str, int],
-    exits: int,
-    oom: OomWatch,
+    prepared: Prepared,
     taken: Callable[[str], object] = lambda path: None,
     orphaned: tuple[int, Callable[[], object]] | None = None,
-    make_room: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Take the run that a connection asks for, answer, start it and stay with it until it is over.
+    """Take the run of a request, answer, and supervise it until it is over.
 
-    The answer goes out as soon as the run is there for everybody: who asked can begin to follow
-    while the command is started, and a command that cannot be is a run all the same. `orphaned`
-    is a descriptor to hear while the run goes on, and what to do then.
+    The reply is sent as soon as the run is visible to all: the client can begin to follow while the
+    command is spawned, and a command that cannot be spawned is a run all the same. `orphaned` is a
+    descriptor to watch while the run goes on, and what to call when it is readable or hung up.
     """
-    lifeline = fds.get("lifeline")
-    directory = RunDirectory(request["new"])
+    directory = RunFiles(request["new"])
     try:
         if not directory.acquire():
             connection.sendall(b'{"error": "its lock is held by another process"}\n')
             return
-        os.rename(request["new"], request["path"])
-        directory = directory.moved(request["path"])
-        with contextlib.suppress(OSError):  # who asked may be dead by now; the run is not
+        directory = directory.publish(request["path"])
+        with contextlib.suppress(OSError):  # the client may be dead by now; the run is not
             connection.sendall(b'{"ok": true}\n')
             connection.close()
-        log = FileLogWriter(directory, cap_bytes=request.get("cap", CAP_BYTES))
-
-        def sync() -> None:
-            try:
-                _thread.start_new_thread(log.sync, ())  # the disk may take its time, the pipes may not
-            except RuntimeError:  # the run met its limit of processes: then the pipes wait
-                log.sync()
-
-        run = Supervision(
-            request,
-            log,
-            directory.write_state,
-            exits,
-            sync,
-            directory.watched,
-            lambda: directory.removed,
-            oom,
-            make_room,
-        )
-        pid = run.start(fds.pop("stdin", None))
-        if pid is None:
-            return
-        taken(request["path"])
-        with contextlib.suppress(OSError):  # a file system without sockets: the run cannot be stopped by us
-            run.listen(listen_path(directory.supervisor_path))
-        if lifeline is not None:
-            run.depend_on(lifeline)
+        run = Supervision(request, directory, fds, prepared)
         if orphaned is not None:
-            run.hear(*orphaned)
-        directory.reserve_outcome()
+            run.hear_once(*orphaned)
         try:
-            run.run()
+            run.run(lambda: taken(request["path"]))
+            if hooks := hooks_of(request):
+                begin_hooks(directory.locate().path, hooks)
         except FileNotFoundError:
-            if os.path.isdir(directory.path):
+            if directory.locate().exists:
                 raise
-            # There is no place for an outcome, and who follows the run sees that it is gone.
+            # There is no place for an outcome, and followers see that the run is gone.
             raise _Removed(f"run {request['id']}: its folder was removed while it went on: stopped") from None
-        with contextlib.suppress(OSError):
-            os.unlink(directory.supervisor_path)
-    except _Removed:
+    except _Removed as error:
+        _note(directory, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {error}\n")
         raise
-    except OSError as error:
-        directory.leave_word(error)
+    except Exception as error:
+        if isinstance(error, OSError):
+            directory.note_write_error(error)  # which needs no descriptor, as what follows does
+        with contextlib.suppress(OSError, ImportError):
+            import traceback  # a tenth of a supervisor's memory, for what never happens
+
+            text = traceback.format_exc()
+            masks = masks_in(request)
+            _note(directory, text if masks is None else masks.text(text))
         raise
     finally:
         for fd in fds.values():
             os.close(fd)
 
 
-def prepare() -> int:
-    """Make this process a supervisor; return a descriptor that is readable when a child may have ended."""
-    os.setsid()
-    become_subreaper()
-    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(
-            number, signal.SIG_IGN
-        )  # it ends with its run; nothing less than SIGKILL ends it before
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    return reading
+def _note(directory: RunFiles, text: str) -> None:
+    """Append to errors.log what went wrong: a supervisor has no terminal to print it to."""
+    with contextlib.suppress(OSError):  # the store may be removed as well
+        folder = f"{os.path.dirname(directory.locate().path)}/.supervisors"
+        with contextlib.suppress(FileExistsError):  # there may never have been a forkserver
+            os.mkdir(folder, DIR_MODE)
+        with open(create(f"{folder}/errors.log", os.O_WRONLY | os.O_APPEND), "a") as file:
+            if file.tell() < _ERRORS_BYTES:
+                file.write(text)
 
 
 def _fresh() -> bool:
@@ -177,26 +151,37 @@ def _fresh() -> bool:
     return resource.getrlimit(resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY
 
 
-def serve(listener: socket.socket, parent: socket.socket, log_path: str) -> None:
-    """Take runs from a listening socket, as other supervisors do, until the parent has enough of us."""
-    exits, oom = prepare(), OomWatch()
+def _sign_off(parent: socket.socket) -> None:
+    """Keep the forkserver from killing what the run has left, a daemon perhaps, as that of a lost run."""
+    with contextlib.suppress(OSError):
+        parent.settimeout(_ANSWER_SECONDS)
+        parent.send(LEAVES.encode())
+        while parent.recv(16) not in (LET_GO, b""):
+            continue  # an earlier message that was not waited for
+
+
+def serve(listener: socket.socket, parent: socket.socket, group: Group) -> None:
+    """Take runs from a listening socket, beside other supervisors, until the parent ends this one."""
     poll = select.epoll()
     poll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)  # one connection wakes one of us
     poll.register(parent, select.EPOLLIN)
 
-    def tell(path: str) -> None:
+    def publish(path: str) -> None:
         with contextlib.suppress(OSError):  # the parent is dead; the run is not
             parent.send(os.fsencode(path))
 
     def make_room() -> bool:
         with contextlib.suppress(OSError):
-            parent.send(ASKS_ROOM.encode())
-            asked = select.poll()
-            asked.register(parent, select.POLLIN)
-            if asked.poll(_ROOM_SECONDS * 1000) and parent.recv(16, socket.MSG_PEEK) != GO:  # heeded later
+            parent.send(NEEDS_ROOM.encode())
+            answered = select.poll()
+            answered.register(parent, select.POLLIN)
+            # GO is left for the main loop.
+            if answered.poll(_ANSWER_SECONDS * 1000) and parent.recv(16, socket.MSG_PEEK) != GO:
                 return parent.recv(16) == ROOM
         return False
 
+    prepared = Prepared(group, make_room)
+    prepared.refill()
     while True:
         ready = {fd for fd, _ in poll.poll()}
         if parent.fileno() in ready:
@@ -206,20 +191,20 @@ def serve(listener: socket.socket, parent: socket.socket, log_path: str) -> None
         except OSError as error:
             if shortage(error) is not None and error.errno != errno.EAGAIN:
                 return  # no descriptor for it: to look again would be a loop without end
-            continue  # another one was faster, or who asked is gone
+            continue  # another supervisor was faster, or the client is gone
         with connection:
-            connection.setblocking(True)
             connection.settimeout(10.0)
             try:
                 request, fds = _receive(connection)
-            except (EOFError, TimeoutError, ConnectionError):  # who asked is gone, or no client of ours
+            except (EOFError, TimeoutError, ConnectionError):  # the client is gone, or not runcast
                 continue
-            # A socket that we alone still listen at would keep who connects waiting for our run's end.
+            # If this process alone still listened, a connection would wait for the end of this run.
             orphaned = parent.fileno(), listener.close
-            with _noting_errors(log_path):
-                _supervise(connection, request, fds, exits, oom, tell, orphaned, make_room)
-        os.chdir("/")  # the run's folder is not ours to keep busy
+            _supervise(connection, request, fds, prepared, publish, orphaned)
+        prepared.refill()
+        os.chdir("/")  # the run's file system must not stay busy because of us
         if not _fresh():
+            _sign_off(parent)
             return
         try:
             parent.send(IDLE.encode())
@@ -227,32 +212,12 @@ def serve(listener: socket.socket, parent: socket.socket, log_path: str) -> None
             return
 
 
-@contextlib.contextmanager
-def _noting_errors(path: str) -> Iterator[None]:
-    """Write down what went wrong with a supervisor, which has no terminal to say it on."""
-    try:
-        yield
-    except _Removed as error:
-        with contextlib.suppress(OSError):  # the store may be removed as well
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            os.write(fd, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {error}\n".encode())
-            os.close(fd)
-    except Exception:
-        fd = create(path, os.O_WRONLY | os.O_APPEND)
-        with open(fd, "w") as file:
-            if file.tell() < _ERRORS_BYTES:
-                import traceback  # a tenth of a supervisor's memory, for what never happens
-
-                traceback.print_exc(file=file)
-        raise
-
-
 def main(fd: int) -> None:
-    """Supervise the one run that is asked for on a connected socket, and end."""
+    """Supervise the one run that a connected socket requests, and end."""
     if os.fork():
-        os._exit(0)  # who started us waits for this, and never has a zombie of us
+        os._exit(0)  # the client waits for this one, so the supervisor never becomes its zombie
     with socket.socket(fileno=fd) as connection:
         connection.settimeout(10.0)
         with contextlib.suppress(_Removed):
-            _supervise(connection, *_receive(connection), prepare(), OomWatch())
+            _supervise(connection, *_receive(connection), Prepared(own_group()))
     sys.exit(0)

@@ -1,6 +1,6 @@
 """Have a run started: find or start the forkserver that fits, and hand the request over.
 
-Owns the side of whoever starts. A forkserver gives its children what it has itself: limits,
+Owns the side of the client. A forkserver gives its children what it has itself: limits,
 umask, niceness, processors, cgroup, groups, score for the OOM killer. So its socket's name is made
 of them, and a caller in another context finds another forkserver. Where none can be had (a file
 system without sockets), a fresh interpreter supervises this one run: the same code, 10 to 40 ms
@@ -20,11 +20,11 @@ from zlib import crc32
 
 from runcast._version import __version__
 from runcast.errors import SupervisorLost
-from runcast.shortages import TOO_MANY_PROCESSES, Shortage, shortage
+from runcast.shortages import TOO_MANY_FILES, TOO_MANY_PROCESSES, Shortage, shortage
 from runcast.supervisor import descriptors
 from runcast.supervisor.control import connect_path, pack_request
 
-__all__ = ["PACKAGE_ROOT", "interpreter", "launch"]
+__all__ = ["PACKAGE_ROOT", "environment", "interpreter", "launch"]
 
 # The folder to import runcast from.
 PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -32,6 +32,7 @@ PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(_
 _ANSWER_SECONDS = 30.0
 _START_SECONDS = 20.0
 _MOST_HUNG_UP = 5
+_FEW_FILES = 32  # at once; a forkserver or a supervisor that has a run needs about half of that
 _TEMPORARY = 75  # what an interpreter of ours exits with that cannot fork; EX_TEMPFAIL of sysexits(3)
 _LEAST_BYTES, _LEAST_FILES = 64 * 1024, 16  # for the files of a run, its outcome above all
 # What a supervisor needs of the environment; some builds of Python do not start without the second.
@@ -94,6 +95,11 @@ def interpreter() -> str:
     return f"{sys.exec_prefix}/bin/python3"
 
 
+def environment() -> dict[str, str]:
+    """Return the environment that an interpreter of ours runs in."""
+    return {"PATH": os.defpath} | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+
+
 def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
     """Run a few lines of ours in a fresh, minimal interpreter; return its exit code at its end.
 
@@ -117,7 +123,7 @@ def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
         stdout=null,
         stderr=null,
         cwd="/",
-        env={"PATH": os.defpath} | {name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        env=environment(),
         pass_fds=keep,
         start_new_session=True,
     )
@@ -130,7 +136,7 @@ def _check_room(store: str) -> None:
     """Refuse a full disk, where the outcome may find no room in the end."""
     room = os.statvfs(store)
     free, files = room.f_bavail, room.f_favail
-    if os.geteuid() == 0:  # who may use what is set aside for root
+    if os.geteuid() == 0:  # root may also use the reserved blocks
         free, files = room.f_bfree, room.f_ffree
     if (room.f_blocks and free * room.f_frsize < _LEAST_BYTES) or (room.f_files and files < _LEAST_FILES):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -146,7 +152,7 @@ def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
             whose end ends the run.
 
     Raises:
-        SupervisorLost: nobody could be made to supervise it; nothing was started.
+        SupervisorLost: no supervisor could be had for it; nothing was started.
         OSError: the disk is full.
     """
     _check_room(store)
@@ -184,7 +190,7 @@ def _launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
             if _hand_over(connection, message, list(fds.values())):
                 return
         hung_up += 1
-        if not os.path.isdir(request["new"]):  # taken; its supervisor died since, which the run itself tells
+        if not os.path.isdir(request["new"]):  # taken; its supervisor has died since, and the run is lost
             return
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -196,10 +202,17 @@ def _launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
         ours.settimeout(_ANSWER_SECONDS)
         if _hand_over(ours, message, list(fds.values())) or not os.path.isdir(request["new"]):
             return
+    errors = f"{store}/.supervisors/errors.log"
+    why = f": {errors} may say why" if os.path.exists(errors) else _files_hint()
     raise SupervisorLost(
-        f"expected a supervisor for run {request['id']}, none could be started with {interpreter()!r}: "
-        f"{store}/.supervisors/errors.log may say why"
+        f"expected a supervisor for run {request['id']}, none could be started with {interpreter()!r}{why}"
     )
+
+
+def _files_hint() -> str:
+    """Return what keeps an interpreter from starting where it may open too few files to say so itself."""
+    files = (descriptors.before() or resource.getrlimit(resource.RLIMIT_NOFILE))[0]
+    return f": {TOO_MANY_FILES.what}: {TOO_MANY_FILES.advice}" if files < _FEW_FILES else ""
 
 
 def _hand_over(connection: socket.socket, message: bytes, fds: list[int]) -> bool:

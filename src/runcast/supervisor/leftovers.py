@@ -8,8 +8,8 @@ Owns what counts as proof that a process is the run's, by whatever name it goes 
     its parent is the run's
 
 They are stopped first and killed when none is found any more: a stopped process forks nothing, and
-as long as it is there its children can be told by it. Whoever calls has made sure that numbers
-mean here what they meant to the supervisor (origin.py).
+as long as it is there its children are known by their parent. The caller has made sure that numbers
+mean here what they meant to the supervisor (store/origin.py).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from runcast.supervisor.origin import clock, was_born
-from runcast.sysio import read_kernel
+from runcast.supervisor.births import clock, was_born
+from runcast.sysio.files import read_kernel
 
 __all__ = ["Leftovers", "kill_leftovers", "marked"]
 
@@ -120,11 +120,13 @@ def _belonging(
     alive_ticks: int,
 ) -> tuple[set[_Process], set[_Process]]:
     """Return the processes that are the run's for sure, and those that may be."""
+    # Before the look for those that are gone: it may be reaped between the two, and must be in one of them.
+    there = first is not None and born is not None and was_born(first, born)
     gone = {place.session for place in places.values() if not os.path.exists(f"/proc/{place.session}")}
     gone.discard(0)  # what a session is called that was begun outside of this pid namespace
     ours = {pid for pid, place in places.items() if place.process in known or _is_marked(pid, run_id)}
     led = {pid for pid, place in places.items() if first is not None and place.session == first}
-    if first is not None and born is not None and was_born(first, born):
+    if there and first is not None:
         ours |= {first} | led
     elif first not in gone:  # the number is another process's by now, and so is the session
         led = set()

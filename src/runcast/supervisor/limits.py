@@ -1,8 +1,8 @@
 """The times after which a run is stopped: too long, too silent, watched by nobody.
 
-Owns nothing but clocks, all monotonic. Says when to look again and what was exceeded; stopping
-is the supervision's. A limit that was exceeded is not told twice. That somebody removed the run's
-folder by hand counts as one: nobody could see the run any more, or stop it.
+Owns clocks, all monotonic: when to check again, and which limit was exceeded. Stopping the run is
+the caller's. Once a run is being stopped, no limit is reported again. A run's folder that was removed
+by hand counts as a limit: without it the run could be neither seen nor stopped.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from runcast.model import Reason
 
 __all__ = ["Limits"]
 
-_LOOKS = 4  # so often within a limit is looked whether somebody watches
-_REMOVED_SECONDS = 2.0  # between looks whether the run is still there, while it prints nothing
+_LOOKS = 4  # checks for viewers within the limit
+_REMOVED_SECONDS = 2.0  # between checks that the folder is still there, while the run prints nothing
 
 
 class Limits:
@@ -23,9 +23,9 @@ class Limits:
 
     Args:
         request: `timeout`, `idle_timeout` and `stop_unwatched` in seconds; None or missing for none.
-        watched: returns a number that changes whenever somebody notes that they watch.
+        watched: returns a number that changes with each note of a viewer.
         now: monotonic seconds.
-        removed: whether somebody has removed the run's folder; None where that ends nothing.
+        removed: returns whether the run's folder was removed; None where that ends nothing.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Limits:
         self._there_at = now
 
     def heard(self, now: float) -> None:
-        """Note that there was output."""
+        """Restart the clock of the silence: there was output."""
         self._heard = now
 
     def end(self) -> None:
@@ -55,7 +55,7 @@ class Limits:
         self._timeout_at = self._idle = self._unwatched = self._removed = None
 
     def due(self) -> float | None:
-        """Return when to ask again."""
+        """Return when to check again; None for never."""
         times = [self._timeout_at]
         times.append(None if self._idle is None else self._heard + self._idle)
         times.append(None if self._unwatched is None else self._looked_at + self._unwatched / _LOOKS)

@@ -2,8 +2,8 @@
 
 Owns `/proc/self/oom_score_adj` of a supervisor and the counter of kills of its memory cgroup,
 both opened before there is a run, so that a start pays for three small writes and reads only.
-A command begins with a higher score than its supervisor, and what it starts inherits that: who is
-killed for lack of memory is then the command, and somebody is left to say so. Everything is best
+A command begins with a higher score than its supervisor, and what it starts inherits that: so the
+command is killed for lack of memory, and its supervisor is left to report it. Everything is best
 effort: where a file is missing, nothing happens.
 """
 
@@ -14,56 +14,74 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 
-__all__ = ["VARIABLE", "OomWatch", "memory_group"]
+__all__ = ["OUT_OF_MEMORY", "VARIABLE", "Group", "OomWatch", "memory_group", "own_group"]
 
+OUT_OF_MEMORY = "out of memory"  # how the story of a run begins that was killed for that
 VARIABLE = "RUNCAST_OOM_SCORE_ADJ"  # how much is added; 0 for nothing
 _RAISE = 300  # per mille of the memory there is: more than a supervisor and a client ever have
 _HIGHEST = 1000  # proc_pid_oom_score_adj(5)
 _NO_LIMIT = 1 << 60  # what cgroup v1 says for none is near 2**63
 
 
-class OomWatch:
-    """What a supervisor knows of memory running out. For the process that makes it."""
+Group = tuple[str | None, int | None]
+"""The folder of a memory cgroup, and a descriptor of its counter of kills; None for what there is not."""
 
-    def __init__(self, cgroups: str = "/sys/fs/cgroup") -> None:
+
+class OomWatch:
+    """What a supervisor knows of memory running out. For the process that makes it.
+
+    Args:
+        group: of this process, as `own_group` returned it here or in the process that forked this one:
+            what each supervisor finds out for itself costs it memory that it would share otherwise.
+    """
+
+    def __init__(self, group: Group) -> None:
         self._score: int | None = None
-        self._own = 0
+        self._own = self._now = 0
         with contextlib.suppress(OSError, ValueError):
             self._score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
-            self._own = int(os.read(self._score, 32))
-        self._folder, self._counter = memory_group(_read("/proc/self/cgroup"), cgroups)
+            self._own = self._now = int(os.read(self._score, 32))
+        self._group = self._folder, self._counter = group
         self._before = 0
 
-    def begin(self) -> None:
-        """Remember how many were killed so far: a run begins."""
-        self._before = self._kills()
-
-    @contextlib.contextmanager
-    def first_to_go(self, env: Mapping[str, str]) -> Iterator[None]:
-        """Have what is started in the block be killed before this process.
+    def begin(self, env: Mapping[str, str]) -> None:
+        """Remember how many were killed so far, and have what is started until `begun` be killed before us.
 
         The score is inherited, and raising it needs no privilege. Nor does lowering it again as far
         as it was: the kernel refuses only what is below the last value that a privileged process set.
         """
-        raised = min(self._own + _added(env), _HIGHEST)
-        if self._score is None or raised == self._own:
-            yield
-            return
-        self._write(raised)
-        try:
-            yield
-        finally:
-            self._write(self._own)
+        self._look_at(self._group)
+        self._before = self._kills()
+        self._set(min(self._own + _added(env), _HIGHEST))
 
-    def _write(self, value: int) -> None:
-        assert self._score is not None
-        with contextlib.suppress(OSError):
-            os.pwrite(self._score, str(value).encode(), 0)
+    def follow(self, group: Group) -> None:
+        """Look at a group that was made for this run, whose counter becomes ours to close, until the next."""
+        self._look_at(group)
+        self._before = 0
+
+    def _look_at(self, group: Group) -> None:
+        if self._counter is not None and self._counter not in (self._group[1], group[1]):
+            os.close(self._counter)
+        self._folder, self._counter = group
+
+    def begun(self) -> None:
+        """Have this process's own score again."""
+        self._set(self._own)
+
+    def _set(self, value: int) -> None:
+        if self._score is not None and value != self._now:
+            try:
+                os.pwrite(self._score, b"%d" % value, 0)
+                self._now = value
+            except OSError:
+                pass
 
     def _kills(self) -> int:
         if self._counter is not None:
-            with contextlib.suppress(OSError):  # ENODEV: the group was removed
+            try:
                 return _count(os.pread(self._counter, 512, 0))
+            except OSError:  # ENODEV: the group was removed
+                pass
         return 0
 
     def story(self, status: int) -> str:
@@ -81,10 +99,15 @@ class OomWatch:
         peak = _number(f"{self._folder}/memory.peak", f"{self._folder}/memory.max_usage_in_bytes")
         said = [] if limit is None else [f"the group's limit is {_size(limit)}"]
         said += [] if peak is None else [f"its peak was {_size(peak)}"]
-        return "out of memory" + (f": {', '.join(said)}" if said else "")
+        return OUT_OF_MEMORY + (f": {', '.join(said)}" if said else "")
 
 
-def memory_group(membership: bytes, cgroups: str) -> tuple[str | None, int | None]:
+def own_group() -> Group:
+    """Return the memory cgroup of this process."""
+    return memory_group(_read("/proc/self/cgroup"), "/sys/fs/cgroup")
+
+
+def memory_group(membership: bytes, cgroups: str) -> Group:
     """Return the folder of the memory cgroup that `/proc/self/cgroup` names, and its open counter.
 
     Inside a container the path that is named may be the host's, and the mount begins at the
@@ -108,16 +131,14 @@ def memory_group(membership: bytes, cgroups: str) -> tuple[str | None, int | Non
 
 def _added(env: Mapping[str, str]) -> int:
     try:
-        return int(env[VARIABLE])
-    except (KeyError, ValueError):
+        return int(env.get(VARIABLE, _RAISE))
+    except ValueError:
         return _RAISE
 
 
 def _count(text: bytes) -> int:
-    for line in text.splitlines():
-        if line.startswith(b"oom_kill "):
-            return int(line.split()[1])
-    return 0
+    _, found, count = text.rpartition(b"oom_kill ")
+    return int(count.split(maxsplit=1)[0]) if found else 0
 
 
 def _upwards(folder: str) -> Iterator[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import fcntl
 import heapq
 import itertools
 import json
@@ -22,11 +21,15 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Protocol
 
+from runcast import loggers
 from runcast.ids import new_run_id
-from runcast.log.directory import OWNERS, is_locked
 from runcast.log.sync import Syncer
-from runcast.supervisor.control import Connection, connect_path, listen_path
-from runcast.sysio import create, folder, remove
+from runcast.own_thread import Background
+from runcast.store.run_folder import OWNERS
+from runcast.supervisor.control import ControlConnection, connect_path, listen_path
+from runcast.sysio.files import create, folder, folder_above, is_at, is_locked, remove
+from runcast.sysio.forks import at_fork
+from runcast.sysio.locks import lock
 
 __all__ = ["Owned", "Owner", "owner_of", "runs_in", "tell"]
 
@@ -42,14 +45,14 @@ class Owned(Protocol):
     id: str
     loop: object | None
 
-    def handle(self, request: dict[str, Any]) -> str | None:
-        """Do what is asked; return why not, if not. Must not block."""
+    def handle(self, request: dict[str, Any]) -> str | dict[str, Any] | None:
+        """Handle a request; return the reason if it cannot be done, or the answer. Must not block."""
 
-    def leave(self) -> None:
-        """The process ends: ask the run to end."""
+    def shutdown(self) -> None:
+        """Request the run to end, because the process does."""
 
-    def lose(self) -> None:
-        """The process ends, and the run has not: say so."""
+    def mark_lost(self) -> None:
+        """Record that the process ended before the run did."""
 
     def sync(self) -> None:
         """Have the log so far survive a power loss."""
@@ -71,18 +74,28 @@ class Owner:
         self._thread: threading.Thread | None = None
         folder(self._folder, make=True)
         self._sweep()
-        self._fd = self._make()
+        self.lock_fd = self._make()
         self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._listener = None
         with contextlib.suppress(OSError):  # without sockets there only this process can stop its runs
             self._listener = listen_path(f"{self._path}.sock", backlog=128)
+
+    def locate(self) -> str | None:
+        """Return where the store is now that it was made in; None if that was removed."""
+        if not is_at(self._path, self.lock_fd):
+            store = folder_above(self.lock_fd, f"/{OWNERS}/{self.name}")
+            if store is None:
+                return None
+            self._folder = f"{store}/{OWNERS}"
+            self._path = f"{self._folder}/{self.name}"
+        return os.path.dirname(self._folder)
 
     def _make(self) -> int:
         """Make the lock file and return it locked: it does not have its name a moment without."""
         made = f"{self._folder}/.{self.name}"
         while True:
             fd = create(made, os.O_RDWR)
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            lock(fd)
             try:
                 os.rename(made, self._path)
             except FileNotFoundError:  # swept before it was locked: who swept it took us for dead
@@ -107,9 +120,9 @@ class Owner:
         """Have a thread serve. Where there are too many, the next call tries again: its runs go on."""
         if self._thread is not None:
             return
-        thread = threading.Thread(target=self._serve, name="runcast owner", daemon=True)
+        thread = Background(target=self._serve, name="runcast owner")
         with contextlib.suppress(RuntimeError):
-            Context().run(thread.start)  # belongs to no run, whatever code asked for it
+            Context().run(thread.start)  # belongs to no run, whichever run's code begins it
             self._thread = thread
 
     def forget(self, run: Owned) -> None:
@@ -142,7 +155,7 @@ class Owner:
         poll.register(self._bell[0], select.POLLIN)
         if self._listener is not None:
             poll.register(self._listener, select.POLLIN)
-        connections: dict[int, Connection] = {}
+        connections: dict[int, ControlConnection] = {}
         idle_since: float | None = None
         while True:
             with self._lock:
@@ -163,8 +176,8 @@ class Owner:
                         connections.pop(fd).socket.close()
                 elif self._listener is not None:
                     try:
-                        accepted = Connection(self._listener.accept()[0])
-                    except BlockingIOError:  # whoever it was has gone
+                        accepted = ControlConnection(self._listener.accept()[0])
+                    except BlockingIOError:  # the client has gone
                         continue
                     except OSError:
                         time.sleep(_PAUSE_SECONDS)
@@ -174,17 +187,17 @@ class Owner:
             for call in self._due():
                 try:
                     call()
-                except Exception:  # one run's trouble must not become that of all the others
-                    _print_error()
+                except Exception as error:  # one run's trouble must not become that of all the others
+                    loggers.error("threads", "the owner of runs cannot go on with one", failure=error)
 
-    def _leave(self, connections: dict[int, Connection]) -> bool:
+    def _leave(self, connections: dict[int, ControlConnection]) -> bool:
         """Close everything, unless a run came in this moment: a process may open many stores."""
         with _lock, self._lock:
             if self._runs:
                 return False
-            store = os.path.dirname(self._folder)
-            if _owners.get(store) is self:
-                del _owners[store]
+            for key in [key for key, owner in _owners.items() if owner is self]:
+                del _owners[key]
+        self.locate()
         for connection in connections.values():
             connection.socket.close()
         self._abandon()
@@ -198,16 +211,16 @@ class Owner:
                 due.append(heapq.heappop(self._times)[2])
         return due
 
-    def _answer(self, connection: Connection) -> bool:
+    def _answer(self, connection: ControlConnection) -> bool:
         requests = connection.receive()
         for request, _data in requests or []:
             error = self.handle(request)
             if request.get("answer", True):
-                connection.answer(**({"error": error} if error else {}))
+                connection.answer(**({"error": error} if isinstance(error, str) else error or {}))
         return requests is not None
 
-    def handle(self, request: dict[str, Any]) -> str | None:
-        """Do what is asked of one of the runs; return why not, if not."""
+    def handle(self, request: dict[str, Any]) -> str | dict[str, Any] | None:
+        """Handle a request for one of the runs; return the reason if it cannot be done, or the answer."""
         run = self._runs.get(str(request.get("run")))
         if run is None:
             return "it has ended"
@@ -222,14 +235,15 @@ class Owner:
         runs = list(self._runs.values())
         for run in runs:
             try:
-                run.leave()
-            except Exception:
-                _print_error()
+                run.shutdown()
+            except Exception as error:
+                loggers.error("threads", "run %s cannot end with its process", run.id, failure=error)
         while any(run.id in self._runs for run in runs) and time.monotonic() < deadline:
             time.sleep(0.005)
         for run in list(self._runs.values()):
             with contextlib.suppress(Exception):
-                run.lose()
+                run.mark_lost()
+        self.locate()
         self._remove()
 
     def _remove(self) -> None:
@@ -240,17 +254,11 @@ class Owner:
     def _abandon(self) -> None:
         """In a forked child: these descriptors are the parent's. Closing one frees no lock of its."""
         self._runs = {}
-        for fd in (self._fd, *self._bell):
+        for fd in (self.lock_fd, *self._bell):
             with contextlib.suppress(OSError):
                 os.close(fd)
         if self._listener is not None:
             self._listener.close()
-
-
-def _print_error() -> None:
-    import traceback  # every command of ours would load it, for what never happens
-
-    traceback.print_exc()
 
 
 _owners: dict[str, Owner] = {}
@@ -260,9 +268,13 @@ _lock = threading.Lock()
 def owner_of(store: str, run: Owned | None = None) -> Owner:
     """Return this process's owner in a store, which a new run is given to if there is one.
 
-    It is made at the first call, anew after a fork, and anew when it had no runs for a while.
+    It is made at the first call, anew after a fork, and anew when it had no runs for a while. Where the
+    store was moved or removed it stays with its runs, and what is in its place now gets another.
     """
     with _lock:
+        if store in _owners and (now := _owners[store].locate()) != store:
+            moved = _owners.pop(store)
+            _owners[now or moved.name] = moved
         if store not in _owners:
             # Anew, so that it is called before what ends the capture of prints: runs have last words.
             atexit.unregister(_end_all)
@@ -310,4 +322,4 @@ def _forget() -> None:
     _owners.clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+at_fork(_forget)

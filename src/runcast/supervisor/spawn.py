@@ -1,7 +1,7 @@
 """Start one command, or say in plain words why it cannot be.
 
 Owns the search along PATH and the messages for what a person gets wrong most often. The child
-gets its own session, so that its process group can be signalled and no terminal reaches it.
+gets its own session, so that its process group can be signalled and no terminal but its own reaches it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,20 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from runcast.shortages import shortage
+from runcast.supervisor.tree import Tree
+
+if TYPE_CHECKING:
+    from runcast.supervisor.run_group import RunGroup
 
 __all__ = ["CannotStart", "NoRoom", "spawn"]
 
-_EFFECTIVE = os.access in os.supports_effective_ids  # as execve(2) decides; access(2) asks for the real user
+_BOUNDS = ("nice", "limits", "user")  # of a request; None for none
+
+_EFFECTIVE = os.access in os.supports_effective_ids  # as execve(2) decides; access(2) goes by the real user
 _NO_ROOM = 125  # what env(1) and timeout(1) exit with when the fault is not the command's
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # the shell's exit codes (POSIX.1-2024, XCU 2.8.2)
 # All of them: what the first starter of a store happened to ignore is none of a command's business.
@@ -36,7 +43,7 @@ class NoRoom(CannotStart):
 
     def __init__(self, name: str, error: OSError) -> None:
         short = shortage(error)
-        what = f"{short.what}: {short.advice}" if short else f"{(error.strerror or '').lower()}"
+        what = f"{short.what}: {short.advice}" if short else f"{(error.strerror or '').lower() or error}"
         super().__init__(_NO_ROOM, f"cannot start {name!r}: {what}")
 
 
@@ -65,37 +72,79 @@ def _executable(name: str, path: str) -> str:
 
 
 def spawn(
-    argv: list[str],
-    env: dict[str, str],
-    cwd: str,
-    stdin: int,
-    stdout: int,
-    stderr: int,
+    request: Mapping[str, Any],
+    actions: Sequence[tuple[Any, ...]],
     *,
     make_room: Callable[[], bool] = lambda: False,
-) -> int:
-    """Start the command and return its pid; it has its own session and default signals.
+) -> Tree:
+    """Start the command and return its processes; it has its own session and default signals.
 
-    The working directory of this process becomes `cwd`: a supervisor has no other use for it,
-    and so a relative program name and posix_spawn(3) both mean the right place. Where there are too
+    The working directory of this process becomes that of the command: a supervisor has no other use for
+    it, and so a relative program name and posix_spawn(3) both mean the right place. Where there are too
     many processes, `make_room` gives one up; if it returns True, the command is tried once more.
 
+    Args:
+        request: `argv`, `env` and `cwd`; `nice`, `limits` and `user`, if any; `id`, which names the control
+            group that some limits need.
+        actions: what posix_spawn(3) does with descriptors in the child, which leads its session by then.
+        make_room: see above.
+
     Raises:
-        CannotStart: there is no such folder or program, or it is not executable.
+        CannotStart: there is no such folder or program, or it is not executable; or a bound is refused.
         NoRoom: there are too many processes, or there is too little memory.
     """
+    argv, env, cwd = request["argv"], request["env"], request["cwd"]
+    bounds = {name: request[name] for name in _BOUNDS if request.get(name) is not None}
     try:
         os.chdir(cwd)
     except OSError as error:
         why = "no such directory" if error.errno == errno.ENOENT else (error.strerror or "").lower()
         raise CannotStart(_NOT_FOUND, f"cannot change to cwd {cwd!r}: {why}") from None
     program = _executable(argv[0], env.get("PATH", os.defpath))
-    actions = [
-        (os.POSIX_SPAWN_DUP2, stdin, 0),
-        (os.POSIX_SPAWN_DUP2, stdout, 1),
-        (os.POSIX_SPAWN_DUP2, stderr, 2),
-    ]
+    if not bounds:
+        return Tree(_spawn(program, argv, env, actions, make_room))
+    group = _group(argv[0], bounds, request["id"])
     try:
+        return Tree(_spawn(program, argv, env, actions, make_room, bounds, group), group)
+    except BaseException:
+        if group is not None:
+            group.remove()
+        raise
+
+
+def _group(name: str, bounds: Mapping[str, Any], run_id: str) -> RunGroup | None:
+    """Make the control group that the limits need, if any."""
+    limits: Mapping[str, Any] = bounds.get("limits") or {}
+    if not any(one.startswith("run_") for one in limits):
+        return None
+    from runcast.supervisor.run_group import GROUP_LIMITS, CannotBound, make_group
+
+    of_group = {one: value for one, value in limits.items() if one in GROUP_LIMITS}
+    try:
+        return make_group(run_id, of_group)
+    except CannotBound as error:
+        names = ", ".join(of_group)
+        raise CannotStart(_NO_ROOM, f"cannot start {name!r}: cannot set the limit {names}: {error}") from None
+
+
+def _spawn(
+    program: str,
+    argv: list[str],
+    env: dict[str, str],
+    actions: Sequence[tuple[Any, ...]],
+    make_room: Callable[[], bool],
+    bounds: Mapping[str, Any] | None = None,
+    group: RunGroup | None = None,
+) -> int:
+    try:
+        if bounds:
+            from runcast.supervisor.bounded import BoundRefused, start_bounded  # few runs have any
+
+            joining = None if group is None else group.joining
+            try:
+                return start_bounded(program, argv, env, actions, _DEFAULT_SIGNALS, bounds, joining)
+            except BoundRefused as refused:
+                raise CannotStart(_NO_ROOM, f"cannot start {argv[0]!r}: {refused}") from None
         return os.posix_spawn(
             program,
             argv,
@@ -116,7 +165,7 @@ def spawn(
                 _NOT_FOUND, f"{program!r} names an interpreter (`#!`) that does not exist"
             ) from None
         if error.errno == errno.EAGAIN and make_room():
-            return spawn(argv, env, cwd, stdin, stdout, stderr)
+            return _spawn(program, argv, env, actions, lambda: False, bounds, group)
         if shortage(error) is not None:
             raise NoRoom(argv[0], error) from None
         raise CannotStart(

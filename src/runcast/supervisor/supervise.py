@@ -1,366 +1,394 @@
-"""Supervise one run: from its start to its outcome.
+"""Supervise one run: from the lock, which the caller holds, to the outcome.
 
-Owns the loop, the deadlines and the order of the end: the exit is seen, the pipes are read
-empty, the outcome is written durably, and only then is anybody told (by the lock that is freed).
-Where a grandchild still holds a pipe, the outcome is told at once and the log stays open for a
-grace. One thread, one poll; all times on the monotonic clock. Does not know who reads.
+Owns the order of its life: it listens, waits for its slot in a queue, spawns the command, and
+stays until the log is closed. So a run that waits can already be seen and stopped. The parts are
+elsewhere: loop.py, queue.py, control_server.py, stdio.py, stdin.py, terminal.py, pump.py, limits.py,
+ending.py. Knows no readers.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import os
-import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from runcast.log import LogWriter
-from runcast.model import Channel, Outcome, Reason, State
-from runcast.supervisor.control import Connection
+from runcast.errors import FileDamaged
+from runcast.log import CAP_BYTES, FileLogWriter
+from runcast.model import CELLS_MOST, Outcome, Reason, State, TerminalSize, Waiting
+from runcast.shortages import shortage
+from runcast.store.run_files import RunFiles
+from runcast.supervisor.awaited import Input, PipeInput
+from runcast.supervisor.births import clock
+from runcast.supervisor.control import listen_at
+from runcast.supervisor.control_server import ControlServer
+from runcast.supervisor.ending import KILL_SECONDS, NO_CAUSE, NOT_STARTED, STOP_GRACE, Cause, Ending
 from runcast.supervisor.limits import Limits
-from runcast.supervisor.oom import OomWatch
-from runcast.supervisor.origin import clock
+from runcast.supervisor.loop import Loop
+from runcast.supervisor.masked import mask_pipe, masked_outcome, masked_progress, masks_in
+from runcast.supervisor.prepared import Prepared
+from runcast.supervisor.progress import OutputProgress
 from runcast.supervisor.pump import Pipe, Pump
+from runcast.supervisor.questions import Questions
+from runcast.supervisor.queue import Place
+from runcast.supervisor.requests import Requests
 from runcast.supervisor.spawn import CannotStart, NoRoom, spawn
-from runcast.supervisor.stdin import Stdin
+from runcast.supervisor.stdin import StdinWriter
+from runcast.supervisor.stdio import Stdio
 from runcast.supervisor.tree import Tree
-from runcast.sysio import read_json
+from runcast.supervisor.words import Notes, progress_of
 
 __all__ = ["Supervision"]
 
-DRAIN_SECONDS = 5.0  # how long the log stays open for grandchildren that hold a pipe
-STOP_GRACE = 5.0  # between a timeout's SIGTERM and its SIGKILL
-KILL_SECONDS = 10.0  # a process in uninterruptible sleep (state D) may not die; it is named then
-_MOST_CONNECTIONS = 64  # to the control socket at once; more wait until one of them leaves
-_MOST_MS = 86_400_000.0  # poll(2) takes an int of milliseconds: whoever waits longer looks again
+_SYNC_SECONDS = 1.0  # between syncs of the log, while there is output
 
 
 class Supervision:
     """One run under supervision.
 
     Args:
-        request: `id`, `argv`, `env`, `cwd`; `stdin` (null, pipe or given), `timeout`,
-            `idle_timeout`, `drain` in seconds.
-        log: where the output goes; closed at the end.
-        tell: called with the state whenever it changes.
-        exits: a descriptor that becomes readable when a child may have ended.
-        watched: returns a number that changes whenever somebody notes that they watch.
-        sync: has the log survive a power loss so far; called at most once a second.
-        removed: whether somebody has removed the run's folder, which ends the run.
-        oom: what this process knows of memory running out.
-        make_room: gives up a process that is not needed now, and returns whether there was one.
+        request: `id`, `argv`, `env`, `cwd`; `stdin` (null, pipe or given); `tty`, `columns`, `rows`;
+            `timeout`, `idle_timeout`, `stop_unwatched`, `drain` in seconds; `cap` in bytes; `secrets`, what
+            output and outcome must not show; `result`, where a function leaves what it returned; `queues`,
+            the name of each that it needs a slot of, in order, and how many may have one; `replace`.
+        directory: of the run, its lock held.
+        fds: descriptors that came with the request, all of which are the caller's to close but `stdin`:
+            `stdin`, which the command gets; `lifeline`, whose other end is closed when the owner of the
+            run is gone.
+        prepared: this process.
     """
 
     def __init__(
         self,
-        request: dict[str, Any],
-        log: LogWriter,
-        tell: Callable[[dict[str, Any]], None],
-        exits: int,
-        sync: Callable[[], None],
-        watched: Callable[[], int],
-        removed: Callable[[], bool],
-        oom: OomWatch,
-        make_room: Callable[[], bool] = lambda: False,
+        request: Mapping[str, Any],
+        directory: RunFiles,
+        fds: dict[str, int],
+        prepared: Prepared,
     ) -> None:
-        self._request = request
-        self._log = log
-        self._tell = tell
-        self._exits, self._sync = exits, sync
-        self._watched, self._removed = watched, removed
-        self._oom, self._make_room = oom, make_room
-        self._poll = select.poll()
-        self._connections: dict[int, Connection] = {}
-        self._calls: dict[int, Callable[[], object]] = {}
-        self._listener: socket.socket | None = None
-        self._deaf = False  # no more connections can be had at the moment
-        self._stdin = Stdin(self._poll)
-        self._reason: Reason | None = None
-        self._kill_at: float | None = None
-        self._drain_until: float | None = None
-        self._outcome: Outcome | None = None
-        self._state: dict[str, Any] = {}
-        self._tree: Tree
-        self._pump: Pump
+        self._request, self._directory, self._fds = request, directory, fds
+        self._prepared = prepared
+        # Its log is new: another writer would have had to take the lock, and to find the folder.
+        self._log = FileLogWriter(directory, cap_bytes=request.get("cap", CAP_BYTES), new=True)
+        self._loop = Loop()
+        self._stdin = StdinWriter(self._loop)
+        self._stdio = Stdio()
+        self._pump = Pump(self._log, self._loop.forget)
+        self._progress = OutputProgress(directory.write_progress)
+        self._masks = masks_in(request)
+        self._notes = Notes(directory, self._masks, lambda: (self._log.tail, self._log.lines + 1))
+        self._requests = Requests(
+            self._stdin,
+            resize=self._resize,
+            stop=lambda number, grace, now, cause: self._stop(Reason.STOPPED, number, grace, now, cause),
+            signal=self._signal,
+            look=self._look,
+            word=self._take_word,
+        )
+        self._control: ControlServer | None = None
+        self._tree: Tree | None = None
+        self._ending: Ending | None = None
+        self._outcome: Outcome | None = None  # of a run without a command
+        self._stopped: Reason | None = None  # before there was a command
+        self._cause = NO_CAUSE
+        self._places: list[Place] = []
+        self._woken = False  # to look for a slot
+        self._state: dict[str, Any] = {"supervisor": os.getpid()}
 
-    def start(self, stdin: int | None = None) -> int | None:
-        """Start the command; return its pid, or None if it cannot be started: the run is over then."""
-        ours: list[int] = []
-        theirs = [] if stdin is None else [stdin]
-        try:
-            given = self._open_stdin(stdin, theirs)
-            for _ in range(2):
-                reading, writing = os.pipe2(os.O_CLOEXEC)
-                ours.append(reading)
-                theirs.append(writing)
-            out_read, err_read = ours
-            self._oom.begin()
-            argv, env, cwd = self._request["argv"], self._request["env"], self._request["cwd"]
-            before = clock()
-            with self._oom.first_to_go(env):
-                pid = spawn(argv, env, cwd, given, *theirs[-2:], make_room=self._make_room)
-        except (CannotStart, OSError) as failed:
-            error = NoRoom(self._request["argv"][0], failed) if isinstance(failed, OSError) else failed
-            for fd in (*ours, *theirs):  # at the limit of descriptors the outcome needs some of them
-                os.close(fd)
-            theirs.clear()
-            self._stdin.close()
-            self._log.close(
-                Outcome(Reason.FAILED_TO_START, error.code, message=str(error), ended_at=time.time())
-            )
-            return None
-        finally:
-            for fd in theirs:
-                os.close(fd)
-        for fd in (out_read, err_read):
-            os.set_blocking(fd, False)
-            self._poll.register(fd, select.POLLIN)
-        self._tree = Tree(pid)
-        pipes = [Pipe(out_read, Channel.STDOUT), Pipe(err_read, Channel.STDERR)]
-        self._pump = Pump(self._log, pipes, self._poll.unregister)
-        self._state = {"pid": pid, "birth": [before, clock()]}
-        self._state |= {"supervisor": os.getpid(), "started_at": time.time()}
-        self._tell_state(State.RUNNING)
-        return pid
-
-    def _open_stdin(self, given: int | None, theirs: list[int]) -> int:
-        if given is not None:
-            return given
-        if self._request.get("stdin") == "pipe":
-            theirs.append(self._stdin.open())
-            return theirs[-1]
-        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        theirs.append(null)
-        return null
-
-    def depend_on(self, lifeline: int) -> None:
-        """Kill the run when the other end of a pipe is closed: its owner, and every reader, is gone."""
-        self.hear(lifeline, lambda: self._stop(Reason.STOPPED, signal.SIGKILL, 0, time.monotonic()))
-
-    def listen(self, listener: socket.socket) -> None:
-        """Take requests from a control socket."""
-        self._listener = listener
-        self._poll.register(listener, select.POLLIN)
-
-    def hear(self, fd: int, call: Callable[[], object]) -> None:
+    def hear_once(self, fd: int, call: Callable[[], object]) -> None:
         """Call something, once, when a descriptor is readable or hung up. It is the caller's to close."""
-        self._calls[fd] = call
-        self._poll.register(fd, select.POLLIN)
 
-    def run(self) -> Outcome:
-        """Supervise until the log is closed; return how the run ended."""
-        self._poll.register(self._exits, select.POLLIN)
-        now = time.monotonic()
-        self._limits = Limits(self._request, self._watched, now, self._removed)
-        self._heard_bytes = 0
-        self._sync_at, self._synced = now + 1.0, -1  # once without output, too: for run.json
+        def heard(_events: int, _now: float) -> None:
+            self._loop.forget(fd)
+            call()
+
+        self._loop.hear(fd, heard)
+
+    def run(self, taken: Callable[[], object] = lambda: None) -> None:
+        """Take the run through its life; return when its log is closed.
+
+        Args:
+            taken: called once there is something to lose by the death of this process.
+
+        Raises:
+            FileNotFoundError: the folder was removed, so there is no place for an outcome.
+            OSError: the outcome cannot be written.
+        """
         try:
-            while not self._ended(now):
-                ready = self._poll.poll(self._wait_ms(now))
-                now = time.monotonic()
-                for fd, event in ready:
-                    pipe = self._pump.pipes.get(fd)
-                    if pipe is not None:
-                        self._pump.take(pipe, now)
-                    elif fd == self._exits:
-                        self._reap(now)
-                    elif self._listener is not None and fd == self._listener.fileno():
-                        self._accept()
-                    elif fd == self._stdin.fd:
-                        self._stdin.feed(event)
-                    elif fd in self._calls:
-                        self._poll.unregister(fd)
-                        self._calls.pop(fd)()
-                    else:
-                        self._serve(fd, now)
-                self._pump.expire(now)
-                self._expire(now)
-        except BaseException:  # a run that nobody supervises must not go on
-            self._tree.kill(KILL_SECONDS)
+            if self._open() and self._wait_for_slot(taken) and self._spawn(taken):
+                self._directory.reserve_outcome()
+                self._supervise()
+        except BaseException:  # a run without a supervisor must not go on
+            if self._tree is not None:
+                self._tree.kill(KILL_SECONDS)
             raise
         finally:
             self._close()
-        assert self._outcome is not None
-        return self._outcome
+        with contextlib.suppress(OSError):
+            os.unlink(self._directory.supervisor_path)
 
-    def _wait_ms(self, now: float) -> float | None:
-        deadlines = [self._pump.due(), self._limits.due(), self._kill_at, self._drain_until]
-        if self._pump.bytes != self._synced:
-            deadlines.append(self._sync_at)
-        soonest = min((deadline for deadline in deadlines if deadline is not None), default=None)
-        if soonest is None:
+    def _open(self) -> bool:
+        """Open the command's descriptors and listen; return False if it cannot be started."""
+        try:
+            self._stdio.open(self._stdin, self._fds.pop("stdin", None), self._request)
+        except OSError as error:
+            self._failed(NoRoom(self._request["argv"][0], error))
+            return False
+        try:
+            self._control = ControlServer(
+                self._listen(), self._loop, self._requests.handle, self._stdin.forget
+            )
+        except OSError as error:  # a file system without sockets: the run cannot be stopped
+            if shortage(error) is not None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                self._failed(NoRoom(self._request["argv"][0], error))
+                return False
+        if "lifeline" in self._fds:  # when it is hung up the owner, and with it every reader, is gone
+            self.hear_once(
+                self._fds["lifeline"],
+                lambda: self._stop(Reason.STOPPED, signal.SIGKILL, 0, time.monotonic()),
+            )
+        return True
+
+    def _listen(self) -> socket.socket:
+        listener, directory = self._prepared.listener(), self._directory
+        try:
+            try:
+                listen_at(listener, directory.supervisor_path)
+            except FileNotFoundError:  # the store was moved since this process gave the folder its name
+                directory.located(lambda: listen_at(listener, directory.supervisor_path))
+        except OSError:
+            listener.close()
+            raise
+        return listener
+
+    def _wait_for_slot(self, taken: Callable[[], object]) -> bool:
+        """Wait until the command may be spawned; return False if the run was stopped before.
+
+        The limits of a run do not count while it waits.
+        """
+        queues = self._request.get("queues") or ()
+        if queues:
+            taken()
+        replace = self._request.get("replace") is True
+        self._places = [Place(self._directory, name, most, replace=replace) for name, most in queues]
+        return all(map(self._wait_in, self._places))
+
+    def _wait_in(self, place: Place) -> bool:
+        limits: Limits | None = None
+        now = look_at = time.monotonic()
+        while self._stopped is None:
+            if now >= look_at or self._woken:
+                self._woken = False
+                try:
+                    look = place.look()
+                except (OSError, FileDamaged) as error:
+                    self._failed(CannotStart(125, f"it can have no place in its queue: {error}"))
+                    return False
+                if look.slot:
+                    self._state.pop("place", None)
+                    return True
+                if look.replaced_by is not None:
+                    cause = Cause(f"run {look.replaced_by} replaced it")
+                    self._stop(Reason.STOPPED, signal.SIGTERM, 0, now, cause)
+                    break
+                self._tell_place(look.before + 1)
+                look_at = now + look.again
+            if limits is None:
+                self._directory.reserve_outcome()
+                limits = Limits({}, self._directory.watched, now, lambda: self._directory.removed)
+            due = limits.due()
+            now = self._loop.turn(look_at if due is None else min(due, look_at), now)
+            self._stopped = self._stopped or limits.exceeded(now)
+        assert self._stopped is not None  # how else the loop ends
+        self._outcome = self._cause.not_started(self._stopped)
+        self._stdin.refuse(NOT_STARTED)
+        self._stdio.close()
+        return False
+
+    def _spawn(self, taken: Callable[[], object]) -> bool:
+        """Spawn the command; return False if it cannot be started."""
+        request = self._request
+        before = clock()
+        self._prepared.oom.begin(request["env"])
+        try:
+            self._tree = spawn(request, self._stdio.actions, make_room=self._prepared.make_room)
+        except CannotStart as error:
+            self._failed(error)
+            return False
+        finally:
+            self._prepared.oom.begun()
+        taken()  # before the pid is published
+        self._stdio.spawned()
+        for pipe in self._stdio.pipes:
+            self._read(pipe)
+        self._state |= {"pid": self._tree.pid, "birth": [before, clock()], "started_at": time.time()}
+        self._tell_state(State.RUNNING)
+        self._ending = Ending(
+            request,
+            self._directory,
+            self._log,
+            self._tree,
+            self._pump,
+            self._prepared.oom,
+            lambda: self._tell_state(State.STOPPING),
+            self._masks,
+        )
+        return True
+
+    def _read(self, pipe: Pipe) -> None:
+        if "result" not in self._request:  # a function publishes its progress itself
+            pipe.watches.append(self._progress.watch())
+        if pipe is self._stdio.terminal and self._request.get("tty") is True:
+            pipe.watches.append(self._stdio.terminal.answered(self._stdin.reply))
+        mask_pipe(self._masks, pipe, terminal=pipe is self._stdio.terminal)
+        self._pump.add(pipe)
+        self._loop.hear(pipe.fd, lambda _events, now: self._pump.take(pipe, now))
+
+    def _failed(self, error: CannotStart) -> None:
+        self._stdio.close()  # at the limit of descriptors the outcome needs some of them
+        self._stdin.close()
+        outcome = Outcome(Reason.FAILED_TO_START, error.code, message=str(error), ended_at=time.time())
+        self._outcome = masked_outcome(self._masks, outcome)
+
+    def _supervise(self) -> None:
+        """Stay until the log can be closed."""
+        assert self._ending is not None
+        ending, pump = self._ending, self._pump
+        self._loop.hear(self._prepared.exits, self._reap)
+        now = time.monotonic()
+        limits = Limits(self._request, self._directory.watched, now, lambda: self._directory.removed)
+        questions = Questions(self._input, pump.last_line, self._tell_waiting, now)
+        heard, moved = 0, (0, 0)  # bytes of output that the limits know of; of output and input
+        sync_at, synced = now + _SYNC_SECONDS, -1  # once without output, too: for run.json
+        while not ending.over(now):
+            times = (
+                pump.due(),
+                limits.due(),
+                ending.due(),
+                None if ending.outcome else questions.due(),
+                self._progress.due(),
+                sync_at if pump.bytes != synced else None,
+            )
+            now = self._loop.turn(min((time for time in times if time is not None), default=None), now)
+            pump.expire(now)
+            self._progress.expire(now)
+            if pump.bytes != heard:
+                heard = pump.bytes
+                limits.heard(now)
+            if (pump.bytes, self._stdin.bytes) != moved:
+                moved = pump.bytes, self._stdin.bytes
+                questions.heard(now)
+            if now >= sync_at and pump.bytes != synced:
+                sync_at, synced = now + _SYNC_SECONDS, pump.bytes
+                self._sync()
+            if ending.begun:
+                limits.end()
+            elif (reason := limits.exceeded(now)) is not None:
+                ending.stop(reason, signal.SIGTERM, STOP_GRACE, now)
+            ending.expire(now)
+            if ending.outcome is None:
+                questions.expire(now)
+
+    def _input(self) -> Input | None:
+        """Return what the command reads, while more may be sent to it."""
+        if self._stdin.fd is None:
             return None
-        return min(max((soonest - now) * 1000, 0) + 0.5, _MOST_MS)  # never a little too early
+        return PipeInput(self._stdin.fd) if self._request.get("tty") is not True else self._stdio.terminal
 
-    def _expire(self, now: float) -> None:
-        """Do what the time has come for."""
-        if self._pump.bytes != self._heard_bytes:
-            self._heard_bytes = self._pump.bytes
-            self._limits.heard(now)
-        if now >= self._sync_at and self._pump.bytes != self._synced:
-            self._sync_at, self._synced = now + 1.0, self._pump.bytes
-            self._sync()
-        if self._reason is not None or self._outcome is not None:
-            self._limits.end()
-        elif (reason := self._limits.exceeded(now)) is not None:
-            self._stop(reason, signal.SIGTERM, STOP_GRACE, now)
-        if self._kill_at is not None and now >= self._kill_at:
-            self._kill_at = None
-            if not self._tree.kill(KILL_SECONDS):
-                self._log.append(Channel.STDERR, b"runcast: some processes of this run cannot be killed\n")
-            if self._outcome is None:
-                self._exited(now)
-            else:  # stopped while the log was open for those that the first process left behind
-                self._pump.drain(now)
-                self._drain_until = now
+    def _reap(self, _events: int, now: float) -> None:
+        assert self._ending is not None
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._prepared.exits, 4096)
+        self._ending.reap(now)
 
-    def _stop(self, reason: Reason, number: int, grace: float, now: float) -> None:
-        """Signal the run, and kill whatever is left of it when the grace (seconds) is over."""
-        if self._outcome is None:
-            self._reason = self._reason or reason
-            self._tell_state(State.STOPPING)
-        elif self._tree.collect():  # it ended in this very moment: there is nothing to wait for
-            return
-        if grace > 0:
-            self._tree.signal(number)
-        self._kill_at = now + grace if self._kill_at is None else min(self._kill_at, now + grace)
+    def _sync(self) -> None:
+        """Have the log so far survive a power loss."""
+        try:
+            _thread.start_new_thread(self._log.sync, ())  # the disk may take its time, the pipes may not
+        except RuntimeError:  # the run met its limit of processes: then the pipes wait
+            self._log.sync()
+
+    def _tell_waiting(self, waiting: Waiting | None) -> None:
+        self._state["waiting"] = waiting and waiting.to_json()
+        self._publish()
+
+    def _tell_place(self, place: int) -> None:
+        if self._state.get("place") != place:
+            self._state["place"] = place
+            self._tell_state(State.QUEUED)
 
     def _tell_state(self, state: State) -> None:
         self._state["state"] = state.value
+        self._publish()
+
+    def _publish(self) -> None:
         with contextlib.suppress(OSError):  # a full disk must not keep a run from being stopped
-            self._tell(self._state)
+            self._directory.write_state(self._state)
 
-    def _reap(self, now: float) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._exits, 4096)
-        had_status = self._tree.status is not None
-        nothing_left = self._tree.collect()
-        if self._tree.status is None:
-            return
-        if self._outcome is not None and nothing_left:
-            self._kill_at = None
-        if self._kill_at is not None and not nothing_left:
-            if not had_status:  # being stopped: what the first one left behind gets its signal, too
-                self._tree.signal_rest(signal.SIGTERM)
-            return
-        self._exited(now)
-
-    def _exited(self, now: float) -> None:
-        """The first process has ended: read what it wrote, and say how it ended."""
-        if self._outcome is not None:
-            return
-        self._pump.drain(now)
-        self._kill_at = None if self._tree.status is not None else self._kill_at
-        self._outcome = self._judge()
-        if self._pump.pipes:  # somebody else holds them
-            for pipe in self._pump.pipes.values():
-                self._pump.flush(pipe)
-            self._log.tell(self._outcome)
-            self._drain_until = now + float(self._request.get("drain", DRAIN_SECONDS))
-
-    def _judge(self) -> Outcome:
-        status = self._tree.status
-        code = number = None
-        message, value = "", None
-        if status is None:
-            message = f"process {self._tree.pid} cannot be killed"
-        elif os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-        else:
-            code = os.WEXITSTATUS(status)
-            message, value = self._result()
-        if self._reason is None and status is not None:
-            message = message or self._oom.story(status)
-        reason = self._reason or (Reason.EXITED if number is None else Reason.SIGNALED)
-        return Outcome(
-            reason,
-            code,
-            number,
-            message,
-            value,
-            dropped=self._log.dropped,
-            truncated=self._log.truncated,
-            ended_at=time.time(),
-        )
-
-    def _result(self) -> tuple[str, Any]:
-        """Return what a function in a process of its own left: why it failed, or what it returned."""
-        if "result" in self._request:
-            with contextlib.suppress(OSError, KeyError):
-                found = read_json(self._request["result"])
-                return str(found["message"]), found["value"]
-        return "", None
-
-    def _ended(self, now: float) -> bool:
-        if self._outcome is None or self._kill_at is not None:
-            return False
-        return not self._pump.pipes or (self._drain_until is not None and now >= self._drain_until)
-
-    def _accept(self) -> None:
-        assert self._listener is not None
-        try:
-            connection = Connection(self._listener.accept()[0])
-            self._connections[connection.socket.fileno()] = connection
-            self._poll.register(connection.socket, select.POLLIN)
-            full = len(self._connections) >= _MOST_CONNECTIONS
-        except OSError as error:  # EMFILE would come again and again
-            full = error.errno == errno.EMFILE and bool(self._connections)
-        if full:
-            self._deaf = True
-            self._poll.unregister(self._listener)
-
-    def _serve(self, fd: int, now: float) -> None:
-        connection = self._connections[fd]
-        requests = connection.receive()
-        if requests is None:
-            del self._connections[fd]
-            self._poll.unregister(fd)
-            if self._deaf and self._listener is not None:
-                self._deaf = False
-                self._poll.register(self._listener, select.POLLIN)
-            self._stdin.forget(connection)
-            connection.socket.close()
-            return
-        for request, data in requests:
-            try:
-                self._do(connection, request, data, now)
-            except (KeyError, TypeError, ValueError, OSError) as error:
-                connection.answer(error=f"cannot do {request!r}: {error!r}")
-
-    def _do(self, connection: Connection, request: dict[str, Any], data: bytes, now: float) -> None:
-        operation = request["op"]
-        if operation == "stdin":
-            self._stdin.take(connection, data, bool(request.get("eof")))
-            return
-        number = int(request.get("signal", signal.SIGTERM))
-        grace = float(request.get("grace", STOP_GRACE))
-        if number not in signal.valid_signals() or not grace >= 0:
-            connection.answer(error=f"expected a signal and a grace of 0 seconds or more, got {request!r}")
-            return
-        if operation == "stop":
-            self._stop(Reason.STOPPED, number, grace, now)
-        elif operation == "signal":
+    def _signal(self, number: int) -> bool:
+        """Signal the run's process group; return False if there is no process."""
+        if self._tree is not None:
             self._tree.signal(number)
-        else:
-            connection.answer(error=f"expected op stop, signal or stdin, got {operation!r}")
+        return self._tree is not None
+
+    def _look(self) -> None:
+        self._woken = True
+
+    def _write_all(self, now: float) -> bool:
+        """Append what the command wrote so far; return False if there is none."""
+        if self._tree is not None:
+            self._pump.drain(now)
+            self._pump.flush_all()
+        return self._tree is not None
+
+    def _take_word(self, request: dict[str, Any], now: float) -> None:
+        if request["op"] == "progress":
+            self._progress.take(masked_progress(self._masks, progress_of(request)))
             return
-        connection.answer()
+        self._write_all(now)
+        self._notes.add(request.get("text"))
+
+    def _resize(self, columns: int, rows: int, now: float) -> dict[str, Any]:
+        """Give the terminal another size, recorded behind all that was written for the old one."""
+        terminal = self._stdio.terminal
+        if terminal is None or not 0 < columns <= CELLS_MOST or not 0 < rows <= CELLS_MOST:
+            return {"error": f"expected a terminal and 1 to {CELLS_MOST} cells, got {columns}x{rows}"}
+        if self._write_all(now) and terminal.fd not in self._pump.pipes:
+            return {"error": "its terminal is closed"}
+        if (columns, rows) != terminal.size:
+            with contextlib.suppress(OSError):  # a full disk must not keep it from its size
+                self._directory.add_size(TerminalSize(self._log.tail, columns, rows, time.time()))
+            terminal.resize(columns, rows)
+            if self._tree is not None and self._request["tty"] == "stdout":  # the kernel signals nobody
+                self._tree.signal(signal.SIGWINCH)
+        return {"ok": True}
+
+    def _stop(self, reason: Reason, number: int, grace: float, now: float, cause: Cause = NO_CAUSE) -> None:
+        if self._ending is None:  # no command: nothing needs a signal, or a grace
+            if self._stopped is None:
+                self._stopped, self._cause = reason, cause
+        else:
+            self._ending.stop(reason, number, grace, now, cause)
 
     def _close(self) -> None:
-        """Close the log, which tells everybody, and then whatever else is open."""
-        for pipe in list(self._pump.pipes.values()):
-            self._pump.flush(pipe)
-            self._pump.close(pipe)
+        """Close the log, which publishes the end, and then whatever else is open."""
+        self._pump.close_all()
+        self._progress.flush()
+        if self._ending is not None:
+            self._ending.keep_files(self._loop)
+        outcome = self._outcome if self._ending is None else self._ending.outcome
         try:
-            if self._outcome is not None:
-                self._log.close(self._outcome)
+            if outcome is not None:
+                self._log.close(outcome)
         finally:
+            for place in self._places:
+                place.leave()
             self._stdin.close()
-            for connection in self._connections.values():
-                connection.socket.close()
-            if self._listener is not None:
-                self._listener.close()
+            if self._tree is not None:
+                self._tree.close()
+            if self._control is not None:
+                self._control.close()

@@ -1,4 +1,4 @@
-"""What tests of runcast, and of what is built on it, may use: checks that a log backend passes."""
+"""Support for tests of log backends: the conformance check, and a reference model to compare with."""
 
 from runcast.testing.logs import check_log
 from runcast.testing.places import FilePlace, LogPlace, MemoryPlace

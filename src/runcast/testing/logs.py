@@ -1,8 +1,8 @@
-"""The conformance check of a log: what every backend promises, asked of one.
+"""The conformance check of a log backend.
 
-Owns the list of promises, one function each. They are asked in small, with every offset tried,
-so that a backend over a network can be asked, too. A failure is an AssertionError that says
-which promise, what was expected and what came.
+Owns the list of promises that every backend keeps, one function each. The checks use small logs and
+try every offset, so a backend over a network can be checked, too. A failure is an AssertionError
+with the promise, the expected value and the actual one.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ _APPENDS = [
     (_OUT, b"\n\n"),
     (_OUT, b"no end"),
 ]
-_ENDED = Outcome(Reason.EXITED, 3, message="as asked", value={"a": [1]}, ended_at=1.5)
+_ENDED = Outcome(Reason.EXITED, 3, message="done", value={"a": [1]}, ended_at=1.5)
 
 
 def check_log(factory: Callable[[], LogPlace]) -> None:
-    """Check that a log backend keeps what every backend promises.
+    """Check that a log backend keeps the promises of every backend.
 
     Args:
         factory: called for each check, returns a new and empty place; see `LogPlace`.
 
     Raises:
-        AssertionError: a promise is not kept; the message says which.
+        AssertionError: a promise is broken; the message names it.
     """
     for check in _CHECKS:
         try:
             check(factory())
         except (AssertionError, RuncastError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            asked = (check.__doc__ or "").split("\n")[0]
-            raise AssertionError(f"promise broken: {asked} {type(error).__name__}: {error}") from error
+            promise = (check.__doc__ or "").split("\n")[0]
+            raise AssertionError(f"promise broken: {promise} {type(error).__name__}: {error}") from error
 
 
 def _same(what: str, expected: object, got: object) -> None:
@@ -69,7 +69,7 @@ def _refused(what: str, error: type[RuncastError], call: Callable[[], object]) -
 
 
 def _later(writer: LogWriter, seconds: float = 1.0) -> None:
-    """Let time pass, for the writer: its next bytes get a record of their own."""
+    """Advance the clock of the writer, so that its next bytes get a new record."""
     writer._clock_offset += int(seconds * 1e9)
 
 
@@ -82,7 +82,7 @@ def _fill(writer: LogWriter, plain: PlainLog, appends: Collection[tuple[Channel,
 def _read_all(
     log: Log, offset: int = 0, limit: int = 65536, channels: Collection[Channel] | None = None
 ) -> list[Chunk]:
-    """Read from an offset to the tail; check that each answer is no longer than asked and moves on."""
+    """Read from an offset to the tail; check that each read keeps its limit and advances."""
     chunks: list[Chunk] = []
     while (reading := log.read(offset, limit, channels)).next != offset:
         size = sum(len(chunk.data) for chunk in reading.chunks)
@@ -129,7 +129,7 @@ def _names(channels: Collection[Channel] | None) -> str:
 
 
 def _check_places(log: Log, plain: PlainLog) -> None:
-    """Ask for every line and every tail, and compare."""
+    """Look up every line and every tail, and compare."""
     lines = plain.lines_before(plain.tail)
     _same("lines", lines, log.lines)
     for offset in range(plain.tail + 1):
@@ -159,7 +159,7 @@ def _empty(place: LogPlace) -> None:
 
 
 def _bytes(place: LogPlace) -> None:
-    """What was appended is read at any offset, in order, with its channel; lines are found."""
+    """Appended bytes are read at any offset, in order, with their channel; lines are found."""
     writer, plain, early = place.writer(), PlainLog(), place.log()
     _same("read before the first append", [], _read_all(early))
     for append in _APPENDS:
@@ -167,9 +167,7 @@ def _bytes(place: LogPlace) -> None:
         _same("bytes right after an append", plain.data(), b"".join(c.data for c in _read_all(early)))
     _check_reads(early, plain)
     _check_places(place.log(), plain)
-    _same(
-        "what the writer says of its tail and lines", (plain.tail, early.lines), (writer.tail, writer.lines)
-    )
+    _same("tail and lines of the writer", (plain.tail, early.lines), (writer.tail, writer.lines))
 
 
 def _segments(place: LogPlace) -> None:
@@ -202,7 +200,7 @@ def _long(place: LogPlace) -> None:
 
 
 def _times(place: LogPlace) -> None:
-    """Times never go back, and the offset of a time is where the first bytes that came then or later are."""
+    """Times never decrease, and the offset of a time is where the first bytes of that time or later are."""
     writer, log = place.writer(segment_bytes=40), place.log()
     for n in range(12):
         writer.append(_ERR if n % 3 else _OUT, b"number %d\n" % n)
@@ -217,7 +215,7 @@ def _times(place: LogPlace) -> None:
 
 
 def _refusals(place: LogPlace) -> None:
-    """An offset that is none, and a limit that is none, are refused."""
+    """An invalid offset or limit is refused."""
     writer, log = place.writer(), place.log()
     writer.append(_OUT, b"12345")
     for offset in (-1, 6, 10**19):
@@ -229,13 +227,13 @@ def _refusals(place: LogPlace) -> None:
 
 
 def _ending(place: LogPlace) -> None:
-    """An outcome is told once; the log takes last words until it is closed, and nothing after that."""
+    """An outcome is set once; the log accepts appends until it is closed, and none after that."""
     writer, log = place.writer(), place.log()
     writer.append(_OUT, b"words\n")
-    writer.tell(_ENDED)
-    writer.tell(Outcome(Reason.LOST))
-    _same("outcome once told", _ENDED, log.outcome)
-    _same("closed when told", False, log.closed)
+    writer.set_outcome(_ENDED)
+    writer.set_outcome(Outcome(Reason.LOST))
+    _same("outcome once set", _ENDED, log.outcome)
+    _same("closed with an outcome", False, log.closed)
     writer.append(_OUT, b"last words\n")
     writer.close(Outcome(Reason.LOST))
     writer.close(Outcome(Reason.LOST))
@@ -247,7 +245,7 @@ def _ending(place: LogPlace) -> None:
 
 
 def _readers(place: LogPlace) -> None:
-    """Readers do not disturb each other or the writer, and may close and come back."""
+    """Readers do not disturb each other or the writer, and may close and read again."""
     writer, plain = place.writer(segment_bytes=30), PlainLog()
     readers = [place.log() for _ in range(3)]
     got = [b""] * 3
@@ -266,7 +264,7 @@ def _readers(place: LogPlace) -> None:
 
 
 def _waking(place: LogPlace) -> None:
-    """Who subscribed is woken by each append and by the end; other logs say what to watch."""
+    """Subscribers are woken by each append and by the end; other logs name paths to watch."""
     writer, log = place.writer(), place.log()
     calls: list[int] = []
     end = log.subscribe(lambda: calls.append(1))
@@ -276,7 +274,7 @@ def _waking(place: LogPlace) -> None:
         return
     for what, act in {
         "an append": partial(writer.append, _OUT, b"a"),
-        "the outcome": partial(writer.tell, _ENDED),
+        "the outcome": partial(writer.set_outcome, _ENDED),
         "the close": partial(writer.close, _ENDED),
     }.items():
         before = len(calls)
@@ -287,7 +285,7 @@ def _waking(place: LogPlace) -> None:
 
 
 def _cap(place: LogPlace) -> None:
-    """A cap keeps head and tail; what it dropped is an explicit gap, never a silent hole."""
+    """A cap keeps head and tail; dropped bytes are an explicit gap, never a silent hole."""
     cap = 16 * 1024
     writer, plain, log = place.writer(cap_bytes=cap), PlainLog(), place.log()
     for n in range(4000):
@@ -309,7 +307,7 @@ def _cap(place: LogPlace) -> None:
 
 
 def _check_gaps(log: Log, plain: PlainLog) -> list[Chunk]:
-    """Read all of a log that has gaps: they and the bytes cover everything, and the bytes are right."""
+    """Read a log that has gaps: gaps and bytes cover everything, and the bytes are right."""
     offset, gaps = 0, []
     for chunk in _read_all(log):
         _same("where a chunk begins", offset, chunk.offset)
@@ -329,7 +327,7 @@ def _check_gaps(log: Log, plain: PlainLog) -> list[Chunk]:
 
 
 def _crash(place: LogPlace) -> None:
-    """What was appended before a crash is there, and another writer goes on behind it."""
+    """Bytes appended before a crash remain, and another writer continues behind them."""
     if not place.durable:
         return
     plain, log = PlainLog(), place.log()
@@ -337,7 +335,7 @@ def _crash(place: LogPlace) -> None:
         writer = place.writer(segment_bytes=64)
         _same("where a new writer goes on", plain.tail, writer.tail)
         _same("lines before it", plain.lines_before(plain.tail), writer.lines)
-        if turn != 2:  # one that dies without a word leaves no trace
+        if turn != 2:  # a writer that dies before its first append leaves no trace
             _fill(writer, plain, _APPENDS[:4])
             _later(writer, 3600)
             _fill(writer, plain, [(_ERR, b"an hour later\n")])
@@ -354,7 +352,7 @@ def _crash(place: LogPlace) -> None:
     _same("closed by the last writer", (True, _ENDED), (log.closed, log.outcome))
 
 
-# The quick ones first: what is broken mostly shows there.
+# The quick ones first, which find most faults.
 _CHECKS: tuple[Callable[[LogPlace], None], ...] = (
     _empty,
     _refusals,

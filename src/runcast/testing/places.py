@@ -1,19 +1,11 @@
-"""Places: where a backend keeps one log, so that `check_log` can write, read, crash and come back."""
+"""Places: storage for one log of a backend, with which `check_log` can write, read, crash and reopen it."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from runcast.log import (
-    SEGMENT_BYTES,
-    FileLog,
-    FileLogWriter,
-    Log,
-    LogWriter,
-    MemoryLog,
-    MemoryLogWriter,
-    RunDirectory,
-)
+from runcast.log import SEGMENT_BYTES, FileLog, FileLogWriter, Log, LogWriter, MemoryLog, MemoryLogWriter
+from runcast.store.run_files import RunFiles
 
 __all__ = ["FilePlace", "LogPlace", "MemoryPlace"]
 
@@ -23,16 +15,16 @@ class LogPlace(Protocol):
 
     @property
     def durable(self) -> bool:
-        """Whether the log outlives its writer, so that another can go on with it."""
+        """Whether the log outlives its writer, so that another can continue it."""
 
     def writer(self, *, segment_bytes: int = SEGMENT_BYTES, cap_bytes: int | None = None) -> LogWriter:
-        """Return a writer; the earlier one, if any, has closed or crashed."""
+        """Return a writer; an earlier one has closed or crashed."""
 
     def log(self) -> Log:
         """Return another reader of the log."""
 
     def crash(self, writer: LogWriter) -> None:
-        """Do to a writer what the death of its process does. Called only where `durable`."""
+        """Simulate the death of a writer's process. Called only where `durable`."""
 
 
 class MemoryPlace:
@@ -48,25 +40,25 @@ class MemoryPlace:
         return MemoryLogWriter(self.kept, segment_bytes=segment_bytes, cap_bytes=cap_bytes)
 
     def log(self) -> Log:
-        """Return the one reader, which all share."""
+        """Return the reader, which all share."""
         return self.kept
 
     def crash(self, writer: LogWriter) -> None:
-        """Refuse: what dies with the process cannot be crashed alone."""
+        """Raise `NotImplementedError`: the log dies with the process."""
         raise NotImplementedError
 
 
 class FilePlace:
-    """Keeps a log in a folder of its own, which is made here.
+    """Keeps a log in a new folder.
 
     Args:
-        path: the folder; there is nothing yet.
+        path: the folder, which must not exist yet.
     """
 
     durable = True
 
     def __init__(self, path: str) -> None:
-        self.directory = RunDirectory.create(path, {"name": "check", "command": ["check"]})
+        self.directory = RunFiles.create(path, {"name": "check", "command": ["check"]})
 
     def writer(self, *, segment_bytes: int = SEGMENT_BYTES, cap_bytes: int | None = None) -> LogWriter:
         """Return a writer, which holds the lock."""
@@ -81,5 +73,5 @@ class FilePlace:
         return FileLog(self.directory.path)
 
     def crash(self, writer: LogWriter) -> None:
-        """Close the writer's descriptors and free its lock, as the kernel does for the dead."""
+        """Close the writer's descriptors and release its lock, as the kernel does for a dead process."""
         writer._release()

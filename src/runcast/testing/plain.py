@@ -1,11 +1,12 @@
-"""A log told the plain way: a list of labelled bytes that answers every question by looking at all.
+"""The reference model of a log: a list of labelled bytes, which every query scans completely.
 
-Owns what is right. Slow on purpose, and without offsets that are kept, indexes or segments, so
-that it cannot share a mistake with what is checked against it.
+Owns the expected results. It is deliberately slow, and has no cached offsets, indexes or segments, so
+it cannot share a fault with the backends that are checked against it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from runcast.model import Channel
@@ -21,7 +22,7 @@ class PlainLog:
 
     def __init__(self) -> None:
         self._bytes = bytearray()
-        self._labels = bytearray()  # of each byte, the place of its channel in _CHANNELS
+        self._labels = bytearray()  # for each byte, the index of its channel in _CHANNELS
 
     def append(self, channel: Channel, data: bytes) -> None:
         """Append bytes of one channel."""
@@ -30,7 +31,7 @@ class PlainLog:
 
     @property
     def tail(self) -> int:
-        """How many bytes there are."""
+        """The number of bytes."""
         return len(self._bytes)
 
     def channels(self, start: int, end: int) -> set[Channel]:
@@ -40,12 +41,12 @@ class PlainLog:
     def data(
         self, start: int = 0, end: int | None = None, channels: Collection[Channel] | None = None
     ) -> bytes:
-        """Return the bytes of a range, or those of them that belong to some channels."""
+        """Return the bytes of a range, or only those of some channels."""
         if channels is None:
             return bytes(self._bytes[start:end])
-        wanted = {_CHANNELS.index(channel) for channel in channels}
+        labels = {_CHANNELS.index(channel) for channel in channels}
         labelled = zip(self._bytes[start:end], self._labels[start:end], strict=True)
-        return bytes(byte for byte, label in labelled if label in wanted)
+        return bytes(byte for byte, label in labelled if label in labels)
 
     def lines_before(self, offset: int) -> int:
         """Return how many line feeds come before an offset."""
@@ -58,11 +59,16 @@ class PlainLog:
         return sum(map(len, before)) + len(before) if len(before) < len(lines) else self.tail
 
     def offset_of_tail(self, lines: int, channels: Collection[Channel] | None = None) -> int:
-        """Return where the last lines (of some channels) begin."""
+        """Return where the last lines and states of lines (of some channels) begin."""
         if lines <= 0:
             return self.tail
-        wanted = [
+        offsets = [
             at for at, label in enumerate(self._labels) if channels is None or _CHANNELS[label] in channels
         ]
-        ends = [at for at in wanted[:-1] if self._bytes[at] == ord("\n")]  # the last byte begins no line
+        text = bytes(self._bytes[at] for at in offsets)
+        # No line begins behind the last byte; CRs end a state if text precedes them and no LF follows.
+        ends = [at for at, byte in zip(offsets[:-1], text, strict=False) if byte == ord("\n")]
+        for run in re.finditer(rb"[^\r\n]\r+(?=[^\r\n])", text):
+            ends.append(offsets[run.end() - 1])
+        ends.sort()
         return ends[-lines] + 1 if lines <= len(ends) else 0

@@ -2,50 +2,52 @@
 
 Owns the translation, and the race between what is sent and a client that leaves: no ASGI server
 raises from `send` after that, so `receive` is always listened to. Feeding live replies is
-`feeds.py`'s.
+the part of web/live/feeds.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from runcast.errors import RuncastError
 from runcast.own_thread import in_pool
-from runcast.store import Store
-from runcast.web.adapter import Cast, is_foreign
-from runcast.web.again import offer
-from runcast.web.bodies import BodyIncomplete, BodyTooLarge, check_whole, parse_length
-from runcast.web.commands import Commands
-from runcast.web.durable.routes import APPEND_BYTES, is_stream
-from runcast.web.durable.waits import answer_async, may_be_at_once
-from runcast.web.feeds import Feeds
-from runcast.web.http import BODY_BYTES, Reply, Request
-from runcast.web.logs import problem_reply
-from runcast.web.origins import READS_ONLY
-from runcast.web.responder import Authorize, allow_all
-from runcast.web.sending import respond_async
-from runcast.web.servers import advise_asgi
-from runcast.web.websocket import POLICY, serve_websocket
-from runcast.wire.formats import TRAILERS
+from runcast.runs import Store
+from runcast.web.adapters.runcast_app import RuncastApp
+from runcast.web.adapters.uploads import body_file_for, is_upload, with_form
+from runcast.web.adapters.websocket import POLICY
+from runcast.web.api.authorize import Authorize, allow_all
+from runcast.web.api.commands import Commands
+from runcast.web.api.durable.routes import APPEND_BYTES
+from runcast.web.api.durable.waits import may_be_at_once
+from runcast.web.api.log_reply import problem_reply
+from runcast.web.http.asgi_types import Receive, Scope, Send
+from runcast.web.http.bodies import BodyIncomplete, BodyTooLarge, check_whole, parse_length
+from runcast.web.http.body_file import BodyFile
+from runcast.web.http.handover import SocketConnection, take
+from runcast.web.http.messages import BODY_BYTES, Reply, Request
+from runcast.web.http.origins import READS_ONLY
+from runcast.web.http.paths import is_stream
+from runcast.web.http.repeat_append import offer
+from runcast.web.live.feeds import Feeds
+from runcast.web.servers.advice import advise_asgi
+from runcast.web.servers.left_running import log_now
+from runcast.wire.negotiation import TRAILERS
 
 __all__ = [
-    *("Receive", "RunsASGI", "Scope", "Send", "read_body", "receive_body"),
-    *("send_reply", "serve_async", "serve_socket"),
+    *("RunsASGI", "read_body", "receive_body"),
+    *("gone", "send_reply", "serve_socket"),
 ]
 
 _LINGER_SECONDS = 2.0  # what a client sends meanwhile is passed over; a longer body loses its answer
 _TRAILERS = "http.response.trailers"  # an extension of ASGI, and its message
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-
-class RunsASGI(Cast):
-    """The whole API as an ASGI application, open to whoever gets here; see `Cast` for the arguments."""
+class RunsASGI(RuncastApp):
+    """The whole API as an ASGI application, without access control; see `RuncastApp` for the arguments."""
 
     def __init__(
         self,
@@ -63,7 +65,7 @@ class RunsASGI(Cast):
             authorize=authorize,
             **options,
         )
-        self.screens = bool(self.origins)  # else it is left to whoever mounts this
+        self.screens = bool(self.origins)  # else the application that mounts this does it
         self.feeds = Feeds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,24 +74,26 @@ class RunsASGI(Cast):
             await serve_socket(self, self.feeds, to_request(scope, b""), scope, receive, send)
         elif scope["type"] == "http":
             durable = is_stream(relative_path(scope))
-            body = await receive_body(scope, receive, send, APPEND_BYTES if durable else BODY_BYTES)
-            if body is None:
+            bare = to_request(scope, b"")
+            request = await receive_request(
+                self, bare, scope, receive, send, APPEND_BYTES if durable else BODY_BYTES
+            )
+            if request is None:
                 return
-            request = to_request(scope, body)
-            reply = await serve_async(self, self.feeds, request, receive)
-            if durable and may_be_at_once(request) and reply.status in (200, 204):
-                offer(scope, self.durable.again(request))
+            reply = await self.serve_async(request, self.feeds, lambda: gone(receive))
+            if durable and self.responder.at_once and may_be_at_once(request) and reply.status in (200, 204):
+                offer(scope, self.durable.repeat_append(request))
             await send_reply(reply, self.feeds, scope, receive, send)
         else:
-            await _lifespan(receive, send)
+            await _lifespan(self, receive, send)
 
     async def stream(
         self, scope: Scope, receive: Receive, send: Send, source: Any, *args: Any, **options: Any
     ) -> None:
-        """Answer as a view that streams: start a run and show it; see `Cast.view` for the options."""
+        """Answer as a view that streams: start a run and show it; see `RuncastApp.view` for the options."""
         request = to_request(scope, b"")
         view = f"asgi:{request.root}{request.path}"
-        reply = await in_pool(self.view, request, view, source, args, **options)
+        reply = await self.view_async(request, view, source, args, **options)
         await send_reply(reply, self.feeds, scope, receive, send)
 
     def shutdown(self) -> None:
@@ -97,31 +101,57 @@ class RunsASGI(Cast):
         self.feeds.shutdown()
 
 
-async def serve_async(cast: Cast, feeds: Feeds, request: Request, receive: Receive) -> Reply:
-    """Answer a request to the API without blocking the event loop."""
-    reply = cast.screened(request)
-    if reply is None and is_stream(request.path):
-        reply = await answer_async(cast.durable, request, feeds, lambda: gone(receive))
-    elif reply is None:
-        reply = await respond_async(cast.responder, request, feeds)
-    return cast.origins.told(request, reply)
-
-
 async def serve_socket(
-    cast: Cast, feeds: Feeds, request: Request, scope: Scope, receive: Receive, send: Send
+    app: RuncastApp, feeds: Feeds, request: Request, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Serve a WebSocket, which the page of another site could read: only a listed one, and it only reads."""
-    foreign = scope.get(READS_ONLY, False) or (cast.screens and is_foreign(request))
-    if foreign and not cast.origins.may_read("GET", request.path, request.header):
-        await receive()
-        await send({"type": "websocket.close", "code": POLICY})
-        return
-    await serve_websocket(cast.responder, feeds, request, scope, receive, send, reads_only=foreign)
+    """Serve a WebSocket of an ASGI server."""
+    await receive()  # websocket.connect
+    socket = _Socket(scope, receive, send)
+    await app.serve_socket(request, feeds, socket, reads_only=scope.get(READS_ONLY, False))
 
 
-async def _lifespan(receive: Receive, send: Send) -> None:
+class _Socket:
+    """A WebSocket as ASGI has it (ASGI specification, "WebSocket")."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+
+    async def accept(self, subprotocol: str | None = None) -> None:
+        await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
+
+    async def refuse(self, reply: Reply, reason: str) -> None:
+        if "websocket.http.response" not in self._scope.get("extensions", {}):
+            await self._send({"type": "websocket.close", "code": POLICY, "reason": reason[:120]})
+            return
+        headers = _encoded(reply.headers)
+        await self._send(
+            {"type": "websocket.http.response.start", "status": reply.status, "headers": headers}
+        )
+        await self._send({"type": "websocket.http.response.body", "body": reply.body})
+
+    async def receive(self) -> str | bytes | None:
+        message = await self._receive()
+        if message["type"] != "websocket.receive":
+            return None
+        text: str | None = message.get("text")
+        return message.get("bytes", b"") if text is None else text
+
+    async def send(self, text: str) -> None:
+        await self._send({"type": "websocket.send", "text": text})
+
+    def hand_over(self) -> SocketConnection | None:
+        connection = take(self._scope)
+        return connection if isinstance(connection, SocketConnection) else None
+
+    async def close(self, code: int) -> None:
+        await self._send({"type": "websocket.close", "code": code})
+
+
+async def _lifespan(cast: RuncastApp, receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            log_now(cast.store)
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
@@ -134,7 +164,8 @@ def to_request(scope: Scope, body: bytes) -> Request:
     query = scope.get("query_string", b"").decode("latin-1")
     scheme = scope.get("scheme", "http")
     path = relative_path(scope)
-    return Request(scope.get("method", "GET"), path, root, query, headers, body, scheme, scope)
+    peer = str((scope.get("client") or ("",))[0] or "")
+    return Request(scope.get("method", "GET"), path, root, query, headers, body, scheme, scope, peer)
 
 
 def relative_path(scope: Scope) -> str:
@@ -150,16 +181,13 @@ async def read_body(scope: Scope, receive: Receive, limit: int = BODY_BYTES) -> 
     """Return the request's body.
 
     Raises:
-        BodyTooLarge: told by its length, or found while reading.
+        BodyTooLarge: by its `Content-Length`, or found while reading.
         BodyIncomplete: the client left before all of it had come, or the server ended it too early.
         UsageError: its length is no number.
     """
     if scope.get("method") in ("GET", "HEAD"):
         return b""
-    length = None
-    for name, value in scope["headers"]:
-        if name.lower() == b"content-length":
-            length = parse_length(value.decode("latin-1"), limit)
+    length = _length(scope, limit)
     parts, size = [], 0
     while True:
         message = await receive()
@@ -173,6 +201,14 @@ async def read_body(scope: Scope, receive: Receive, limit: int = BODY_BYTES) -> 
         if not message.get("more_body"):
             check_whole(size, length)
             return b"".join(parts)
+
+
+def _length(scope: Scope, limit: int) -> int | None:
+    length = None
+    for name, value in scope["headers"]:
+        if name.lower() == b"content-length":
+            length = parse_length(value.decode("latin-1"), limit)
+    return length
 
 
 async def receive_body(scope: Scope, receive: Receive, send: Send, limit: int) -> bytes | None:
@@ -190,6 +226,35 @@ async def receive_body(scope: Scope, receive: Receive, send: Send, limit: int) -
     return None
 
 
+async def receive_request(
+    cast: RuncastApp, request: Request, scope: Scope, receive: Receive, send: Send, limit: int
+) -> Request | None:
+    """Return a request with its body, that of a form with files on the disk; None as `receive_body`."""
+    try:
+        file = await in_pool(body_file_for, cast, request) if is_upload(request) else None
+        if file is not None:
+            await _take_body(file, scope, receive)
+            return await in_pool(with_form, request, file)
+    except RuncastError as error:
+        await _refuse_body(error, receive, send)
+        return None
+    body = await receive_body(scope, receive, send, limit)
+    return None if body is None else replace(request, body=body)
+
+
+async def _take_body(file: BodyFile, scope: Scope, receive: Receive) -> None:
+    length, size = _length(scope, file.limit), 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BodyIncomplete(size, length)
+        size += len(message.get("body", b""))
+        file.write(message.get("body", b""))
+        if not message.get("more_body"):
+            file.end(length)
+            return
+
+
 async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive, send: Send) -> None:
     """Send a reply, whole or live; a HEAD gets the headers alone."""
     if reply.stream is None or scope.get("method") == "HEAD":
@@ -203,6 +268,9 @@ async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive,
         headers.append((b"trailer", ", ".join(TRAILERS).encode()))
         start["trailers"] = True
     await send(start)
+    if not trailing and (connection := take(scope)) is not None:
+        feeds.adopt(reply.stream, connection)
+        return
 
     async def push(data: bytes) -> None:
         await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -223,15 +291,15 @@ async def _send_whole(reply: Reply, scope: Scope, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"" if head else reply.body})
 
 
-async def _refuse_body(error: BodyTooLarge, receive: Receive, send: Send) -> None:
+async def _refuse_body(error: RuncastError, receive: Receive, send: Send) -> None:
     """Answer a request whose body is too long, and let go by for a while what still comes of it.
 
     A connection that is closed while bytes of it are unread is reset, and then its client, which
     may read only when it has sent, never sees the answer (RFC 9112, section 9.6).
     """
     reply = problem_reply(error)
-    told = [*reply.headers, ("Connection", "close"), ("Content-Length", str(len(reply.body)))]
-    await send({"type": "http.response.start", "status": reply.status, "headers": _encoded(told)})
+    headers = [*reply.headers, ("Connection", "close"), ("Content-Length", str(len(reply.body)))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": _encoded(headers)})
     await send({"type": "http.response.body", "body": reply.body, "more_body": True})
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LINGER_SECONDS):

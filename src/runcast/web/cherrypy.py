@@ -17,29 +17,35 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import unquote
 
-import cherrypy
-from cherrypy.lib.httputil import urljoin
-
-from runcast.web.adapter import Cast, decorated
-from runcast.web.http import Reply
-from runcast.web.shutdown import server_ends
+from runcast.web.adapters.decorate import decorated
+from runcast.web.adapters.extras import needs
+from runcast.web.adapters.runcast_app import RuncastApp
+from runcast.web.http.messages import Reply, Request
+from runcast.web.servers.shutdown import server_ends
 from runcast.web.wsgi import live_body, send_reply, serve, to_request
 from runcast.wire import Query
+
+with needs("cherrypy"):
+    import cherrypy
+    from cherrypy.lib.httputil import urljoin
+
+if TYPE_CHECKING:
+    from runcast.options.typed import StreamOptions
 
 __all__ = ["Runcast"]
 
 
-class Runcast(Cast):
+class Runcast(RuncastApp):
     """Streams from handlers, and is the tool `runcast`; mounted only where `mount` is called.
 
     The tool streams what a handler returns: a generator, a command, a run. The configuration
     switches it on, too: `tools.runcast.on`, `tools.runcast.interval`, ….
 
     Args:
-        options: `store`, `authorize`, `commands`, and others; see `Cast`.
+        options: `store`, `authorize`, `commands`, and others; see `RuncastApp`.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -50,6 +56,12 @@ class Runcast(Cast):
         cherrypy.engine.subscribe("stop", server_ends, priority=10)  # before the server waits for its threads
         cherrypy.engine.subscribe("start", lambda: server_ends(False))
 
+    def debug(self, request: Request | None) -> bool:
+        """Return whether CherryPy shows the tracebacks of handlers: `request.show_tracebacks`."""
+        if request is not None:
+            return bool(cherrypy.serving.request.show_tracebacks)
+        return bool(cherrypy.config.get("request.show_tracebacks", True))
+
     def mount(self, prefix: str = "") -> Runcast:
         """Mount the API at `/runs` and `/v1/stream`, or these below a prefix, and return this."""
         self.mounted = prefix.rstrip("/")
@@ -57,7 +69,7 @@ class Runcast(Cast):
             cherrypy.tree.graft(self._serve, self.mounted + rule)
         return self
 
-    def stream(self, source: Any = None, *args: Any, **options: Any) -> Any:
+    def stream(self, source: Any = None, *args: Any, **options: Unpack[StreamOptions]) -> Any:
         """Return the body of a handler: start a run and stream it, or go on with the viewer's own.
 
         curl gets text, an EventSource events, a browser is led to the live page. Outside a
@@ -66,7 +78,7 @@ class Runcast(Cast):
         Args:
             source: what to run: a command, a function or a generator.
             args: the function's.
-            options: `interval`, `stop_unwatched` (see `Cast.view`) and those of `Store.start`.
+            options: `interval` (see `RuncastApp.view`), and those of `Store.start`.
         """
         environ = getattr(cherrypy.serving.request, "wsgi_environ", None)
         if not environ:

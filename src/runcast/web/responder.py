@@ -1,105 +1,77 @@
 """The responder: every route of a mounted `/runs`, for no framework in particular.
 
 Owns the HTTP API (docs/reference/http.md): request in, reply out. May block for the
-milliseconds that a start or a stop takes, so an event loop calls `respond` in a thread.
+milliseconds that a start or a stop takes, so an event loop calls `respond` in a thread, but for
+what `is_quick` names.
 GET never starts, stops or deletes anything here.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from runcast.errors import RuncastError, RunNotFound, StreamNotFound, UsageError
+from runcast.acting import acting
+from runcast.durable.stream_run import StreamRun
+from runcast.errors import RuncastError, RunNotFound, UsageError
+from runcast.options import nearest
 from runcast.run import Run
-from runcast.store import Store, default_path
-from runcast.web.commands import NamedCommand, find_command
-from runcast.web.durable.pages import StreamRun, StreamRuns, newest_first
-from runcast.web.http import Reply, Request, json_reply
-from runcast.web.logs import log_reply, problem_reply
-from runcast.web.page import asset, list_page, run_page
-from runcast.web.sending import Senders
-from runcast.web.starts import OPTIONS, start_options
-from runcast.wire import parse_signal, parse_stop
+from runcast.runs import Store, default_path
+from runcast.store.audit import audited
+from runcast.trace_context import answering
+from runcast.web.api.access import Access
+from runcast.web.api.artifacts import artifact_reply, artifacts_reply
+from runcast.web.api.authorize import Decide, by_id_alone
+from runcast.web.api.commands import NamedCommand, find_command
+from runcast.web.api.filters import parse_filters
+from runcast.web.api.listing import Listing, beside_in_json, last_line_of
+from runcast.web.api.log_reply import log_reply, problem_reply
+from runcast.web.api.problem_page import opens_page, problem_page
+from runcast.web.api.refusals import MethodNotAllowed, NoSuchPage, NotAllowed, UpgradeRefused
+from runcast.web.api.search import search_reply, search_runs_reply
+from runcast.web.api.sharing import share_reply, swapped
+from runcast.web.api.start_body import start_body
+from runcast.web.api.start_options import body_options, start_options
+from runcast.web.api.stdin_gate import Senders
+from runcast.web.http.messages import Reply, Request, json_reply
+from runcast.web.page import asset, element_module, list_page, run_page, with_imports_below
+from runcast.wire import parse_note, parse_resize, parse_signal, parse_stop
+from runcast.wire.jsons import rfc3339
 
-__all__ = [
-    *("ROUTES", "Authorize", "MethodNotAllowed", "NotAllowed"),
-    *("Responder", "allow_all", "by_id_alone"),
-]
+__all__ = ["ROUTES", "Responder", "by_id_alone"]
 
-Authorize = Callable[[str, Run | None, Request], bool]
-"""Whether a verb (list, start, read, stop, rerun, send, delete) may be done, to a run if there is one."""
-
-_LIST_DEFAULT, _LIST_MOST = 50, 1000
-_NUMBER = re.compile(r"[0-9]{1,9}")
-_FILTERS: Mapping[str, Callable[[Run], object]] = {
-    "name": lambda run: run.name,
-    "state": lambda run: run.state,
-    "source": lambda run: run.request["source"],
-}
+_SEARCHED_MOST = 1000  # runs in one search
+_CHOOSING_SECONDS = 2.0  # in which `authorize` decides on them
+_LOG = re.compile(r"/runs/(?P<id>[0-9A-Za-z]+)/log/?\Z")
+_SEARCHES = ("tail", "line", "since")  # places that are looked for in the log, maybe in all of it
+_SHOWN_VERBS = ("list", "stop", "rerun", "delete", "share")  # that the page of a run has something for
 _HTML = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")]
-
-
-class MethodNotAllowed(RuncastError):
-    """A method that a route does not have.
-
-    Attributes:
-        allowed: those that it has, as the header `Allow` lists them.
-    """
-
-    http_status = 405
-
-    def __init__(self, allowed: str, method: str) -> None:
-        super().__init__(f"expected {allowed} here, got {method[:20]!r}")
-        self.allowed = allowed
-
-
-class NotAllowed(RuncastError):
-    """Something that this server does not let the web do."""
-
-    http_status = 403
-
-
-class UpgradeRefused(RuncastError):
-    """A WebSocket where there can be none."""
-
-    http_status = 426
-
-
-class NoSuchPage(RuncastError, LookupError):
-    """No route has this path."""
-
-    http_status = 404
-
-
-def allow_all(verb: str, run: Run | None, request: Request) -> bool:
-    """Allow everything: whoever gets here was let in before."""
-    return True
-
-
-def by_id_alone(verb: str, run: Run | None, request: Request) -> bool:
-    """Allow reading and stopping to whoever has a run's unguessable id, and nothing else."""
-    return run is not None and verb in ("read", "stop")
+_SCRIPT = [
+    ("Content-Type", "text/javascript; charset=utf-8"),
+    ("Cache-Control", "no-cache"),  # its address stays the same from version to version
+    ("X-Content-Type-Options", "nosniff"),
+]
 
 
 def wants_html(request: Request) -> bool:
-    """Return whether a browser navigates here, rather than a program asking."""
+    """Return whether the client is a browser that navigates here, rather than a program."""
     return "text/html" in (request.header("accept") or "")
 
 
-class Responder:
-    """Answers what is asked of one store.
+class Responder(Access):
+    """Answers the requests to one store.
 
     Args:
         store: whose runs.
         commands: what may be started by name.
         allow_any_command: whether any command may be started. That is the power to run code.
         authorize: decides on each verb; by default everything is allowed to who gets here.
+        at_once: `authorize` is known to return at once, so that an event loop may call it.
     """
 
     def __init__(
@@ -108,24 +80,28 @@ class Responder:
         *,
         commands: Mapping[str, NamedCommand] | None = None,
         allow_any_command: bool = False,
-        authorize: Authorize | None = None,
+        authorize: Decide | None = None,
+        at_once: bool = False,
     ) -> None:
-        self.store = store
-        self._authorize = authorize or allow_all
+        super().__init__(store, authorize, at_once=at_once)
         self.commands = dict(commands or {})
         self.allow_any_command = allow_any_command
         self.started = 0  # runs, for the metrics
         self.senders = Senders()
-        self.streams: StreamRuns | None = None  # what others append to, listed and shown beside the runs
+        self.listing = Listing(self, self.to_json)
 
     def respond(self, request: Request) -> Reply:
         """Answer one request; an error is an answer, too, also that the store cannot be written to."""
         try:
-            return self._dispatch(request)
+            with acting(lambda: request.who, request.peer), answering(request.header):
+                return self.lasting(self._dispatch(request), request)
         except MethodNotAllowed as error:
             return problem_reply(error).adding((("Allow", error.allowed),))
         except (RuncastError, OSError) as error:
-            return problem_reply(error)
+            reply = problem_reply(error)
+            if opens_page(request):
+                return problem_page(reply, error, request, listed=self._authorize("list", None, request))
+            return reply
 
     def _dispatch(self, request: Request) -> Reply:
         for pattern, methods in _PATTERNS:
@@ -137,98 +113,74 @@ class Responder:
                     raise MethodNotAllowed(_allowed(methods), request.method)
                 verb, handler = methods[method]
                 given: dict[str, Any] = match.groupdict()
-                if verb is not None and "id" in given:
-                    given = {"run": self.find(given["id"], verb, request)}
-                elif verb is not None:
-                    self.check(verb, request)
-                return handler(self, request, **given)
+                if verb is None or "id" not in given:
+                    if verb is not None:
+                        self.check(verb, request)
+                    return handler(self, request, **given)
+                run = self.find(given.pop("id"), verb, request)
+                if verb == "read" and opens_page(request):
+                    if (page := swapped(run, request, self.share_key())) is not None:
+                        return page
+                return self.bounded(handler(self, request, run=run, **given), run, request)
         raise NoSuchPage(
             f"there is nothing at {request.path[:200]!r}: the list of runs is at {request.root}/runs"
         )
 
-    def check(self, verb: str, request: Request, run: Run | None = None) -> None:
-        """Refuse a verb that is not allowed to who asks.
+    def is_quick(self, request: Request) -> bool:
+        """Return whether an event loop may answer: a log begins after microseconds, other replies later.
 
-        Raises:
-            NotAllowed: it is not.
+        They read many folders, or wait for the application's `authorize`, a supervisor or a disk.
         """
-        if not self._authorize(verb, run, request):
-            raise NotAllowed(f"expected somebody who may {verb} here: ask who runs this server")
-
-    def find(self, run_id: str, verb: str, request: Request) -> Run:
-        """Return a run to which a verb may be done.
-
-        Raises:
-            RunNotFound: there is no run of this very id.
-            NotAllowed: it may not.
-        """
-        # Streams first: a store that has no run of the id looks for those that are alike.
-        stream = None if self.streams is None else self.streams.get(run_id.lower())
-        run = stream or self.store.get(run_id)
-        if run.id != run_id.lower():  # a part of an id is a comfort of the command line, not of the web
-            raise RunNotFound(run_id, "this store")
-        self.check(verb, request, run)
-        return run
+        if not self.at_once or request.method not in ("GET", "HEAD"):
+            return False
+        log = _LOG.match(request.path)
+        if log is None or not self.is_there(log["id"]):
+            return False
+        return not (request.query and any(name in _SEARCHES for name, _ in request.parameters))
 
     def to_json(self, run: Run, request: Request) -> dict[str, Any]:
-        """Return a run as JSON, with links to what can be done."""
+        """Return a run as JSON, with links to what can be done, and the last line of one that goes on."""
         here = f"{request.root}/runs/{run.id}"
         links = {"self": here, "log": f"{here}/log"}
         if isinstance(run, StreamRun):
             links["stream"] = f"{request.root}/v1/stream/{quote(run.name)}"
         else:
             links |= {"stop": f"{here}/stop", "rerun": f"{here}/rerun"}
-        return run.to_json() | {"links": links}
-
-    def list_json(self, request: Request, limit: int = _LIST_DEFAULT) -> dict[str, Any]:
-        """Return the newest runs as JSON, and streams among them."""
-        told = (self._told(run, request, {}) for run in self._newest(limit))
-        return {"runs": list(islice(filter(None, told), limit))}
-
-    def _newest(self, limit: int | None, before: str | None = None) -> Iterator[Run]:
-        """Yield runs and streams, newest first; of the runs so many at most."""
-        runs = self.store.list(limit)
-        if before is not None:
-            runs = (run for run in runs if run.id < before)
-        return runs if self.streams is None else newest_first(runs, self.streams.list(before))
-
-    def _told(self, run: Run, request: Request, wanted: Mapping[str, str]) -> dict[str, Any] | None:
-        """Return a run as JSON; None if it is not as wanted, or is removed by now."""
-        try:
-            if all(str(_FILTERS[name](run)) == value for name, value in wanted.items()):
-                return self.to_json(run, request)
-        except (OSError, RunNotFound, StreamNotFound):
-            if os.path.isdir(run.directory.path):
-                raise
-        return None
+        value = run.to_json() | {"links": links}
+        return value if value["outcome"] else value | {"last_line": last_line_of(run)}
 
     def _list(self, request: Request) -> Reply:
         accept = request.header("accept") or ""
         if "text/event-stream" in accept:
-            from runcast.web.lists import list_stream
+            from runcast.web.live.run_list import LIST_RUNS, list_stream
 
-            return list_stream(self, request)
+            return list_stream(
+                self.store.path,
+                request.root,
+                lambda: self.listing.front(LIST_RUNS),
+                lambda run: self.listing.row(run, request),
+            )
         if wants_html(request):
-            return Reply(200, _HTML, list_page(request.root, self._first_run()))
-        asked = dict(request.parameters)
-        text = asked.get("limit", str(_LIST_DEFAULT))
-        if not _NUMBER.fullmatch(text) or not 0 < int(text) <= _LIST_MOST:
-            raise UsageError(f"expected limit as a number from 1 to {_LIST_MOST}, got {text[:40]!r}")
-        wanted = {name: asked[name] for name in _FILTERS if name in asked}
-        before = asked.get("before")
-        runs = self._newest(None if wanted or before is not None else int(text), before)
-        told = (self._told(run, request, wanted) for run in runs)
-        return json_reply({"runs": list(islice(filter(None, told), int(text)))})
+            commands = self._has_startable(request)
+            return Reply(200, _HTML, list_page(request.root, self._first_run(), commands=commands))
+        return self.listing.reply(request)
 
     def _first_run(self) -> str:
-        """Return what makes a run in this store, to be typed by whoever sees none."""
+        """Return what makes a run in this store, to be typed where the list is empty."""
         path = self.store.path
         store = "" if path == default_path() else f"--store {shlex.quote(path)} "
         return f"runcast {store}run -- ping -c 3 localhost"
 
     def _commands(self, request: Request) -> Reply:
-        listed = [command.to_json() for command in self.commands.values()]
-        return json_reply({"commands": listed, "any": self.allow_any_command})
+        listed = [one.to_json() for name, one in self.commands.items() if self.may_start(name, request)]
+        return json_reply({"commands": listed, "any": self._any_startable(request)})
+
+    def _any_startable(self, request: Request) -> bool:
+        return self.allow_any_command and self.may_start(None, request)
+
+    def _has_startable(self, request: Request) -> bool:
+        """Return whether this client may start anything."""
+        return self._any_startable(request) or any(self.may_start(name, request) for name in self.commands)
 
     def _asset(self, request: Request, name: str) -> Reply:
         found = asset(name)
@@ -238,29 +190,36 @@ class Responder:
             ("Cache-Control", "public, max-age=31536000, immutable"),
             ("X-Content-Type-Options", "nosniff"),
         ]
-        return Reply(200, [("Content-Type", found[0]), *kept], found[1])
+        body = with_imports_below(found[1], ".", request.query) if request.query else found[1]
+        return Reply(200, [("Content-Type", found[0]), *kept], body)
+
+    def _element(self, request: Request) -> Reply:
+        return Reply(200, _SCRIPT, with_imports_below(element_module(), "./assets", request.query))
 
     def _start(self, request: Request) -> Reply:
-        asked = request.json()
-        if unknown := set(asked) - {"name", "command", "params"} - OPTIONS:
-            raise UsageError(f'expected "name" or "command", got {sorted(unknown)[0]!r} as well')
-        if ("name" in asked) == ("command" in asked):
+        body = start_body(request)
+        options = body_options().keys()
+        if unknown := sorted(set(body) - {"name", "command", "params"} - options):
+            hint = nearest(unknown[0], options)
+            raise UsageError(f'expected "name" or "command", got {unknown[0]!r} as well{hint}')
+        if ("name" in body) == ("command" in body):
             raise UsageError('expected either "name" (one of /commands) or "command" in the body')
-        if "name" in asked:
-            if not isinstance(asked["name"], str):
-                raise UsageError(f'expected "name" as a text, one of /commands, got {asked["name"]!r:.80}')
-            if own := sorted(OPTIONS & set(asked) - {"title"}):
+        if "name" in body:
+            if not isinstance(body["name"], str):
+                raise UsageError(f'expected "name" as a text, one of /commands, got {body["name"]!r:.80}')
+            if own := sorted(options & set(body) - {"title"}):
                 raise UsageError(f"expected no {own[0]} with a name: the command has its own")
-            if asked.get("params"):
-                raise UsageError(f"expected no params: the command {asked['name']!r} takes none")
-            run = find_command(self.commands, asked["name"]).start(self.store)
+            params = body.get("params", {})
+            if not isinstance(params, dict):
+                raise UsageError(f'expected "params" as an object of values, got {params!r:.80}')
+            run = find_command(self.commands, body["name"]).start(self.store, params)
         elif not self.allow_any_command:
             raise NotAllowed(
                 "expected the name of a command: this server starts no others "
                 "(its operator can allow them: --allow-any-command)"
             )
         else:
-            run = self.store.start(asked["command"], **start_options(asked))
+            run = self.store.start(body["command"], **start_options(body))
         return self._created(run, request)
 
     def _created(self, run: Run, request: Request) -> Reply:
@@ -270,8 +229,49 @@ class Responder:
 
     def _show(self, request: Request, run: Run) -> Reply:
         if wants_html(request):
-            return Reply(200, _HTML, run_page(request.root))
-        return json_reply(self.to_json(run, request))
+            return Reply(200, _HTML, self._run_page(request, run))
+        value, outcome = self.to_json(run, request) | beside_in_json(run), run.outcome
+        if outcome is None and "stop" in value["links"] and self._authorize("send", run, request):
+            value["links"]["stdin"] = f"{value['links']['self']}/stdin"
+        if outcome is not None and outcome.traceback and self._authorize("traceback", run, request):
+            value["outcome"] = {**(value["outcome"] or {}), "traceback": outcome.traceback}
+        if self.share_key() is not None and not self._authorize("read", run, request):  # so by a share link
+            value["links"] = {name: value["links"][name] for name in ("self", "log")}
+            value["shared_until"] = rfc3339(self.shared_until(run, request))
+        return json_reply(value)
+
+    def _run_page(self, request: Request, run: Run) -> bytes:
+        """Return the page of a run, without what this client may not do."""
+        may = [
+            verb for verb in _SHOWN_VERBS if self._authorize(verb, None if verb == "list" else run, request)
+        ]
+        if "list" in may and self._has_startable(request):
+            may.append("commands")
+        if self.share_key() is None and "share" in may:
+            may.remove("share")
+        return run_page(request.root, may)
+
+    def _search(self, request: Request, run: Run) -> Reply:
+        return search_reply(run, request)
+
+    def _search_runs(self, request: Request) -> Reply:
+        params = dict(request.parameters)
+        wanted = parse_filters(params)
+        at, deadline = params.get("at"), time.monotonic() + _CHOOSING_SECONDS
+        # What is behind a run's id sorts behind it: so that one is among those before it.
+        newest = self.listing.newest(None if wanted else _SEARCHED_MOST + 1, at and f"{at}0", wanted)
+        runs: list[str] = []
+        older: str | None = None
+        for run in newest:
+            if isinstance(run, StreamRun):
+                continue
+            if len(runs) == _SEARCHED_MOST or time.monotonic() > deadline:
+                older = run.id
+                break
+            with contextlib.suppress(OSError, RunNotFound):
+                if self.listing.passes(run, wanted) and self._authorize("read", run, request):
+                    runs.append(run.id)
+        return search_runs_reply(self.store.path, runs, older, request)
 
     def _log(self, request: Request, run: Run) -> Reply:
         if (request.header("upgrade") or "").lower() == "websocket":
@@ -279,7 +279,13 @@ class Responder:
                 "expected a plain request: this server speaks no WebSocket (it is a WSGI server); "
                 "ask for text/event-stream, or serve runcast by ASGI"
             )
-        return log_reply(run, request)
+        return log_reply(run, request, page=lambda: self._run_page(request, run))
+
+    def _artifacts(self, request: Request, run: Run) -> Reply:
+        return artifacts_reply(run, request)
+
+    def _artifact(self, request: Request, run: Run, path: str) -> Reply:
+        return artifact_reply(run, path, request)
 
     def _stop(self, request: Request, run: Run) -> Reply:
         stop = parse_stop(request.json())
@@ -291,9 +297,30 @@ class Responder:
         run.signal(parse_signal(request.json()))
         return json_reply(self.to_json(run, request), 202)
 
+    def _resize(self, request: Request, run: Run) -> Reply:
+        size = parse_resize(request.json())
+        run.resize(size.columns, size.rows)
+        return json_reply(self.to_json(run, request))
+
+    def _note(self, request: Request, run: Run) -> Reply:
+        run.note(parse_note(request.json()))
+        return json_reply(self.to_json(run, request))
+
+    def _pin(self, request: Request, run: Run) -> Reply:
+        run.pin()
+        return json_reply(self.to_json(run, request))
+
+    def _unpin(self, request: Request, run: Run) -> Reply:
+        run.unpin()
+        return json_reply(self.to_json(run, request))
+
+    def _share(self, request: Request, run: Run) -> Reply:
+        with audited(self.store.path, "share", run.id, run.name):
+            return share_reply(run, request, self.share_key())
+
     def _rerun(self, request: Request, run: Run) -> Reply:
         if run.name in self.commands:
-            return self._created(self.commands[run.name].start(self.store), request)
+            return self._created(self.commands[run.name].again(self.store, run), request)
         if not self.allow_any_command:
             raise NotAllowed(
                 f"expected a run of a named command, this one ran {shlex.join(run.command)[:200]!r}: "
@@ -329,18 +356,29 @@ class Operation(NamedTuple):
 ROUTES: Final[Mapping[str, Mapping[str, Operation]]] = {
     "/runs": {"GET": Operation("list", Responder._list), "POST": Operation("start", Responder._start)},
     "/commands": {"GET": Operation("list", Responder._commands)},
+    "/runs/-/search": {"GET": Operation("list", Responder._search_runs)},
     "/runs/-/assets/{name}": {"GET": Operation(None, Responder._asset)},
+    "/runs/-/runcast-log.js": {"GET": Operation(None, Responder._element)},
     "/runs/{id}": {
         "GET": Operation("read", Responder._show),
         "DELETE": Operation("delete", Responder._delete),
     },
     "/runs/{id}/log": {"GET": Operation("read", Responder._log)},
+    "/runs/{id}/search": {"GET": Operation("read", Responder._search)},
+    "/runs/{id}/artifacts": {"GET": Operation("read", Responder._artifacts)},
+    "/runs/{id}/artifacts/{path}": {"GET": Operation("read", Responder._artifact)},
     "/runs/{id}/stop": {"POST": Operation("stop", Responder._stop)},
     "/runs/{id}/signal": {"POST": Operation("stop", Responder._signal)},
+    "/runs/{id}/note": {"POST": Operation("send", Responder._note)},
+    "/runs/{id}/resize": {"POST": Operation("send", Responder._resize)},
+    "/runs/{id}/pin": {"POST": Operation("pin", Responder._pin)},
+    "/runs/{id}/unpin": {"POST": Operation("pin", Responder._unpin)},
+    "/runs/{id}/share": {"POST": Operation("share", Responder._share)},
     "/runs/{id}/rerun": {"POST": Operation("rerun", Responder._rerun)},
     "/runs/{id}/stdin": {"POST": Operation("send", Responder._stdin)},
 }
 _PARAMETERS = {"{id}": r"(?P<id>[0-9A-Za-z]+)", "{name}": r"(?P<name>[\w.-]+)"}
+_PARAMETERS |= {"{path}": r"(?P<path>.+)"}
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -17,16 +17,18 @@ from dataclasses import replace
 from typing import Any
 
 from runcast.errors import RuncastError
-from runcast.store import Store
-from runcast.web.adapter import Cast, body_limit
-from runcast.web.bodies import LengthRequired, parse_length, read_whole
-from runcast.web.commands import Commands
-from runcast.web.http import Reply, Request
-from runcast.web.logs import problem_reply
-from runcast.web.peer import keep_alive, vanished
-from runcast.web.responder import Authorize, allow_all
-from runcast.web.servers import advise_wsgi
-from runcast.web.streams import Viewing, pull
+from runcast.runs import Store
+from runcast.web.adapters.runcast_app import RuncastApp, body_limit
+from runcast.web.adapters.uploads import body_file_for, with_form
+from runcast.web.api.authorize import Authorize, allow_all
+from runcast.web.api.commands import Commands
+from runcast.web.api.log_reply import problem_reply
+from runcast.web.http.bodies import LengthRequired, parse_length, read_whole
+from runcast.web.http.messages import Reply, Request
+from runcast.web.http.response_stream import ResponseStream
+from runcast.web.live.pull import pull
+from runcast.web.servers.advice import advise_wsgi
+from runcast.web.servers.peer import keep_alive, vanished
 
 __all__ = ["RunsWSGI", "client_gone", "live_body", "read_body", "send_reply", "serve", "to_request"]
 
@@ -38,8 +40,8 @@ _SEE_CUTS = ("gunicorn.socket", "waitress.client_disconnected")
 _ESTABLISHED = b"\1"  # the state of a TCP connection that both sides hold, in Linux
 
 
-class RunsWSGI(Cast):
-    """The whole API as a WSGI application, open to whoever gets here; see `Cast` for the arguments."""
+class RunsWSGI(RuncastApp):
+    """The whole API as a WSGI application, without access control; see `RuncastApp` for the arguments."""
 
     def __init__(
         self,
@@ -57,12 +59,13 @@ class RunsWSGI(Cast):
             authorize=authorize,
             **options,
         )
-        self.screens = bool(self.origins)  # else it is left to whoever mounts this
+        self.screens = bool(self.origins)  # else the application that mounts this does it
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         try:
-            reply = self.serve(to_request(environ), lambda: client_gone(environ)())
+            request = with_body(self, environ, to_request(environ, body=False))
+            reply = self.serve(request, lambda: client_gone(environ)())
         except RuncastError as error:
             reply = problem_reply(error)
         return send_reply(reply, environ, start_response)
@@ -70,20 +73,34 @@ class RunsWSGI(Cast):
     def stream(
         self, environ: dict[str, Any], start_response: StartResponse, source: Any, *args: Any, **options: Any
     ) -> Iterable[bytes]:
-        """Answer as a view that streams: start a run and show it; see `Cast.view` for the options."""
+        """Answer as a view that streams: start a run and show it; see `RuncastApp.view` for the options."""
         request = to_request(environ, body=False)
         reply = self.view(request, f"wsgi:{request.root}{request.path}", source, args, **options)
         return send_reply(reply, environ, start_response)
 
 
-def serve(cast: Cast, environ: dict[str, Any]) -> Reply:
+def serve(cast: RuncastApp, environ: dict[str, Any]) -> Reply:
     """Answer a request to the API that a framework has mounted for its adapter."""
     try:
         request = cast.below(to_request(environ, body=False))
-        request = replace(request, body=read_body(environ, body_limit(request.path)))
+        request = with_body(cast, environ, request)
     except RuncastError as error:
         return problem_reply(error)
     return cast.serve(request, lambda: client_gone(environ)())  # looked for only where somebody waits
+
+
+def with_body(cast: RuncastApp, environ: dict[str, Any], request: Request) -> Request:
+    """Return a request with its body, in memory or, of a form with files, on the disk.
+
+    Raises:
+        BodyTooLarge, BodyIncomplete, LengthRequired, UsageError: see `read_body`.
+        NotAllowed, StoreUnusable: see `body_file_for`.
+    """
+    if (file := body_file_for(cast, request)) is None:
+        return replace(request, body=read_body(environ, body_limit(request.path)))
+    length = parse_length(environ.get("CONTENT_LENGTH"), file.limit)
+    file.read_from(environ["wsgi.input"].read, length)
+    return with_form(request, file)
 
 
 def to_request(environ: dict[str, Any], *, body: bool = True) -> Request:
@@ -113,6 +130,7 @@ def to_request(environ: dict[str, Any], *, body: bool = True) -> Request:
         read_body(environ, body_limit(path)) if body else b"",
         environ.get("wsgi.url_scheme", "http"),
         environ,
+        environ.get("REMOTE_ADDR", ""),
     )
 
 
@@ -120,9 +138,9 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
     """Return the request's body, read whole; one in chunks has no length, where the server takes it.
 
     Raises:
-        BodyTooLarge: told by its length, or found while reading.
+        BodyTooLarge: by its `Content-Length`, or found while reading.
         BodyIncomplete: the connection ended in it.
-        LengthRequired: it is in chunks, and a cut one could not be told from a whole one.
+        LengthRequired: it is in chunks, and a cut one could not be distinguished from a whole one.
         UsageError: its length is no number.
     """
     given = environ["wsgi.input"]
@@ -151,13 +169,13 @@ def send_reply(reply: Reply, environ: dict[str, Any], start_response: StartRespo
     return [] if head else live_body(reply.stream, environ)
 
 
-def live_body(viewing: Viewing, environ: dict[str, Any]) -> Iterator[bytes]:
+def live_body(stream: ResponseStream, environ: dict[str, Any]) -> Iterator[bytes]:
     """Yield the body of a live reply, which ends when its viewer has left or the server ends."""
     advise_wsgi(environ)
     try:
-        yield from pull(viewing, client_gone(environ))
+        yield from pull(stream, client_gone(environ))
     finally:
-        if viewing.stopping and (fd := _connection(environ)) is not None:
+        if stream.stopping and (fd := _connection(environ)) is not None:
             # Nothing more is read from here: gunicorn would wait two seconds for another request.
             probe = _socket.socket(fileno=fd)
             with contextlib.suppress(OSError):
@@ -181,8 +199,8 @@ def client_gone(environ: dict[str, Any]) -> Callable[[], bool]:
 def _connection(environ: dict[str, Any]) -> int | None:
     """Return the descriptor of a request's connection, where the server lets us find it."""
     connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket") or environ["wsgi.input"]
-    told = environ.get("waitress.client_disconnected")  # knows only where it reads ahead, by default never
-    return _descriptor(getattr(getattr(told, "__self__", None), "socket", connection))
+    check = environ.get("waitress.client_disconnected")  # works only with read-ahead, which is off by default
+    return _descriptor(getattr(getattr(check, "__self__", None), "socket", connection))
 
 
 def _is_closed(fd: int) -> bool:

@@ -1,17 +1,17 @@
-"""Chunks as JSON objects: what all JSON forms are made of.
+"""Chunks as JSON objects, which all JSON forms consist of.
 
     {"offset": "0…12", "next": "0…17", "channel": "stdout", "time": "2026-…Z", "text": "hello\\n"}
 
-`text` where the bytes are UTF-8 and else `base64`, so that nothing is ever lost; a gap has
-neither. Offsets are padded text (text order is number order, and no reader rounds them to a
-double). A character that the end of a chunk cuts waits for its other bytes, at most three bytes
-and only until the next chunk: `Carry` keeps it, and the place of a viewer lies before it.
+A chunk has `text` where its bytes are UTF-8 and `base64` elsewhere, so nothing is lost; a gap has
+neither. Offsets are padded text: text order is number order, and no client rounds them to a
+double. `Carry` holds a character that the end of a chunk cuts (at most three bytes) until the next
+chunk; the resume point of a viewer lies before it.
 
-The index of a log has a record for every 10 ms. Whoever reads a log again gets as many chunks of
-a few lines each, and to say one costs as much as 10 KiB of output. So what lies together, in one
-channel and within `MERGE_SECONDS`, is one chunk with the time of its first byte.
+The index of a log has a record for every 10 ms, so a replay yields many chunks of a few lines each,
+and encoding one costs as much as 10 KiB of output. Adjacent chunks of one channel within
+`MERGE_SECONDS` are therefore merged; the merged chunk has the time of its first byte.
 
-Output is copied as seldom as can be: what is said are parts, joined once by who sends them.
+To copy output as little as possible, encoders return parts; the sender joins them once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
     "MERGE_SECONDS",
     "OBJECT_BYTES",
     "Carry",
-    "Said",
+    "Parts",
     "chunk_head",
     "chunk_json",
     "chunk_objects",
@@ -38,7 +38,7 @@ MERGE_SECONDS = 0.1  # what a person sees as one moment
 OBJECT_BYTES = EVENT_BYTES - 512  # of one object; leaves room for what stands around it
 _SLICE_BYTES = 32 * 1024  # of output in one object: with its escapes it mostly fits
 
-Said = list[bytes]
+Parts = list[bytes]
 """The parts of an object or of a message, in order."""
 
 
@@ -46,10 +46,10 @@ class Carry:
     """Moves the beginning of a character from the end of a chunk to the chunk that goes on with it.
 
     Args:
-        merge: put chunks together that are one moment to a reader.
+        merge: merge adjacent chunks that a person sees as one moment.
 
     Attributes:
-        held: what waits; None mostly.
+        held: the incomplete character; mostly None.
     """
 
     def __init__(self, *, merge: bool = True) -> None:
@@ -57,7 +57,7 @@ class Carry:
         self.held: Chunk | None = None
 
     def feed(self, chunks: Iterable[Chunk], *, final: bool = False) -> list[Chunk]:
-        """Return chunks that end with whole characters, wherever that can still be."""
+        """Return the chunks, with incomplete characters moved to the chunk that completes them."""
         whole: list[Chunk] = []
         held = self.held
         for chunk in _merged(chunks) if self._merge else chunks:
@@ -65,7 +65,7 @@ class Carry:
                 if chunk.channel is held.channel and chunk.offset == held.next:
                     chunk = chunk._replace(offset=held.offset, data=held.data + chunk.data)
                 else:
-                    whole.append(held)  # another channel came between: said as it is
+                    whole.append(held)  # another channel came between: sent as it is
                 held = None
             end = utf8.cut(chunk.data)
             if end < len(chunk.data):
@@ -81,7 +81,7 @@ class Carry:
 
 
 def _merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Put chunks together that are one to a reader."""
+    """Merge adjacent chunks of one channel."""
     first: Chunk | None = None
     parts: list[bytes] = []
     end = 0
@@ -118,7 +118,7 @@ def chunk_head(chunk: Chunk) -> bytes:
     )
 
 
-def _object(chunk: Chunk) -> Said:
+def _object(chunk: Chunk) -> Parts:
     head = chunk_head(chunk)
     if chunk.channel is Channel.GAP:
         return [head, b"}"]
@@ -133,14 +133,14 @@ def chunk_json(chunk: Chunk) -> bytes:
     return b"".join(_object(chunk))
 
 
-def chunk_objects(chunk: Chunk) -> Iterator[tuple[int, int, Said]]:
+def chunk_objects(chunk: Chunk) -> Iterator[tuple[int, int, Parts]]:
     """Yield one chunk as objects of at most `OBJECT_BYTES`: the offset behind each, its size, its parts."""
     data = chunk.data
     if len(data) <= _SLICE_BYTES:
-        said = _object(chunk)
-        size = sum(map(len, said))
+        parts = _object(chunk)
+        size = sum(map(len, parts))
         if size <= OBJECT_BYTES:
-            yield chunk.next, size, said
+            yield chunk.next, size, parts
             return
         most = len(data) // 2  # full of characters with long escapes
     else:

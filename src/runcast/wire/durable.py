@@ -1,7 +1,7 @@
-"""Durable Streams: what a request asks for, read from its headers and its query.
+"""Durable Streams: the parameters of a request, parsed from its headers and its query.
 
-The protocol: github.com/durable-streams/durable-streams. Values in, values out; what is said is
-strict, for a sloppy number in a header that guards against doubles would let one through.
+The protocol: github.com/durable-streams/durable-streams. Values in, values out. Parsing is strict:
+a lenient number in a header that guards against duplicates would let one through.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from runcast.errors import BadOffset, OffsetBeyondTail, UsageError
-from runcast.model import format_offset, parse_offset
+from runcast.offsets import format_offset, parse_offset
 
 __all__ = [
     "JSON",
@@ -21,7 +21,7 @@ __all__ = [
     "Appending",
     "Creation",
     "Producer",
-    "Reading",
+    "ReadParams",
     "format_offset",
     "media_type",
     "numbered",
@@ -34,7 +34,7 @@ __all__ = [
 
 JSON, OCTETS = "application/json", "application/octet-stream"
 LIVE = ("long-poll", "sse")
-_ID_LETTERS = 256  # of a producer: they are all kept for as long as the stream is
+_ID_LETTERS = 256  # of a producer id: all are kept for the lifetime of the stream
 _SEQ_LETTERS = 1024
 _MOST = 2**53 - 1  # the largest number that JavaScript counts exactly
 _NUMBER = re.compile(r"[0-9]{1,16}")
@@ -48,7 +48,7 @@ Header = Callable[[str], str | None]
 
 
 class Producer(NamedTuple):
-    """Who appends, so that nothing is appended twice: its name, its life, its request in that life."""
+    """The sender of an append, for deduplication: its id, its epoch, its request number in that epoch."""
 
     id: str
     epoch: int
@@ -56,13 +56,13 @@ class Producer(NamedTuple):
 
 
 class Appending(NamedTuple):
-    """What a POST asks for.
+    """The parameters of a POST.
 
     Attributes:
-        content_type: as the request has it; None where it says none.
-        producer: who appends, if that is to be exactly once.
+        content_type: verbatim; None where the request has none.
+        producer: the sender, for an append exactly once.
         seq: `Stream-Seq`: greater than that of every append before it.
-        close: nothing more will come.
+        close: this append is the last.
     """
 
     content_type: str | None = None
@@ -72,16 +72,16 @@ class Appending(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """What a PUT asks for.
+    """The parameters of a PUT.
 
     Attributes:
-        content_type: None to have the default, or that of the stream that is forked.
+        content_type: None for the default, or the type of the stream that is forked.
         ttl: seconds without a read or an append after which the stream is deleted.
-        expires_at: when it is deleted, RFC 3339, as the request has it.
-        closed: it is complete.
-        forked_from: path of the stream it begins with.
-        fork_offset: how much of that, as the request has it; None for all there is.
-        sub_offset: so many bytes more, or messages.
+        expires_at: when it is deleted, RFC 3339, verbatim.
+        closed: the stream is complete.
+        forked_from: path of the stream whose beginning it shares.
+        fork_offset: where the fork begins in that stream, verbatim; None for its tail.
+        sub_offset: how many bytes, or messages, behind `fork_offset`.
     """
 
     content_type: str | None = None
@@ -93,8 +93,8 @@ class Creation(NamedTuple):
     sub_offset: int = 0
 
 
-class Reading(NamedTuple):
-    """What a GET asks for: from where, `live` as "long-poll", "sse" or None, and the cache's token."""
+class ReadParams(NamedTuple):
+    """The parameters of a GET: the offset, `live` as "long-poll", "sse" or None, and the cursor."""
 
     offset: str | None = None
     live: str | None = None
@@ -103,7 +103,7 @@ class Reading(NamedTuple):
 
 @functools.lru_cache(64)
 def media_type(content_type: str | None) -> str:
-    """Return a content type without its parameters, in lower case; what is none counts as octets."""
+    """Return a content type without its parameters, in lower case; an invalid one counts as octets."""
     text = (content_type or "").strip()
     if not _MEDIA_TYPE.fullmatch(text):
         return OCTETS
@@ -114,7 +114,7 @@ def parse_seconds(expires_at: str) -> float:
     """Return a time in RFC 3339 as seconds since the epoch.
 
     Raises:
-        UsageError: it is none, or does not say its zone.
+        UsageError: it is not a time, or has no zone.
     """
     try:
         time = datetime.fromisoformat(expires_at.strip())
@@ -129,10 +129,10 @@ def parse_seconds(expires_at: str) -> float:
 
 
 def parse_creation(header: Header) -> Creation:
-    """Return what the headers of a PUT ask for.
+    """Parse the headers of a PUT.
 
     Raises:
-        UsageError: one of them is not what it should be.
+        UsageError: one of them is invalid.
     """
     content_type, ttl, expires_at = header("content-type"), header("stream-ttl"), header("stream-expires-at")
     forked_from, sub = header("stream-forked-from"), header("stream-fork-sub-offset")
@@ -162,10 +162,10 @@ def parse_creation(header: Header) -> Creation:
 
 
 def parse_appending(header: Header) -> Appending:
-    """Return what the headers of a POST ask for.
+    """Parse the headers of a POST.
 
     Raises:
-        UsageError: one of them is not what it should be, or a producer's are not all there.
+        UsageError: one of them is invalid, or some of a producer's are missing.
     """
     seq = header("stream-seq")
     if seq is not None and len(seq) > _SEQ_LETTERS:
@@ -173,14 +173,15 @@ def parse_appending(header: Header) -> Appending:
     return Appending(header("content-type"), _producer(header), seq, _closed(header))
 
 
-def numbered(ask: Appending, number: str | None) -> Appending | None:
-    """Return what another request asks for that differs in its `Producer-Seq` alone; None if it is wrong."""
-    known = ask.producer
+def numbered(params: Appending, number: str | None) -> Appending | None:
+    """Return the parameters of a request that differs in `Producer-Seq` only; None if that is invalid."""
+    known = params.producer
     if number is None or known is None:
-        return ask if number is None and known is None else None
+        return params if number is None and known is None else None
     if not _NUMBER.fullmatch(number) or int(number) > _MOST:
         return None
-    return Appending(ask.content_type, Producer(known.id, known.epoch, int(number)), ask.seq, ask.close)
+    producer = Producer(known.id, known.epoch, int(number))
+    return Appending(params.content_type, producer, params.seq, params.close)
 
 
 def _closed(header: Header) -> bool:
@@ -195,38 +196,38 @@ def _producer(header: Header) -> Producer | None:
     for name, value in zip(names, given, strict=True):
         if value is None:
             raise UsageError(f"expected Producer-Id, Producer-Epoch and Producer-Seq together, got no {name}")
-    who, *numbers = [value or "" for value in given]
-    if not who or len(who) > _ID_LETTERS:
-        raise UsageError(f"expected Producer-Id of 1 to {_ID_LETTERS} letters, got {len(who)}")
+    producer_id, *numbers = [value or "" for value in given]
+    if not producer_id or len(producer_id) > _ID_LETTERS:
+        raise UsageError(f"expected Producer-Id of 1 to {_ID_LETTERS} letters, got {len(producer_id)}")
     for name, number in zip(names[1:], numbers, strict=True):
         if not _NUMBER.fullmatch(number) or int(number) > _MOST:
             raise UsageError(f"expected {name} as a number from 0 to {_MOST}, got {number[:40]!r}")
-    return Producer(who, int(numbers[0]), int(numbers[1]))
+    return Producer(producer_id, int(numbers[0]), int(numbers[1]))
 
 
-def parse_reading(parameters: Sequence[tuple[str, str]]) -> Reading:
-    """Return what the query of a GET asks for; parameters of others are passed over.
+def parse_reading(parameters: Sequence[tuple[str, str]]) -> ReadParams:
+    """Parse the query of a GET; unknown parameters are ignored.
 
     Raises:
-        UsageError: a parameter is not what it should be, or `offset` is missing where it is needed.
+        UsageError: a parameter is invalid, or `offset` is missing where it is required.
     """
     offsets = [value for name, value in parameters if name == "offset"]
     if len(offsets) > 1:
         raise UsageError(f"expected one offset, got {len(offsets)}")
-    asked = dict(parameters)
-    live = asked.get("live")
+    params = dict(parameters)
+    live = params.get("live")
     if live is not None and live not in LIVE:
         raise UsageError(f"expected live to be one of {', '.join(LIVE)}, got {live[:40]!r}")
     if live is not None and not offsets:
         raise UsageError(f"expected an offset with live={live}: -1 is the start, `now` the tail")
-    return Reading(offsets[0] if offsets else None, live, asked.get("cursor"))
+    return ReadParams(offsets[0] if offsets else None, live, params.get("cursor"))
 
 
 def parse_position(text: str, tail: int) -> int:
-    """Return the offset that a text names; see `parse_offset`. Two parts are taken, too.
+    """Parse an offset; see `parse_offset`. The form in two parts is accepted, too.
 
     Raises:
-        BadOffset: it is none.
+        BadOffset: it is not an offset.
         OffsetBeyondTail: it lies past the tail.
     """
     if parts := _TWO_PARTS.fullmatch(text):

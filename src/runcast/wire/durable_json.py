@@ -1,7 +1,7 @@
-"""Durable Streams in JSON mode: messages are lines of the log, a read is an array of them.
+"""Durable Streams in JSON mode: messages are lines of the log, a read returns an array of them.
 
-A message is kept in its own words: no number is read and written anew. Outside of strings JSON
-may have line ends, inside it cannot, so each CR and LF becomes a space and nothing is lost.
+A message is stored verbatim: numbers are not reformatted. JSON allows line ends outside strings
+only, so replacing each CR and LF with a space loses nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _refuse(name: str) -> object:
     raise ValueError(f"{name} is no JSON")
 
 
-# Numbers are only looked at: as floats they are quick and have no limit of digits.
+# Numbers are only validated: parsing them as floats is fast and has no limit of digits.
 _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_int=float)
 
 
@@ -30,7 +30,7 @@ def messages(body: bytes) -> bytes:
     An array is as many messages as it has elements, anything else is one.
 
     Raises:
-        UsageError: it is no JSON in UTF-8.
+        UsageError: it is not JSON in UTF-8.
     """
     try:
         text = body.decode()

@@ -1,8 +1,8 @@
-"""Durable Streams, live: the token that lets caches answer many readers at once, and the events.
+"""Durable Streams, live: the cursor that lets caches serve many readers at once, and the events.
 
-The cursor is a number of twenty-second spans. A reader sends back the one it got, so that whoever
-waits at one offset asks for one URL; it only ever grows, so that no cache can answer the same
-reader twice with the same stale reply.
+The cursor counts twenty-second spans. Readers send back the cursor they received, so all that wait
+at one offset request one URL. It only grows, so a cache cannot serve one reader the same stale reply
+twice.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import re
 from base64 import b64encode
 
 from runcast import utf8
-from runcast.model import format_offset
+from runcast.offsets import format_offset
 from runcast.wire.durable_json import array_of
 from runcast.wire.jsons import compact
 
-__all__ = ["control_event", "cursor_after", "data_event", "sayable"]
+__all__ = ["control_event", "cursor_after", "data_event", "sendable_bytes"]
 
 _EPOCH = 1_728_432_000  # 2024-10-09T00:00:00Z
 _SPAN = 20  # seconds
@@ -29,7 +29,7 @@ def cursor_after(given: str | None, now: float) -> int:
     """Return the cursor of a reply.
 
     Args:
-        given: what the request sent back, if anything.
+        given: the cursor of the request, if it has one.
         now: seconds since the epoch.
     """
     current = int(now - _EPOCH) // _SPAN
@@ -40,28 +40,28 @@ def cursor_after(given: str | None, now: float) -> int:
     return int(given) + max(1, random.randint(1, _JITTER) // _SPAN)
 
 
-def sayable(data: bytes, content_type: str, *, final: bool) -> int:
-    """Return how much of `data` an event may hold: text is not cut within a character."""
+def sendable_bytes(data: bytes, content_type: str, *, final: bool) -> int:
+    """Return how much of `data` fits an event: text is not cut within a character."""
     if not content_type.startswith("text/") or final:
         return len(data)
     return utf8.cut(data)
 
 
 def data_event(data: bytes, content_type: str) -> bytes:
-    """Return bytes of the log as an event, as the media type of the stream has it."""
+    """Return bytes of the log as an event, encoded as the media type of the stream requires."""
     if content_type == "application/json":
-        said = array_of(data)
+        payload = array_of(data)
     elif content_type.startswith("text/"):
-        # What is no UTF-8 cannot be said in an event; a line end of any kind ends a line of data.
+        # An event is UTF-8, and a line end of any kind ends a line of its data.
         text = data if data.isascii() else data.decode(errors="replace").encode()
-        said = b"\ndata:".join(_LINE_ENDS.split(text))
+        payload = b"\ndata:".join(_LINE_ENDS.split(text))
     else:
-        said = b64encode(data)
-    return b"event: data\ndata:%b\n\n" % said
+        payload = b64encode(data)
+    return b"event: data\ndata:%b\n\n" % payload
 
 
 def control_event(offset: int, cursor: int, *, up_to_date: bool, closed: bool) -> bytes:
-    """Return the event that says how far its reader is now."""
+    """Return the event with the offset that its reader has reached."""
     value: dict[str, object] = {"streamNextOffset": format_offset(offset)}
     if closed:
         value["streamClosed"] = True

@@ -1,13 +1,13 @@
-"""What every form that goes on and on can say. A form that has no word for a thing says nothing.
+"""The interface of every streaming form. What a form cannot express, it encodes as no bytes.
 
-An encoder turns readings of one log into bytes, in order. It holds back at most an unfinished
-line or character, and tells at any time where a viewer who got all its bytes would come back:
-`place`. Two encoders of the same form and the same channels whose `key` is equal say the same
-from there on, so whoever feeds many viewers encodes once and gives the same bytes to all at the
-same key; a viewer that falls behind gets an encoder of its own, made from the `place` it is at.
+An encoder turns readings of one log into bytes, in order. It holds back at most an unfinished line
+or character, and its `resume_point` is always where a viewer that received all of its bytes would
+resume. Two encoders of the same form and channels with equal `key` produce the same bytes from there
+on. So viewers at the same key share one encoder, and a viewer that falls behind gets an encoder of
+its own, made from its resume point.
 
-    encoder = LineEvents(run_id, place)
-    send(encoder.hello(run))
+    encoder = LineEvents(run_id, start)
+    send(encoder.preamble(run))
     while not closed:
         send(encoder.feed(log.read(encoder.next)))
     send(encoder.feed(log.read(encoder.next), final=True))
@@ -17,73 +17,102 @@ same key; a viewer that falls behind gets an encoder of its own, made from the `
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from runcast.model import Outcome, Reading, State
-from runcast.wire.place import START, Place
+from runcast.model import Channel, Outcome, Reading, State, TerminalSize
+from runcast.wire.resume_point import START, ResumePoint
 
 __all__ = ["Encoder"]
 
 
 class Encoder(ABC):
-    """Says one log in one form.
+    """Encodes one log in one form.
 
-    A place at which lines were unfinished can be given to another form than that of lines: it
-    begins at the first of them, so that something may be said again, but nothing is left out.
+    A resume point with unfinished lines is valid for every form. A form that does not hold lines
+    back begins at the first of them: it may repeat bytes, but omits none.
 
     Attributes:
         run: the id of the run.
         next: the offset at which the next reading must begin.
-        labelled: whether it looks at the channels and times of chunks at all.
-        tells: whether it has words for what stands beside the log; if not, nobody need find that out.
+        labelled: whether it uses the channels and times of chunks.
+        line_overhead: about how many bytes it adds to each line; 0 where lines are not encoded singly.
+        has_updates: whether it can express state and progress; if not, they need not be read.
+        restarts_silently: whether something else says that a reply ends on purpose, such as the code
+            with which a WebSocket is closed.
+        has_sizes: whether it can express that a terminal got another size.
     """
 
     labelled = True
-    tells = True
+    has_updates = True
+    restarts_silently = False
+    has_sizes = False
+    line_overhead = 0
 
-    def __init__(self, run: str, place: Place = START) -> None:
+    def __init__(self, run: str, start: ResumePoint = START) -> None:
         self.run = run
-        self.next = place.start
+        self.next = start.read_from
 
     @property
     @abstractmethod
-    def place(self) -> Place:
-        """Where a viewer who got everything said so far would come back."""
+    def resume_point(self) -> ResumePoint:
+        """Where a viewer that received everything so far would resume."""
 
     @property
-    def key(self) -> tuple[Place, int]:
-        """What decides all that will be said: equal keys, equal bytes."""
-        return self.place, self.next
+    def key(self) -> tuple[ResumePoint, int]:
+        """The state that determines all further bytes: equal keys, equal bytes."""
+        return self.resume_point, self.next
 
     @abstractmethod
     def feed(self, reading: Reading, *, final: bool = False) -> bytes:
-        """Say what a reading at `next` brought.
+        """Encode a reading at `next`.
 
         Args:
-            reading: what `Log.read(next)` gave.
-            final: the log is closed and this is the last of it: hold nothing back.
+            reading: the result of `Log.read(next)`.
+            final: the log is closed and this is its last reading: hold nothing back.
         """
 
-    def hello(self, run: Mapping[str, object]) -> bytes:
-        """Say what run this is, before anything else."""
+    @property
+    def unfinished_lines(self) -> Mapping[Channel, int]:
+        """The offset behind each unfinished line that is held back, by channel."""
+        return {}
+
+    def partial_lines(self, channels: Collection[Channel]) -> bytes:
+        """Flush the unfinished lines of some channels; the next bytes continue them."""
         return b""
 
-    def tell(self, name: str, value: Mapping[str, object]) -> bytes:
-        """Say the latest value of something beside the log: `progress`, `state`."""
+    def preamble(self, run: Mapping[str, object]) -> bytes:
+        """Describe the run, before anything else."""
+        return b""
+
+    def update(self, name: str, value: Mapping[str, object]) -> bytes:
+        """Encode the latest value of `progress` or `state`."""
+        return b""
+
+    def resize(self, size: TerminalSize) -> bytes:
+        """Encode that the run's terminal has another size from here on."""
         return b""
 
     def exit(self, state: State, outcome: Outcome) -> bytes:
-        """Say how the run ended, after the last of the log."""
+        """Encode the outcome of the run, behind the last of the log."""
         return b""
 
-    def remark(self, text: str) -> bytes:
-        """Say a line that is not in the log: that nothing came for a while."""
+    def until(self, value: Mapping[str, object]) -> bytes:
+        """Encode how a reply ends that was to end with a line.
+
+        Args:
+            value: with `found`, and of a line that was found its `line`, `offset`, `next`, `channel`,
+                `time` and `text`; else `stopped`, which says why the search ended, or is None.
+        """
         return b""
 
-    def beat(self) -> bytes:
-        """Say that the connection lives, in a way that every client passes over."""
+    def notice(self, text: str) -> bytes:
+        """Encode a line that is not in the log, such as that there was no output for a while."""
+        return b""
+
+    def heartbeat(self) -> bytes:
+        """Return a keep-alive, in a form that every client ignores."""
         return b""
 
     def restart(self) -> bytes:
-        """Say that this reply ends on purpose, and that the viewer should come back at once."""
+        """Announce that this reply ends on purpose, and that the viewer should reconnect at once."""
         return b""

@@ -1,34 +1,36 @@
-"""One event a line: what a five-line page with `onmessage` reads.
+"""One event per line: the form for a small page with `onmessage`.
 
-**Lines.** LF, CRLF and a lone CR end one, for each of them would end a field of the event stream
-anyway. So every state of a progress bar that is redrawn with CR is an event, and is seen while it
-goes on. CRs before a LF belong to it, however many; a lone CR with nothing before it on its line
-ends nothing. Whether a CR is alone is known when the next byte of its channel comes: until then
-its line is held back. A line longer than `LINE_BYTES` is given out in parts, cut between
-characters. Bytes that are no UTF-8 become U+FFFD here: an event stream is UTF-8 by definition.
+**Lines.** LF, CRLF and a lone CR end a line, since each of them would end a field of the event
+stream anyway. So each state of a progress bar that is redrawn with CR is an event, sent at once. Any
+number of CRs before a LF belong to it; a lone CR at the beginning of a line ends nothing. Whether a
+CR is alone is known when the next byte of its channel arrives; until then its line is held back. A
+line longer than `LINE_BYTES` is sent in parts, cut between characters. `partial_lines` sends the
+beginning of an unfinished line, such as a prompt. The id of a part ends in `+`, and the rest of the
+line is the next event of its channel. Bytes that are not UTF-8 become U+FFFD: an event stream is
+UTF-8 by definition.
 
-**Order and ids.** An event goes out when its line ends, in the order of the log. Its id names the
-offset behind the line, which says that all lines which ended before it are out, and where the
-lines of other channels begin that had not ended there (place.py). Coming back with an id reads on
-from the earliest such beginning: up to the id's offset only the unfinished lines are collected,
-nothing is said. That way a cut after any event, and even one inside, loses and repeats nothing,
-however the channels interleave, and needs no memory of the viewer.
+**Order and ids.** An event is sent when its line ends, in the order of the log. Its id is a resume
+point (resume_point.py): the offset behind the line, and where the unfinished lines of other channels
+begin. Resuming reads from the earliest such beginning. Up to the offset of the id it only collects
+the unfinished lines and sends nothing. So a connection that breaks after or within any event loses
+and repeats nothing, however the channels interleave, and the server keeps no state per viewer.
 
-**Bounds.** A line that its channel does not end while `REACH` bytes of others pass is given out in
-parts too, so that coming back never reads more than that.
+**Bounds.** A line that is still unfinished after `REACH` bytes of other channels is sent in parts
+too, so resuming never reads further back than that.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
 from runcast import utf8
-from runcast.model import OFFSET_DIGITS, Channel, Chunk, Reading, format_offset
+from runcast.model import Channel, Chunk, Reading
+from runcast.offsets import OFFSET_DIGITS, format_offset
 from runcast.wire.jsons import compact
-from runcast.wire.place import REACH, START, Place, event_id, suffix
+from runcast.wire.resume_point import REACH, START, ResumePoint, event_id, suffix
 from runcast.wire.sse import EVENT_BYTES, EventStream, event
 
 __all__ = ["LINE_BYTES", "LineEvents"]
@@ -36,14 +38,19 @@ __all__ = ["LINE_BYTES", "LineEvents"]
 LINE_BYTES: Final = EVENT_BYTES - 512  # leaves room for the id and the event's name
 
 _HEAD: Final = b"data: "
-_LINE: Final = re.compile(rb"([^\r\n]*)(\r*)(\n?)")  # matches at every place in linear time, whatever comes
+_CRS = 64  # held back behind a line of maximum length, since they may belong to its end
+_LINE: Final = re.compile(rb"([^\r\n]*)(\r*)(\n?)")  # matches at every position, in linear time
 
 
-class _Rest:
-    """The unfinished line of one channel: its bytes, and where in the log they lie."""
+class _Unfinished:
+    """The unfinished line of one channel: its bytes, and where in the log they lie.
 
-    def __init__(self, begin: int) -> None:
+    If a part of the line was sent (`parted`), only the bytes behind that part.
+    """
+
+    def __init__(self, begin: int, *, parted: bool = False) -> None:
         self.begin = begin
+        self.parted = parted
         self.size = 0
         self._pieces: list[tuple[int, bytearray]] = []
 
@@ -64,80 +71,89 @@ class _Rest:
     def ends_with_cr(self) -> bool:
         return bool(self._pieces) and self._pieces[-1][1].endswith(b"\r")
 
-    def after(self, count: int) -> _Rest:
-        """Return what is left without the first `count` bytes; there must be something."""
+    def after(self, count: int, *, parted: bool) -> _Unfinished:
+        """Return what is left without the first `count` bytes."""
+        end = self.begin
         for index, (offset, piece) in enumerate(self._pieces):
+            end = offset + len(piece)
             if count < len(piece):
-                rest = _Rest(offset + count)
+                rest = _Unfinished(offset + count, parted=parted)
                 rest.add(offset + count, bytes(piece[count:]))
                 for following in self._pieces[index + 1 :]:
                     rest.add(*following)
                 return rest
             count -= len(piece)
-        raise AssertionError("nothing is left")
+        return _Unfinished(end, parted=parted)
 
 
 class LineEvents(EventStream):
-    """Says each line as an event.
+    """Encodes each line as an event.
 
     Args:
         run: the id of the run.
-        place: where to begin.
+        start: where to begin.
         named: give the lines of stderr and data event names of their own.
-        line_bytes: where a line is cut.
-        reach: how many bytes may pass while a line is unfinished.
+        line_bytes: the maximum length of a line in one event.
+        reach: how many bytes of the log an unfinished line may span.
     """
+
+    line_overhead = 64
 
     def __init__(
         self,
         run: str,
-        place: Place = START,
+        start: ResumePoint = START,
         *,
         named: bool = False,
         line_bytes: int = LINE_BYTES,
         reach: int = REACH,
     ) -> None:
-        super().__init__(run, place)
-        self._offset = place.offset  # all lines that end before are out
-        self._rests = {channel: _Rest(begin) for channel, begin in place.begins}
-        self._returning = bool(self._rests)  # before `place`: lines are collected, not said
+        super().__init__(run, start)
+        self._offset = start.offset  # all lines that end before it were sent
+        self._rests = {
+            channel: _Unfinished(begin, parted=channel in start.parted) for channel, begin in start.begins
+        }
+        self._resuming = bool(self._rests)  # before `start`: lines are collected, not sent
         self._heads = {
             channel: b"event: %b\ndata: " % channel.value.encode()
             for channel in (Channel.STDERR, Channel.DATA)
             if named
         }
-        self._bare = self._make_foot(())
+        self._bare = self._make_foot(ResumePoint(0))
+        self.has_sizes = named
         self._most = line_bytes
         self._reach = reach
 
     @property
-    def place(self) -> Place:
+    def resume_point(self) -> ResumePoint:
         """The offset read up to, and where unfinished lines begin."""
-        return Place(self._offset, self._begins())
-
-    def _begins(self) -> tuple[tuple[Channel, int], ...]:
-        return tuple((channel, self._rests[channel].begin) for channel in sorted(self._rests))
+        channels = sorted(self._rests)
+        return ResumePoint(
+            self._offset,
+            tuple((channel, self._rests[channel].begin) for channel in channels),
+            tuple(channel for channel in channels if self._rests[channel].parted),
+        )
 
     def feed(self, reading: Reading, *, final: bool = False) -> bytes:
-        """Say the lines that a reading ends."""
-        said: list[bytes | memoryview] = []
+        """Encode the lines that a reading ends."""
+        parts: list[bytes | memoryview] = []
         for chunk in reading.chunks:
             if chunk.channel is Channel.GAP:
-                self._gap(chunk, said)
-            elif not self._returning:
-                self._chunk(chunk, said)
+                self._gap(chunk, parts)
+            elif not self._resuming:
+                self._chunk(chunk, parts)
             elif rest := self._collect(chunk):
                 self._arrive()
-                self._chunk(rest, said)
+                self._chunk(rest, parts)
         self.next = reading.next
         if self.next >= self._offset:
             self._offset = self.next
             self._arrive()
-            self._expire(said, final)
-        return b"".join(said)
+            self._expire(parts, final)
+        return b"".join(parts)
 
     def _collect(self, chunk: Chunk) -> Chunk | None:
-        """Before the place of a viewer who came back: keep unfinished lines; return what lies behind it."""
+        """Collect unfinished lines before the resume point; return the part of the chunk behind it."""
         if chunk.offset >= self._offset:
             return chunk
         end = min(chunk.next, self._offset)
@@ -150,123 +166,157 @@ class LineEvents(EventStream):
         return chunk._replace(offset=end, data=chunk.data[end - chunk.offset :])
 
     def _arrive(self) -> None:
-        """Forget the beginnings that an id named where there is nothing."""
-        if self._returning:
-            self._returning = False
-            self._rests = {channel: rest for channel, rest in self._rests.items() if rest.size}
+        """End collecting: drop the beginnings in the id at which the log has no bytes."""
+        if self._resuming:
+            self._resuming = False
+            self._rests = {channel: rest for channel, rest in self._rests.items() if rest.size or rest.parted}
 
-    def _chunk(self, chunk: Chunk, said: list[bytes | memoryview]) -> None:
+    def _chunk(self, chunk: Chunk, parts: list[bytes | memoryview]) -> None:
         channel, offset, data = chunk.channel, chunk.offset, chunk.data
         self._offset = chunk.next
         whole = data.rfind(b"\n") + 1
         head = data.find(b"\n") + 1 if channel in self._rests else 0
         if head:
-            self._split(channel, offset, data[:head], said)
+            self._split(channel, offset, data[:head], parts)
         if whole > head:
-            self._many(channel, offset + head, data[head:whole] if whole - head < len(data) else data, said)
+            self._many(channel, offset + head, data[head:whole] if whole - head < len(data) else data, parts)
         if whole < len(data):
-            self._keep(channel, offset + whole, data[whole:], said)
+            self._keep(channel, offset + whole, data[whole:], parts)
 
-    def _keep(self, channel: Channel, offset: int, data: bytes, said: list[bytes | memoryview]) -> None:
-        """Hold back bytes that end no line, unless a CR or their number says otherwise."""
+    def _keep(self, channel: Channel, offset: int, data: bytes, parts: list[bytes | memoryview]) -> None:
+        """Hold back the bytes of an unfinished line, unless they contain a CR or are too many."""
         rest = self._rests.get(channel)
         if b"\r" in data or (rest and rest.ends_with_cr):
-            self._split(channel, offset, data, said)
+            self._split(channel, offset, data, parts)
             return
-        rest = rest or self._rests.setdefault(channel, _Rest(offset))
+        rest = rest or self._rests.setdefault(channel, _Unfinished(offset))
         rest.add(offset, data)
         if rest.size > self._most:
-            self._split(channel, offset + len(data), b"", said)
+            self._split(channel, offset + len(data), b"", parts)
 
-    def _many(self, channel: Channel, offset: int, data: bytes, said: list[bytes | memoryview]) -> None:
-        """Say whole lines at once: their bytes become one format string with a hole for each offset.
+    def _many(self, channel: Channel, offset: int, data: bytes, parts: list[bytes | memoryview]) -> None:
+        """Encode whole lines at once, as one format string with a placeholder for each offset.
 
-        That takes two thirds of the time of a loop. An id at the end of a burst only would take a
-        tenth of it, but then a cut inside the burst would repeat lines.
+        That takes two thirds of the time of a loop. One id at the end of a burst would take a tenth
+        of it, but then a connection that breaks inside the burst would repeat lines.
         """
         text = utf8.mend(data)
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
-        # A line over the limit covers the middle, whichever it is: look for a line end there.
+        # Any line over the limit covers the middle: look for a line end there.
         long = len(text) > self._most and text.find(b"\n", len(text) - self._most, self._most) < 0
         if long or b"\r" in text:
-            self._split(channel, offset, data, said)
+            self._split(channel, offset, data, parts)
             return
         ends = tuple(accumulate(map(len, data.splitlines(keepends=True)), initial=offset))[1:]
         head = self._heads.get(channel, _HEAD)
         form = head + text.replace(b"%", b"%%").replace(b"\n", self._foot() + head)
-        said.append(memoryview(form % ends)[: -len(head)])
+        parts.append(memoryview(form % ends)[: -len(head)])
 
     def _split(
         self,
         channel: Channel,
         offset: int,
         data: bytes,
-        said: list[bytes | memoryview],
+        parts: list[bytes | memoryview],
         *,
         final: bool = False,
+        goes_on: bool = False,
     ) -> None:
-        """Say the lines that bytes at `offset` end, together with what was held back; any bytes at all."""
-        rest = self._rests.pop(channel, None) or _Rest(offset)
+        """Encode the lines that any bytes at `offset` end, together with those held back.
+
+        With `final` nothing is held back, even if the last line `goes_on`.
+        """
+        rest = self._rests.pop(channel, None) or _Unfinished(offset)
         before = rest.size
         rest.add(offset, data)
         text = rest.join()
-        lines, left = _lines(text, self._most, final)
+        lines, left = _lines(text, self._most, final, rest.parted)
         head = self._heads.get(channel, _HEAD)
-        foot = self._foot()
-        for start, stop, end in lines:
-            said += (head, utf8.mend(text[start:stop]))
-            if end >= before:
-                said.append(foot % (offset + end - before))
-            else:  # a part of what was held back: the rest of it is still to be said
-                self._rests[channel] = rest.after(end)
-                said.append(self._foot() % offset)
-                del self._rests[channel]
-        if left < len(text):
-            self._rests[channel] = rest.after(left)
+        part = rest.parted
+        for start, stop, end, part in lines:
+            parts += (head, utf8.mend(text[start:stop]))
+            part = part or (goes_on and end == len(text) and not text.endswith(b"\r"))
+            if part or end < before:  # the rest of it is still to be sent
+                self._rests[channel] = rest.after(end, parted=part)
+            parts.append(self._foot(part) % max(offset + end - before, offset))
+            self._rests.pop(channel, None)
+        if left < len(text) or (part and (goes_on or not final)):
+            self._rests[channel] = rest.after(left, parted=part)
 
-    def _foot(self) -> bytes:
-        """Return what ends an event as things are, with a hole for the offset."""
-        return self._make_foot(self._begins()) if self._rests else self._bare
+    def _foot(self, part: bool = False) -> bytes:
+        """Return the end of an event in the present state, with a placeholder for the offset."""
+        return self._make_foot(self.resume_point, part=part) if self._rests else self._bare
 
-    def _make_foot(self, begins: tuple[tuple[Channel, int], ...]) -> bytes:
+    def _make_foot(self, point: ResumePoint, *, part: bool = False) -> bytes:
         run = self.run.replace("%", "%%")
-        return f"\nid: {run}:%0{OFFSET_DIGITS}d{suffix(begins)}\n\n".encode()
+        unfinished = suffix(point.begins, point.parted)
+        return f"\nid: {run}:%0{OFFSET_DIGITS}d{unfinished}{'+' * part}\n\n".encode()
 
-    def _gap(self, chunk: Chunk, said: list[bytes | memoryview]) -> None:
-        """Say what is left of unfinished lines, whose ends are gone, and then the gap."""
+    def _gap(self, chunk: Chunk, parts: list[bytes | memoryview]) -> None:
+        """Encode the unfinished lines, whose ends are gone, and then the gap."""
         if chunk.next >= self._offset:
             self._arrive()
         for channel in self._by_begin():
             rest = self._rests.pop(channel)
             text = rest.join()
-            if self._returning:
-                self._rests[channel] = _Rest(max(rest.begin, chunk.next))
-            for start, stop, _ in _lines(text, self._most, final=True)[0]:
+            if self._resuming:
+                self._rests[channel] = _Unfinished(max(rest.begin, chunk.next))
+            for start, stop, _, part in _lines(text, self._most, True, rest.parted)[0]:
                 line = utf8.mend(text[start:stop])
-                said += (self._heads.get(channel, _HEAD), line, self._foot() % self._offset)
+                parts += (self._heads.get(channel, _HEAD), line, self._foot(part) % self._offset)
         self._offset = max(self._offset, chunk.next)
         value = {"offset": format_offset(chunk.offset), "next": format_offset(chunk.next)}
-        said.append(event(compact(value), name="gap", id=event_id(self.run, self.place)))
+        parts.append(event(compact(value), name="gap", id=event_id(self.run, self.resume_point)))
 
     def _by_begin(self) -> list[Channel]:
         return sorted(self._rests, key=lambda channel: self._rests[channel].begin)
 
-    def _expire(self, said: list[bytes | memoryview], final: bool) -> None:
-        """Say what was held back too long, or all of it at the end."""
+    def _expire(self, parts: list[bytes | memoryview], final: bool) -> None:
+        """Encode the lines that were held back too long, or all of them at the end."""
         if not self._rests:
             return
         for channel in self._by_begin():
             if final or self._rests[channel].begin < self._offset - self._reach:
-                self._split(channel, self._offset, b"", said, final=True)
+                self._split(channel, self._offset, b"", parts, final=True, goes_on=not final)
+                if (rest := self._rests.get(channel)) and not rest.size:
+                    rest.begin = self._offset  # all its bytes before were sent
+
+    @property
+    def unfinished_lines(self) -> Mapping[Channel, int]:
+        """The offset behind the unfinished line of each channel; empty while resuming."""
+        if self._resuming or not self._rests:
+            return {}
+        return {channel: rest.begin + rest.size for channel, rest in self._rests.items() if rest.size}
+
+    def partial_lines(self, channels: Collection[Channel]) -> bytes:
+        """Encode the unfinished lines of some channels so far, as parts.
+
+        An incomplete character, and a CR that may belong to the line's end, are held back.
+        """
+        parts: list[bytes | memoryview] = []
+        for channel in self._by_begin():
+            rest = self._rests[channel]
+            text = rest.join()
+            end = len(text[: utf8.cut(text)].rstrip(b"\r"))
+            if channel not in channels or not end:
+                continue
+            self._rests[channel] = rest.after(end, parted=True)
+            parts += (self._heads.get(channel, _HEAD), utf8.mend(text[:end]), self._foot(True) % self._offset)
+        return b"".join(parts)
 
 
-def _lines(text: bytes, most: int, final: bool) -> tuple[list[tuple[int, int, int]], int]:
-    """Return the lines of a text as (start, stop, where it goes on), and where what is left begins.
+_Lines = list[tuple[int, int, int, bool]]
 
-    With `final`, nothing is left.
+
+def _lines(text: bytes, most: int, final: bool, parted: bool) -> tuple[_Lines, int]:
+    """Return the lines of a text, and where the remainder begins. With `final`, there is none.
+
+    A CR at the beginning of a line ends nothing, unless a part of the line was sent (`parted`).
+
+    A line is (start, stop, start of the next bytes, whether they continue this line).
     """
-    lines: list[tuple[int, int, int]] = []
+    lines: _Lines = []
     at, size = 0, len(text)
     while at < size:
         match = _LINE.match(text, at)
@@ -274,26 +324,27 @@ def _lines(text: bytes, most: int, final: bool) -> tuple[list[tuple[int, int, in
         stop, end = match.end(1), match.end()
         ended = bool(match[3])
         if end == size and not ended and not final:
-            if stop == at:
-                return lines, size  # CRs alone: whatever follows, the line is the same without them
-            if size - at <= most:
+            if stop == at:  # only CRs: whatever follows, they do not change the line
+                return lines, size - 1 if parted else size
+            if stop - at > most:
+                for part in _parts(text, at, stop, most, whole=False):
+                    lines.append((at, part, part, True))
+                    at = part
+            if size - at <= most or size - stop <= _CRS:
                 return lines, at
-            for part in _parts(text, at, stop, most, whole=False):
-                lines.append((at, part, part))
-                at = part
-            if stop > at and size - at <= most:
-                return lines, at
+            lines.append((at, stop, stop, True))
+            return lines, size - 1
         for part in _parts(text, at, stop, most, whole=True):
-            lines.append((at, part, part))
+            lines.append((at, part, part, True))
             at = part
-        if ended or stop > at:
-            lines.append((at, stop, end))
-        at = end
+        if ended or stop > at or parted:
+            lines.append((at, stop, end, False))
+        at, parted = end, False
     return lines, size
 
 
 def _parts(text: bytes, start: int, stop: int, most: int, *, whole: bool) -> Iterator[int]:
-    """Yield where to cut a long line, into parts of at most `most` bytes; U+FFFD counts as what it is."""
+    """Yield where to cut a long line into parts of at most `most` bytes, counting U+FFFD as encoded."""
     if stop - start <= most // 3:
         return
     checked = text[start:stop] if whole else text[start : utf8.cut(text, stop)]

@@ -1,9 +1,8 @@
 """Errors as `application/problem+json` (RFC 9457).
 
-A reply may reach people who know one run and nothing else of the machine. So what a message says
-about other runs and about folders stays here: a 404 names neither the store nor the ids that look
-alike, for an id is all that one needs to read a run; and a failure of ours (5xx) says only that
-it is one.
+A reply may reach people who may see one run and nothing else of the machine. So details about other
+runs and about folders are not sent: a 404 names neither the store nor similar ids, since an id is
+all that is needed to read a run, and an internal failure (5xx) has no details at all.
 """
 
 from __future__ import annotations
@@ -17,23 +16,25 @@ from runcast.errors import (
     RuncastError,
     RunElsewhere,
     RunNotFound,
+    StartFailed,
     StoreUnwritable,
     StreamFull,
     WaitTimeout,
 )
-from runcast.model import format_offset
+from runcast.offsets import format_offset
 from runcast.wire.jsons import compact
 
 __all__ = ["PROBLEM_TYPE", "problem"]
 
+_OPEN = (WaitTimeout, StreamFull, StoreUnwritable, StartFailed)  # 5xx errors that keep their details
 PROBLEM_TYPE = "application/problem+json"
 
 
 def problem(error: RuncastError) -> tuple[int, bytes]:
-    """Return the status and the body that tell of an error.
+    """Return the status and the body of an error.
 
-    `error` in the body is the name of its class, for programs; what a program needs to go on
-    (`next`, `tail`, `offered`) stands beside it.
+    `error` in the body is the name of its class, for programs; the values that a program needs to
+    continue (`next`, `tail`, `offered`) are beside it.
     """
     status = HTTPStatus(error.http_status)
     return status.value, compact(
@@ -51,7 +52,7 @@ def problem(error: RuncastError) -> tuple[int, bytes]:
 def _detail(error: RuncastError) -> str:
     if isinstance(error, RunNotFound):
         return f"no run {error.run_id[:80]!r} here"
-    if error.http_status >= 500 and not isinstance(error, WaitTimeout | StreamFull | StoreUnwritable):
+    if error.http_status >= 500 and not isinstance(error, _OPEN):
         return "the server could not do this: its own log says why"
     return str(error)
 
@@ -67,4 +68,5 @@ def _more(error: RuncastError) -> dict[str, object]:
         case NotAcceptable():
             return {"offered": list(error.offered)}
         case _:
-            return {}
+            members: dict[str, object] = getattr(error, "members", {})  # of an error of the web's
+            return members

@@ -8,6 +8,7 @@ import pytest
 
 import runcast
 from runcast.cli.app import VERBS
+from runcast.cli.words import WORDS
 from tests.helpers.cli import LONG, RUNCAST, cli, terminal
 
 
@@ -21,7 +22,7 @@ def loaded(*arguments: str) -> set[str]:
 def test_version():
     """`--version` says it, and loads no store."""
     assert cli("--version") == (0, f"runcast {runcast.__version__}\n".encode(), "")
-    assert not loaded("--version") & {"runcast.store", "runcast.run", "asyncio"}
+    assert not loaded("--version") & {"runcast.runs", "runcast.run", "asyncio"}
 
 
 def test_python_m():
@@ -33,13 +34,27 @@ def test_python_m():
     )
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "serve"])
+@pytest.mark.parametrize("verb", WORDS)
+def test_words_of_a_run_load_little(verb: str):
+    """What scripts call in a loop loads no verb, and no click."""
+    modules = loaded(verb, "1")
+
+    assert not modules & {
+        "click",
+        "json.decoder",
+        "asyncio",
+        "tempfile",
+        *(f"runcast.cli.{name}" for name in VERBS),
+    }
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("serve", *WORDS)])
 def test_a_verb_loads_no_other(verb: str):
     """A verb loads its own module, and neither asyncio nor what others need."""
     modules = loaded(verb, "last" if verb != "run" else "true")
     verbs = {name for name in VERBS if f"runcast.cli.{name}" in modules}
 
-    assert verbs - {"kill": {"stop"}, "rm": {"stop"}}.get(verb, set()) == {verb}
+    assert verbs - {"kill": {"stop"}, "rm": {"stop"}, "unpin": {"pin"}}.get(verb, set()) == {verb}
     assert not modules & {"asyncio", "platformdirs", "tempfile", "shutil"}
 
 

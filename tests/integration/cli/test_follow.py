@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runcast import State, Store
+from runcast.run.base import files_of
 from tests.helpers.children import Printer
 from tests.helpers.cli import LONG, cli, cli_begun, terminal
 from tests.helpers.wait import wait_until
@@ -140,7 +141,7 @@ def test_lost(store: Store):
     run = store.start("echo ready; exec sleep 1000", shell=True)
     with cli_begun("follow", "--exit-status", run.id) as process:
         assert process.stdout.readline() == b"ready\n"
-        os.kill(run.directory.state()["supervisor"], signal.SIGKILL)
+        os.kill(files_of(run).state()["supervisor"], signal.SIGKILL)
         out, err = process.communicate(timeout=LONG)
 
     assert (process.returncode, out) == (1, b"")

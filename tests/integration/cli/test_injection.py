@@ -14,7 +14,6 @@ from urllib.parse import quote
 import pytest
 
 from runcast import Store
-from runcast.cli import main
 from runcast.cli.app import VERBS
 from tests.helpers.cli import Done
 from tests.helpers.injected import TRICKS, harm
@@ -25,31 +24,26 @@ pytestmark = pytest.mark.slow
 ID = "01jd0000000000000000000000"
 ARGUMENTS: dict[str, list[str]] = {
     "run": ["--", "true"],
+    "attach": [ID],
     "ls": [],
     "log": [ID],
     "follow": [ID],
     "wait": [ID],
     "stop": [ID],
     "kill": [ID],
+    "pin": [ID],
+    "unpin": [ID],
+    "share": [ID],
     "rm": [ID],
+    "prune": ["--keep", "1"],
     "push": ["/v1/stream/x"],
     "serve": [],
+    "token": ["list"],
+    "progress": ["1"],
+    "artifacts": [ID],
+    "note": ["seen"],
+    "doctor": ["--unit", "seen.service"],
 }
-
-
-@pytest.fixture(name="call")
-def call_fixture(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Done]:
-    """Give a function that does what arguments say, and returns how that ended."""
-
-    def call(*arguments: str) -> Done:
-        try:
-            code = main(list(arguments))
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = capfdbinary.readouterr()
-        return Done(code, out, err.decode())
-
-    return call
 
 
 def test_every_verb_is_tried() -> None:
@@ -70,7 +64,7 @@ def test_arguments(call: Callable[..., Done], verb: str) -> None:
             if verb == "run" and arguments[1:] == [trick]:
                 arguments = ["run", "--", f"/nowhere/{trick}"]
             done = call(*arguments)
-            assert done.code != 0, arguments
+            assert done.code != 0 or verb == "note", arguments  # outside of a run that takes any text
             assert harm(done.out.decode() + done.err) == [], arguments
 
 
@@ -135,6 +129,7 @@ class Hostile(BaseHTTPRequestHandler):
             "dropped": 0,
             "truncated": False,
             "ended_at": "2026-11-21T08:30:07.250Z",
+            "text": self.trick,
         }
         offset = "0" * 20
         return {

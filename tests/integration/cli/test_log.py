@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from runcast import Run, State, Store
+from runcast.run.base import files_of
 from tests.helpers.cli import LONG, Done, cli
 from tests.helpers.stores import temporary_store
 from tests.helpers.wait import wait_until
 from tests.unit.runs import ERR, OUT, make_run
 
-SAYS = "echo one; echo two >&2; echo three; echo four >&2; printf five"
 LINES = b"one\nthree\nfive"
 ERRORS = "two\nfour\n"
 
@@ -22,9 +22,12 @@ ERRORS = "two\nfour\n"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Give a finished run with five lines on two channels, in this order, alone in its store."""
-    waits = SAYS.replace("; ", "; sleep 0.02; ")  # so that each is read before the next is written
+    pieces = ("echo one", "echo two >&2", "echo three", "echo four >&2", "printf five")
     with temporary_store(tmp_path_factory.mktemp("log") / "store") as store:
-        run = store.start(waits, shell=True)
+        run = store.start("; read _; ".join(pieces), shell=True, stdin="pipe")
+        for tail in (4, 8, 14, 19):
+            wait_until(lambda tail=tail: run.tail_offset == tail, LONG)  # read, before the next is written
+            run.send("\n")
         run.wait(timeout=LONG)
         assert run.output() == "one\ntwo\nthree\nfour\nfive"
         yield run
@@ -32,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 def log(run: Run, *arguments: object, **options: Any) -> Done:
     """Call `runcast log` in the store of a run."""
-    return cli("--store", os.path.dirname(run.directory.path), "log", *arguments, **options)
+    return cli("--store", os.path.dirname(files_of(run).path), "log", *arguments, **options)
 
 
 def test_all(run: Run):
@@ -90,7 +93,7 @@ def test_gap(store: Store):
 
     done = cli("log", run.id, "--offset", gap.offset + 1)
     assert (done.code, done.out) == (2, b"")
-    assert f"are no longer kept: read on from {gap.next}" in done.err
+    assert f"are no longer kept: continue at {gap.next}" in done.err
 
 
 def test_safe(store: Store):
@@ -146,3 +149,22 @@ def test_cut_characters(tmp_path: Path, command: str):
 
     assert both.decode(errors="replace") == "ax\u20ac\u20a4\u00e9\u00f1\U0001f600\U0001f680\ufffd"
     assert apart == (0, "a\u20ac\u00e9\U0001f600".encode() + b"\xe2", "x\u20a4\u00f1\U0001f680")
+
+
+def test_grep(store: Store):
+    """Only lines with the text are printed, each on its channel; without any the exit status is 1."""
+    store.start(
+        [
+            "sh",
+            "-c",
+            "echo one; echo 'an Error' >&2; printf '\\033[31merr\\033[0mor 2\\n'; printf 'last error'",
+        ]
+    ).wait()
+
+    assert cli("log", "last", "--grep", "error") == (0, b"\x1b[31merr\x1b[0mor 2\nlast error\n", "")
+    assert cli("log", "last", "--grep", "error", "-i", "--channel", "stderr") == (0, b"", "an Error\n")
+    assert cli("log", "last", "--grep", "^(one|last)", "--regex") == (0, b"one\nlast error\n", "")
+    assert cli("log", "last", "--grep", "error", "--tail", 1) == (0, b"last error\n", "")
+    assert cli("log", "last", "--grep", "nowhere") == (1, b"", "")
+    assert "unterminated character set" in cli("log", "last", "--grep", "a[", "--regex").err
+    assert "expected --grep" in cli("log", "last", "--regex").err

@@ -11,6 +11,7 @@ import pytest
 
 from runcast import Run, Store
 from runcast.ids import new_run_id
+from runcast.run.base import files_of
 from tests.helpers.cli import LONG, cli, cli_begun, terminal
 
 ROW = re.compile(r"(\w{26})  (.+?) {2,}(\S+ \S+) ago {2,}(-|\S+ \S+) {2,}(\S+ \w+) {2,}(.*)")
@@ -90,7 +91,9 @@ def test_json(store: Store):
 
     lines = cli("ls", "--json").out.splitlines()
 
-    assert [json.loads(line) for line in lines] == [run.to_json() for run in reversed(runs)]
+    assert [json.loads(line) for line in lines] == [
+        run.to_json() | {"disk_bytes": run.disk_bytes} for run in reversed(runs)
+    ]
 
 
 @pytest.mark.slow
@@ -104,7 +107,7 @@ def test_truncated(store: Store):
 def test_dropped(store: Store):
     """A run whose output could not all be written says how much is missing."""
     run = finished(store, ["true"])
-    path = Path(run.directory.path, "outcome.json")
+    path = Path(files_of(run).path, "outcome.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"dropped": 3 << 20}))
 
     assert rows(cli("ls").out)[0][1] == "exit 0, 3.0 MiB dropped"
@@ -134,7 +137,7 @@ def test_width_of_a_terminal(store: Store):
 def test_damaged_run(store: Store):
     """A run whose files are damaged is marked, what is wrong is told, and the others are listed."""
     good, bad = finished(store, ["true"]), finished(store, ["true"])
-    Path(bad.directory.path, "run.json").write_text("")
+    Path(files_of(bad).path, "run.json").write_text("")
 
     wrong = "run.json: expected a JSON object, it is empty"
     done = cli("ls")
@@ -166,10 +169,10 @@ def test_lost(store: Store):
     run = store.start(["sleep", "1000"])
     with cli_begun("follow", run.id):
         for chunk in run.follow(timeout=0.01):
-            if run.directory.state().get("supervisor"):
+            if files_of(run).state().get("supervisor"):
                 break
             assert chunk is None
-    os.kill(run.directory.state()["supervisor"], 9)
+    os.kill(files_of(run).state()["supervisor"], 9)
     cli("wait", run.id)
 
     assert rows(cli("ls").out)[0][1] == "lost"
@@ -191,7 +194,50 @@ def test_removed_meanwhile(store: Store):
     """A run that is removed while it is listed is passed over."""
     runs = [finished(store, ["echo", shlex.quote(str(number))]) for number in range(3)]
     listed = store.list()
-    shutil.rmtree(runs[1].directory.path)
+    shutil.rmtree(files_of(runs[1]).path)
 
     assert len(list(listed)) == 3
     assert len(rows(cli("ls").out)) == 2
+
+
+def fails() -> None:
+    """Raise."""
+    raise ValueError("hunter2")
+
+
+def test_functions(store: Store):
+    """A function has its name, also in a process of its own; who lists a store has its traceback, too."""
+    for process in (False, True):
+        store.start(fails, process=process, traceback=False).wait(LONG)
+
+    listed = cli("ls")
+    told = [json.loads(line) for line in cli("ls", "--json").out.splitlines()]
+
+    assert [row[-1] for row in rows(listed.out)] == ["function fails"] * 2
+    assert ["hunter2" in one["outcome"]["traceback"] for one in told] == [True, True]
+
+
+def test_disk(store: Store):
+    """`--disk` prints how much disk the runs of each name take, the most first, and all of them together."""
+    for name, size in (("small", 1), ("large", 200_000), ("large", 200_000)):
+        run = store.start(["head", "-c", str(size), "/dev/zero"], name=name)
+        run.wait()
+        assert len(b"".join(chunk.data for chunk in run.follow())) == size
+    taken = {run.id: run.disk_bytes or 0 for run in store.list()}
+
+    shown = [json.loads(line) for line in cli("ls", "--disk", "--json").out.splitlines()]
+    assert [(one["name"], one["runs"]) for one in shown] == [("large", 2), ("small", 1)]
+    assert sum(one["disk_bytes"] for one in shown) == sum(taken.values()) >= 400_000
+    head, *lines = cli("ls", "--disk").out.decode().splitlines()
+    assert head.split() == ["DISK", "RUNS", "NAME"]
+    assert [line.split()[-2:] for line in lines] == [["2", "large"], ["1", "small"], ["3", "all"]]
+    listed = [json.loads(line) for line in cli("ls", "--json").out.splitlines()]
+    assert {one["id"]: one["disk_bytes"] for one in listed} == taken
+
+
+def test_name_that_is_the_command(store: Store):
+    """A run whose name is its command has it once."""
+    for name in ("echo it is", "echo 'it is'", "other"):
+        finished(store, ["echo", "it is"], name=name)
+
+    assert [row[5] for row in rows(cli("ls").out)] == ["other: echo 'it is'", *["echo 'it is'"] * 2]

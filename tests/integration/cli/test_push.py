@@ -3,29 +3,27 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from runcast import Store
+from runcast.client.pull import pull_stream
 from runcast.client.push import Pusher
-from runcast.client.streams import RemoteStream
+from runcast.client.remote_stream import RemoteStream
 from tests.helpers.cli import LONG, cli, cli_begun
 from tests.helpers.proxy import Proxy
-from tests.helpers.servers import ASGI, Server
+from tests.helpers.servers import Server
 from tests.helpers.wait import wait_until
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def server(store: Store, tmp_path: Path) -> Iterator[Server]:
+def server(store: Store, own_store: Path, serving: Callable[[str, Path], Server]) -> Server:
     """Serve the test's store."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    with Server(folder, "uvicorn", ASGI) as running:
-        yield running
+    return serving("uvicorn", own_store)
 
 
 def got(server: Server, name: str = "s") -> bytes:
@@ -77,6 +75,16 @@ def test_command_that_cannot_be_started(server: Server) -> None:
     assert folder.code == 126
     assert "cannot start /: permission denied" in folder.err
     assert server.ask("HEAD", "/v1/stream/s")[0] == 404
+
+
+def test_option_behind_the_address() -> None:
+    """An option that stands where a command would is refused with its place; behind -- it is a command."""
+    refused = cli("push", "http://127.0.0.1:9/v1/stream/s", "--tee", input=b"x")
+    named = cli("push", "http://127.0.0.1:9/v1/stream/s", "--", "--tee", input=b"x")
+
+    assert (refused.code, named.code) == (2, 127)
+    assert "expected options before the address, got '--tee' behind" in refused.err
+    assert "cannot start --tee" in named.err
 
 
 def test_keep_open_and_go_on(server: Server) -> None:
@@ -133,20 +141,54 @@ def test_through_restarts(server: Server, tmp_path: Path) -> None:
     assert seen.read_bytes() == b"".join(lines)
 
 
-@pytest.mark.parametrize("cut", ["request", "reply"])
-def test_close_that_is_cut(server: Server, cut: str) -> None:
-    """A closing append whose request or reply is cut is made again: all lines once, and a closed stream."""
-    lines = b"".join(b"%07d\n" % number for number in range(20_000))
-    limits = {number: 30_000 if cut == "request" else 10 * number for number in range(1, 4)}
-    never = dict.fromkeys(limits)
-    requests, replies = (limits, never) if cut == "request" else (never, limits)
+def test_one_connection(server: Server) -> None:
+    """However many requests there are, they go through one connection."""
     with (
-        Proxy(server.port, replies.get, requests=requests.get) as proxy,
+        Proxy(server.port, lambda number: None) as proxy,
         RemoteStream(f"{proxy.url}v1/stream/s") as stream,
     ):
         pusher = Pusher(stream)
         pusher.create()
-        pusher.send(lines, close=True)
+        pusher.create()  # it is there
+        for _ in range(20):
+            pusher.send(b"a line\n")
+        pusher.send(b"", close=True)
+        pull_stream(stream, lambda data: None)
+
+        assert proxy.connections == 1
+
+
+def test_kept_connections_that_end(server: Server) -> None:
+    """A server that ends a kept connection under a request is no trouble: it may, at any time."""
+    trouble: list[str] = []
+    with (
+        Proxy(server.port, lambda number: None, requests=lambda number: 2000) as proxy,
+        RemoteStream(f"{proxy.url}v1/stream/s", trouble=trouble.append) as stream,
+    ):
+        pusher = Pusher(stream)
+        pusher.create()
+        for number in range(50):
+            pusher.send(b"%07d\n" % number)
+
+        assert proxy.cuts["requests"] > 3
+        assert trouble == []
+    assert got(server) == b"".join(b"%07d\n" % number for number in range(50))
+
+
+@pytest.mark.parametrize("cut", ["request", "reply"])
+def test_close_that_is_cut(server: Server, cut: str) -> None:
+    """A closing append whose request or reply is cut is made again: all lines once, and a closed stream."""
+    lines = b"".join(b"%07d\n" % number for number in range(20_000))
+    limits = {number: 30_000 if cut == "request" else 10 * (number + 1) for number in range(3)}
+    never = dict.fromkeys(limits)
+    requests, replies = (limits, never) if cut == "request" else (never, limits)
+    with (
+        Proxy(server.port, replies.get, requests=requests.get) as proxy,
+        RemoteStream(f"{server.root}/v1/stream/s") as uncut,
+        RemoteStream(f"{proxy.url}v1/stream/s") as stream,
+    ):
+        Pusher(uncut).create()
+        Pusher(stream).send(lines, close=True)
         assert sum(proxy.cuts.values()) == 3
     assert got(server) == lines
     assert server.ask("HEAD", "/v1/stream/s")[1]["stream-closed"] == "true"
@@ -190,7 +232,7 @@ def test_gives_up(server: Server) -> None:
 
     assert done.code == 2
     assert "cannot reach" in done.err
-    assert "0 bytes have arrived" in done.err
+    assert "0 bytes arrived" in done.err
 
 
 def test_follow_a_run(server: Server, store: Store) -> None:

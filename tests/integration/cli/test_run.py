@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runcast import Outcome, Reason, Run, State, Store
+from runcast.run.base import files_of
 from tests.helpers.children import PYTHON, Printer
 from tests.helpers.cli import LONG, RUNCAST, cli, cli_begun, terminal
 from tests.helpers.wait import wait_until
@@ -126,6 +127,21 @@ def test_cwd_env_and_name(store: Store, tmp_path: Path):
 
     assert cli("run", *options, "--shell", 'pwd; echo "$A,$B"').out == f"{tmp_path}\n1=2,\n".encode()
     assert only(store).name == "tester"
+
+
+@pytest.mark.parametrize("program", ["node -p 8080", "pytest -q --co nowhere.py"])
+def test_colors(store: Store, program: str, monkeypatch: pytest.MonkeyPatch):
+    """Real programs color a pipe with `--color`, not with `--no-color`; a rerun does as its first run."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("PATH", f"{Path(RUNCAST).parent}:{os.environ['PATH']}")
+    for option in ("--color", "--no-color"):
+        cli("run", option, "--", *program.split())
+    plain, colored = store.list()
+    again = store.rerun(colored)
+    outputs = [run.output(check=False, encoding=None) for run in (colored, plain, again)]
+
+    assert [b"\x1b[" in output for output in outputs] == [True, False, True]
 
 
 def test_stdin_is_not_ours(store: Store):
@@ -322,7 +338,7 @@ def test_we_are_told_to_go(store: Store, number: signal.Signals):
     assert process.returncode == 128 + number
     assert (out, err.decode()) == (
         b"",
-        f"runcast: run {run.id} goes on; `runcast follow {run.id}` follows it\n",
+        f"runcast: run {run.id} continues; `runcast follow {run.id}` follows it\n",
     )
     assert run.state is State.RUNNING
 
@@ -450,7 +466,7 @@ def test_supervisor_is_killed(store: Store):
     """A run that is lost is told, with exit code 1."""
     with cli_begun("run", "--shell", FOREVER) as process:
         assert process.stdout.readline() == b"ready\n"
-        os.kill(only(store).directory.state()["supervisor"], signal.SIGKILL)
+        os.kill(files_of(only(store)).state()["supervisor"], signal.SIGKILL)
         err = process.communicate(timeout=LONG)[1].decode()
 
     assert process.returncode == 1

@@ -6,15 +6,18 @@ import re
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from runcast import Run, State, Store
 from tests.helpers.children import Printer
 from tests.helpers.cli import LONG, RUNCAST, Done, cli, cli_begun, terminal
+from tests.helpers.stores import empty_store, temporary_store
 from tests.helpers.wait import wait_until
 from tests.integration.server.test_serve import Server, serving
 
@@ -23,12 +26,34 @@ pytestmark = pytest.mark.slow
 FOREVER = "echo ready; exec sleep 1000"
 
 
+class Served(NamedTuple):
+    """A server that starts anything, and its store."""
+
+    server: Server
+    store: Store
+
+
+@pytest.fixture(name="served", scope="module")
+def served_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve a store for all tests."""
+    path = tmp_path_factory.mktemp("served") / "store"
+    with temporary_store(path) as store, serving("--allow-any-command", "--store", path) as server:
+        yield Served(server, store)
+
+
+@pytest.fixture(name="store")
+def store_fixture(served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """Give the store that is served, which is empty."""
+    monkeypatch.setenv("RUNCAST_STORE", served.store.path)
+    yield served.store
+    empty_store(served.store)
+
+
 @pytest.fixture(name="server")
-def server_fixture(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server that starts anything, in the test's own store."""
+def server_fixture(served: Served, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Give the server."""
     monkeypatch.delenv("RUNCAST_TOKEN", raising=False)
-    with serving("--allow-any-command") as server:
-        yield server
+    return served.server
 
 
 def there(server: Server, verb: str, *arguments: object, **options: Any) -> Done:
@@ -157,7 +182,7 @@ def test_terminal_goes(server: Server, store: Store):
     assert process.returncode == 128 + signal.SIGTERM
     bare = shlex.quote(server.url.partition("?")[0])
     assert (
-        f"run {only(store).id} goes on; `runcast --server {bare} follow {only(store).id}` follows it" in err
+        f"run {only(store).id} continues; `runcast --server {bare} follow {only(store).id}` follows it" in err
     )
     assert server.token not in err
     assert only(store).state is State.RUNNING
@@ -207,7 +232,7 @@ def test_stopping(server: Server, store: Store):
     late = there(server, "wait", "--timeout", "0.1", runs[0].id)
     assert (late.code, late.err) == (
         124,
-        f"runcast: run {runs[0].id} is still running after 0.1 s; it goes on\n",
+        f"runcast: run {runs[0].id} is still running after 0.1 s; it continues\n",
     )
     assert there(server, "stop", runs[0].id).code == 0
     assert there(server, "kill", runs[1].id).code == 0
@@ -217,6 +242,63 @@ def test_stopping(server: Server, store: Store):
     assert there(server, "rm", "--force", runs[2].id) == (0, b"", "")
     assert there(server, "rm", "--all-finished") == (0, b"", "")
     assert list(store.list()) == []
+
+
+def test_pinning(server: Server, store: Store):
+    """pin and unpin work on runs of a server, and rm and ls heed them."""
+    run = store.start(["true"])
+    run.wait(timeout=LONG)
+
+    assert there(server, "pin", run.id) == (0, b"", "")
+    assert run.pinned
+    assert b"exit 0, pinned" in there(server, "ls").out
+    assert json.loads(there(server, "ls", "--json").out)["pinned"] is True
+    assert there(server, "rm", run.id).err == (
+        f"runcast: run {run.id} is pinned: unpin it first, then remove it\n"
+    )
+    assert there(server, "unpin", run.id) == (0, b"", "")
+    assert there(server, "pin", run.id) == (0, b"", "")
+    assert there(server, "rm", "--force", run.id) == (0, b"", "")
+
+
+def test_sharing(server: Server, store: Store):
+    """share prints a link that reads a run, which follow takes as it is, and does nothing else."""
+    run = store.start(["echo", "hello"])
+    run.wait(timeout=LONG)
+
+    done = there(server, "share", "--expires", "2h", run.id)
+    assert done.code == 0
+    url, page = done.out.decode().rstrip("\n"), f"http://{server.host}:{server.port}/runs/{run.id}?share="
+    assert url.startswith(page)
+    expires = datetime.fromtimestamp(int(url.partition("share=")[2].partition(".")[0])).astimezone()
+    assert 7000 < expires.timestamp() - time.time() <= 7200
+    assert (
+        done.err
+        == f"runcast: it reads run {run.id}, and does nothing else, until {expires:%Y-%m-%d %H:%M:%S %Z}\n"
+    )
+    assert cli("follow", url) == (0, b"hello\n", "")
+
+    assert there(server, "share", "--expires", "5s", run.id).err == (
+        'runcast: expected "expires" as a duration from 1m to 365d, such as "7d", got 5.0\n'
+    )
+    # A server shows this store, so its runs have an address here, too.
+    here = cli("share", run.id)
+    assert here.code == 0
+    assert here.out.startswith(page.encode())
+
+
+def test_nowhere_to_share(tmp_path: Path):
+    """A run of a store that no server shows has no address: that is said, with what to do."""
+    with temporary_store(tmp_path / "own") as own:
+        run = own.start(["true"])
+        run.wait(timeout=LONG)
+        done = cli("--store", own.path, "share", run.id)
+
+    assert (done.code, done.out) == (2, b"")
+    assert done.err == (
+        f"runcast: expected a server that shows the store {own.path}, which has no address of its own: "
+        "run `runcast serve`, or name a server with --server URL\n"
+    )
 
 
 def test_named_commands(store: Store, tmp_path: Path):
@@ -232,6 +314,26 @@ def test_named_commands(store: Store, tmp_path: Path):
     assert (refused.code, refused.out) == (2, b"")
     assert "--allow-any-command" in refused.err
     assert refused.err.endswith("; it starts hello\n")
+
+
+def test_named_commands_at_a_terminal(store: Store, tmp_path: Path):
+    """One with a terminal is typed into, and has the size of this one; one without is refused by name."""
+    (tmp_path / "commands.toml").write_text(
+        '[commands.ask]\ncommand = ["sh", "-c", "read a; stty size; exit 4"]\ntty = true\ncolumns = 50\n'
+        '[commands.plain]\ncommand = "cat"\n'
+    )
+    for options in ([], ["--allow-any-command"]):
+        with serving("--config", tmp_path / "commands.toml", *options) as server:
+            at = ["run", "--server", server.url, "-it"]
+            with terminal(*at, "ask", columns=77) as screen:
+                wait_until(lambda: [run for run in store.list() if run.size and run.size.columns == 77], LONG)
+                screen.type("\n")
+                screen.until("24 77\n")
+                assert screen.end() == 4
+            with terminal(*at, "plain") as screen:
+                assert screen.end() == 2
+            assert "expected a command with a terminal, plain of the server" in screen.seen
+            empty_store(store)
 
 
 def test_where(server: Server, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -258,3 +360,11 @@ def test_nobody_there(store: Store):
     assert (done.code, done.out) == (2, b"")
     said = "nothing listens there: is `runcast serve` running?"
     assert done.err == f"runcast: cannot reach the server http://127.0.0.1:9/: {said}\n"
+
+
+def test_wait_for(store: Store, server: Server):
+    """`wait --for` prints the line, and exits with 1 where the run has ended without it."""
+    run = store.start("echo one; echo ready on 8000", shell=True)
+
+    assert there(server, "wait", run.id, "--for", "ready") == (0, b"ready on 8000\n", "")
+    assert there(server, "wait", run.id, "--for", r"^on$", "--regex").code == 1

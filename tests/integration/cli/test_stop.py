@@ -23,7 +23,9 @@ def test_stop(store: Store):
     run = ready(store)
 
     assert cli("stop", run.id) == (0, b"", "")
-    assert run.outcome == Outcome(Reason.STOPPED, signal=15, ended_at=run.outcome.ended_at)
+    assert run.outcome._replace(usage=None, stopped_by=None) == Outcome(
+        Reason.STOPPED, signal=15, ended_at=run.outcome.ended_at, started_at=run.started_at
+    )
 
 
 def test_several(store: Store):

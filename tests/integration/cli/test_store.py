@@ -1,7 +1,6 @@
 """`--store`: where the runs are, and what is said of a place that cannot be a store."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from runcast import Store
 from tests.helpers.cli import LONG, RUNCAST, cli
+from tests.helpers.programs import program
 from tests.helpers.stores import temporary_store
 
 
@@ -39,12 +39,11 @@ def test_memory(tmp_path: Path):
     assert not {name for name in set(os.listdir("/dev/shm")) - left if name.startswith("runcast-")}
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write anywhere")
 def test_read_only_folder(tmp_path: Path):
     """A folder of ours that may not be written to is told, with what to do."""
     place = tmp_path / "store"
     place.mkdir(0o500)
-    powerless = ["setpriv", "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
+    powerless = [program("setpriv"), "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
 
     command = [*powerless, RUNCAST, "--store", place, "run", "true"]
     done = subprocess.run(command, capture_output=True, timeout=LONG, check=False)

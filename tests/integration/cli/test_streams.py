@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from runcast.durable import FileStreams
 from runcast.wire.durable import Appending, Creation
 from tests.helpers.children import run_python
 from tests.helpers.cli import LONG, Done, cli, cli_begun
-from tests.helpers.servers import ASGI, Server
+from tests.helpers.servers import Server
 
 TEXT = Creation("text/plain")
 PLAIN = Appending("text/plain")
@@ -30,16 +30,13 @@ def streams_fixture(own_store: Path) -> FileStreams:
 
 @pytest.fixture(name="verb", params=["store", "server"])
 def verb_fixture(
-    request: pytest.FixtureRequest, store: Store, tmp_path: Path
-) -> Iterator[Callable[..., Done]]:
+    request: pytest.FixtureRequest, store: Store, own_store: Path, serving: Callable[[str, Path], Server]
+) -> Callable[..., Done]:
     """Give what runs a verb: on the test's store, or on a server of it."""
     if request.param == "store":
-        yield cli
-        return
-    folder = tmp_path / "served"
-    folder.mkdir()
-    with Server(folder, "uvicorn", ASGI) as server:
-        yield lambda *arguments: cli("--server", server.root, *arguments)
+        return cli
+    server = serving("uvicorn", own_store)
+    return lambda *arguments: cli("--server", server.root, *arguments)
 
 
 def rows(done: Done) -> list[tuple[str, str, str]]:
@@ -183,6 +180,16 @@ def test_nothing_to_stop(verb: Callable[..., Done], streams: FileStreams, act: s
     stream.append(PLAIN, b"still open")
 
 
+@pytest.mark.parametrize("act", ["pin", "unpin"])
+def test_nothing_to_pin(verb: Callable[..., Done], streams: FileStreams, act: str):
+    """A stream cannot be pinned: no sweep takes one."""
+    stream, _ = streams.create("s", TEXT)
+    done = verb(act, "s")
+
+    assert done.code == 2
+    assert f"expected a run, {stream.id} is a stream, which no sweep takes: it cannot be pinned" in done.err
+
+
 def test_rm(verb: Callable[..., Done], store: Store, streams: FileStreams):
     """A closed stream is removed by its name or id; an open one is refused, unless it is forced."""
     run = store.start(["true"])
@@ -238,12 +245,9 @@ def test_rm_under_a_server(server: Server, streams: FileStreams):
 
 
 @pytest.fixture(name="server")
-def server_fixture(store: Store, tmp_path: Path) -> Iterator[Server]:
+def server_fixture(store: Store, own_store: Path, serving: Callable[[str, Path], Server]) -> Server:
     """Serve the test's store."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    with Server(folder, "uvicorn", ASGI) as running:
-        yield running
+    return serving("uvicorn", own_store)
 
 
 def test_damaged_stream(streams: FileStreams):

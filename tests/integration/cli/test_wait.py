@@ -38,7 +38,7 @@ def test_timeout(store: Store):
     done = cli("wait", "--timeout", "50ms", *(run.id for run in runs))
 
     assert (done.code, done.out) == (124, b"")
-    assert done.err == f"runcast: run {runs[0].id} is still running after 0.05 s; it goes on\n"
+    assert done.err == f"runcast: run {runs[0].id} is still running after 0.05 s; it continues\n"
     assert [run.state for run in runs] == [State.RUNNING] * 2
 
 
@@ -55,3 +55,27 @@ def test_unknown_id_is_told_first(store: Store):
 def test_no_id(store: Store):
     """Nothing to wait for is a usage error."""
     assert cli("wait") == (2, b"", "runcast: missing argument 'ID...' (see `runcast wait --help`)\n")
+
+
+def test_for_a_line(store: Store, tmp_path: Path):
+    """`--for` ends with the first line that has the text, prints it, and leaves the run alone."""
+    go = f"until test -e {tmp_path}/go; do sleep 0.01; done"
+    run = store.start(f"echo before; {go}; echo ready on 8000; exec sleep 1000", shell=True)
+
+    assert cli("wait", run.id, "--for", "bef") == (0, b"before\n", "")
+    with cli_begun("wait", run.id, "--for", r"on \d+", "--regex") as process:
+        assert process.poll() is None
+        (tmp_path / "go").touch()
+        assert process.communicate(timeout=LONG) == (b"ready on 8000\n", b"")
+    assert process.returncode == 0
+    assert run.state is State.RUNNING
+
+
+def test_for_a_line_that_does_not_come(store: Store):
+    """The end of the run without the line exits with 1, and the timeout with 124."""
+    ended, running = store.start(["echo", "one"]), store.start(["sleep", "1000"])
+
+    sentence = f"runcast: expected a line with 'ready', run {ended.id} is exited after 1 lines without it\n"
+    assert cli("wait", ended.id, "--for", "ready") == (1, b"", sentence)
+    assert cli("wait", running.id, "--for", "ready", "--timeout", "50ms").code == 124
+    assert cli("wait", ended.id, "--regex").code == 2

@@ -23,7 +23,7 @@ from runcast.errors import (
     UsageError,
 )
 from tests.helpers.children import PYTHON, Printer, collect
-from tests.helpers.servers import WSGI, Server
+from tests.helpers.servers import LONG, WSGI, Server
 from tests.helpers.wait import MS, wait_until
 
 pytestmark = pytest.mark.slow
@@ -45,7 +45,9 @@ def test_start_and_wait(client: Client, store: Store):
     assert list(run.lines()) == ["out", "err"]
     assert (run.wait().code, run.state, run.closed) == (3, State.EXITED, True)
     here = store.get(run.id)
-    assert run.outcome._replace(ended_at=0) == here.outcome._replace(ended_at=0)  # told in microseconds
+    assert run.outcome._replace(ended_at=0, started_at=0) == here.outcome._replace(
+        ended_at=0, started_at=0
+    )  # told in microseconds
     run.refresh()
     assert run.to_json()["outcome"] == here.to_json()["outcome"]
     assert (run.name, run.command, run.pid, run.tail_offset) == (here.name, here.command, here.pid, 8)
@@ -176,7 +178,7 @@ def test_refused_commands(client: Client):
         client.start()
     with pytest.raises(UsageError, match="stdin or input"):
         client.start(["cat"], stdin="pipe", input="x")
-    with pytest.raises(UsageError, match='"timeout" as seconds'):
+    with pytest.raises(UsageError, match="expected timeout to be more than 0"):
         client.start(["cat"], timeout=-1)
     with pytest.raises(UsageError, match=r"no command 'nightly'"):
         client.start(name="nightly")
@@ -334,3 +336,21 @@ def test_in_an_application(store: Store, tmp_path: Path):
             list(client.list())
         remote.kill()
         assert remote.wait().signal == signal.SIGKILL
+
+
+def fails() -> None:
+    """Raise."""
+    raise ValueError("hunter2")
+
+
+def test_traceback_of_a_function(client: Client, server: Server, store: Store):
+    """Who may see the traceback of what ended a function has it once the end is waited for, in both faces."""
+    run = store.start(fails, traceback=False)
+
+    async def wait() -> str:
+        async with AsyncClient(server.root) as other:
+            return (await (await other.get(run.id)).wait(LONG)).traceback
+
+    assert "hunter2" in client.get(run.id).wait(LONG).traceback
+    assert "hunter2" in asyncio.run(wait())
+    assert "hunter2" not in client.get(run.id).output(channel="stderr")

@@ -7,6 +7,7 @@ import pytest
 from runcast import Store
 from runcast.client import Client
 from runcast.errors import RunElsewhere
+from runcast.run.base import files_of
 from tests.helpers.lost import edit_origin, end, orphan, started
 from tests.helpers.servers import Server
 
@@ -20,7 +21,7 @@ def test_elsewhere(store: Store, server: Server):
     run, pids = started(store, "echo ready; exec sleep 600", 1)
     try:
         orphan(run)
-        edit_origin(run.directory.path, **FAR)
+        edit_origin(files_of(run).path, **FAR)
         path = f"/runs/{run.id}"
 
         shown = json.loads(server.ask("GET", path)[2])

@@ -9,7 +9,7 @@ import pytest
 
 from runcast.client import AsyncClient, Client
 from runcast.client.push import Pusher
-from runcast.client.streams import RemoteStream
+from runcast.client.remote_stream import RemoteStream
 from runcast.errors import RuncastError
 
 REPLY = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

@@ -100,7 +100,7 @@ def by_hand(lines: Iterator[str]) -> Events:
 
 def by_requests(url: str) -> Events:
     with requests.get(url, headers=ACCEPT, stream=True, timeout=LONG) as reply:
-        return by_hand(line.decode() for line in reply.iter_lines(delimiter=b"\n"))
+        return by_hand(line.decode() for line in reply.iter_lines())
 
 
 def by_aiohttp(url: str) -> Events:

@@ -29,7 +29,7 @@ WHOLE = f"GET /runs HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}
 MIB = 1024 * 1024
 ROOM = 32  # connections, of twice as many descriptors
 # As `python -c` has it before the server starts: so nobody waits for ten seconds here.
-SHORT_HEADS = "from runcast.server.bounded import SECONDS, Stage; SECONDS[Stage.HEAD] = 2.0; "
+SHORT_HEADS = "from runcast.server.bounded_protocol import SECONDS, Stage; SECONDS[Stage.HEAD] = 2.0; "
 
 pytestmark = pytest.mark.slow
 
@@ -100,7 +100,7 @@ def test_forty_mib_of_headers(store: Store):
             client.sendall(b"GET /runs/x/log HTTP/1.1\r\nHost: 127.0.0.1\r\n" + upgrade)
             client.sendall(b"X-More: " + b"y" * 200_000)
             assert status(rest(client)) == 431
-        assert server.ask("/runs") == {"runs": []}
+        assert server.ask("/runs")["runs"] == []
 
 
 def test_half_requests(store: Store):
@@ -110,24 +110,24 @@ def test_half_requests(store: Store):
         with Crowd(server.port) as crowd:
             for _ in range(75):
                 crowd.open(8, HALF)  # as many as have a moment to read their reply
-                assert server.ask("/runs") == {"runs": []}
+                assert server.ask("/runs")["runs"] == []
                 crowd.listen()
             wait_until(lambda: crowd.listen(0.01) or crowd.held <= 224, what="room")
             assert crowd.failed == {}
             assert set(crowd.ended) == {503}
             assert _status(known) == 200
         server.process.terminate()
-        _, said = server.process.communicate(timeout=LONG)
+        _, text = server.process.communicate(timeout=LONG)
 
-    assert said.count(b"connections, as many as there may be") == 1
-    assert b"Traceback" not in said
+    assert text.count(b"connections, as many as there may be") == 1
+    assert b"Traceback" not in text
 
 
 def _status(known: socket.socket) -> int:
     """Return the status of a request on a connection that is kept."""
     known.sendall(WHOLE)
     reply = b""
-    while not reply.endswith(b'{"runs":[]}\n'):
+    while not (b'\r\n\r\n{"runs":[],' in reply and reply.endswith(b"}\n")):
         reply += known.recv(65536)
     return status(reply)
 
@@ -136,10 +136,10 @@ def test_strangers_with_whole_requests(store: Store):
     """Connections that are answered 401 and stay are strangers all the same."""
     with serving(files=128) as server, Crowd(server.port) as crowd:
         crowd.open(300, b"GET /runs HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert server.ask("/runs") == {"runs": []}
+        assert server.ask("/runs")["runs"] == []
         crowd.open(300, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 
-        assert server.ask("/runs") == {"runs": []}
+        assert server.ask("/runs")["runs"] == []
 
 
 @pytest.mark.fault
@@ -166,10 +166,10 @@ def test_as_many_as_there_may_be(store: Store):
         assert server.ask(f"/runs/{run}")["state"] == "running"
         store.get(run).kill()
         server.process.terminate()
-        _, said = server.process.communicate(timeout=LONG)
+        _, text = server.process.communicate(timeout=LONG)
 
-    assert said.count(b"others get a 503") == 1
-    assert b"Traceback" not in said
+    assert text.count(b"others get a 503") == 1
+    assert b"Traceback" not in text
 
 
 def _all_told(crowd: Crowd, count: int) -> bool:
@@ -209,11 +209,11 @@ def test_stop_in_a_body(store: Store):
         server.ask("/runs")
         server.process.send_signal(signal.SIGTERM)
         reply = rest(client)
-        _, said = server.process.communicate(timeout=LONG)
+        _, text = server.process.communicate(timeout=LONG)
 
     assert status(reply) == 503
     assert b"Retry-After" in reply
-    assert b"Traceback" not in said
+    assert b"Traceback" not in text
 
 
 @pytest.mark.fault
@@ -226,14 +226,39 @@ def test_without_httptools(store: Store):
     try:
         port = urlsplit(process.stdout.readline().decode().strip()).port or 0
         server = Server(process, port)
-        assert server.ask("/runs") == {"runs": []}
+        assert server.ask("/runs")["runs"] == []
         with connected(port) as client:
             client.sendall(HALF + b"\r\n" + b"x-more: yyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * 40_000)
             assert status(rest(client)) == 431
-        assert server.ask("/runs") == {"runs": []}
+        assert server.ask("/runs")["runs"] == []
     finally:
         process.kill()
         process.communicate()
+
+
+NO_HTTPTOOLS = "import sys; sys.modules['httptools'] = None; "
+OFFERS = {
+    "h2c": "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__",
+    "another": "Connection: upgrade\r\nUpgrade: tls/1.0, x/2",
+    "websocket": "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13",
+}
+
+
+@pytest.mark.parametrize("without", ["", "httptools"])
+def test_offered_protocols(store: Store, without: str):
+    """Who offers to go on in another protocol is answered in this one, and the log has no line of it."""
+    no_websockets = "import sys; sys.modules['websockets'] = None; "
+    with serving(code=(NO_HTTPTOOLS if without else "") + no_websockets) as server:
+        for offer in OFFERS.values():
+            with connected(server.port) as client:
+                closing = WHOLE.replace(b"\r\n\r\n", f"\r\n{offer}\r\n\r\n".encode())
+                client.sendall(closing)
+                assert _status(client) == 200
+        server.process.terminate()
+        _, text = server.process.communicate(timeout=LONG)
+
+    assert b"pgrade" not in text
+    assert b"WebSocket" not in text
 
 
 def test_slow_heads(store: Store, tmp_path: Path):
@@ -256,11 +281,11 @@ def slow_heads(folder: Path, clients: int = 200, every: int = 1, most: int = 16,
         command = f"slowhttptest -H -c {clients} -r {clients} -i {every} -l {most} -p 5 -t GET -x 10"
         command += f" -g -o {folder}/seen -u {url}"
         done = subprocess.run(command.split(), capture_output=True, timeout=10 * LONG, cwd=folder)
-        said = re.sub(rb"\x1b\[[0-9;]*[A-Za-z]", b"", done.stdout).decode()
+        text = re.sub(rb"\x1b\[[0-9;]*[A-Za-z]", b"", done.stdout).decode()
         seen = [line.split(",") for line in (folder / "seen.csv").read_text().splitlines()[1:]]
 
         _, closed, _, connected, _ = map(int, seen[-1])  # each second, so before the last were closed
         assert closed + connected == clients, seen
-        assert "No open connections left" in said, said[-2000:]
-        assert "service available:   NO" not in said
-        assert server.ask("/runs") == {"runs": []}
+        assert "No open connections left" in text, text[-2000:]
+        assert "service available:   NO" not in text
+        assert server.ask("/runs")["runs"] == []

@@ -218,7 +218,7 @@ def test_link_from_elsewhere(store: Store, browser: Browser, attacker: int):
         page.click("text=Open this page again")
 
         page.wait_for_function("document.body.innerText.includes('commands')")
-        assert "This server wants its token" in shown  # the browser keeps its strict cookie for itself
+        assert "This server requires its token" in shown  # the browser keeps its strict cookie for itself
         assert page.url == f"http://127.0.0.1:{server.port}/commands?x=1"
 
 

@@ -107,10 +107,10 @@ def test_number_of_a_process_is_nobodys_to_choose(server: Server):
 
 
 def test_address_is_not_reflected(server: Server):
-    """No part of the address, and no header that tells another, is markup on a page, or leads elsewhere."""
+    """No part of the address, and no header with another one, is markup on a page or a link elsewhere."""
     page = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
-    told = dict.fromkeys(("X-Forwarded-Host", "X-Original-URL", "X-Rewrite-URL"), f"evil.example{EVIL}")
-    told |= {
+    fields = dict.fromkeys(("X-Forwarded-Host", "X-Original-URL", "X-Rewrite-URL"), f"evil.example{EVIL}")
+    fields |= {
         "Forwarded": "host=evil.example",
         "Referer": f"http://evil.example/{EVIL}",
         "X-Forwarded-Prefix": EVIL,
@@ -118,8 +118,9 @@ def test_address_is_not_reflected(server: Server):
     seen = [
         server.ask("GET", path, {**page, **headers})
         for headers in (
-            {**told, **server.bearer},
-            told,
+            {**fields, **server.bearer},
+            {**fields, **server.bearer, "Accept": "application/json", "Sec-Fetch-Mode": "cors"},
+            fields,
             {"Host": f"127.0.0.1{EVIL}"},
             {"Host": "evil.example"},
         )
@@ -133,7 +134,7 @@ def test_address_is_not_reflected(server: Server):
     ]
 
     kinds = [answer.headers.get("content-type", "").partition(";")[0] for answer in seen]
-    assert set(kinds) == {"text/html", "application/problem+json", ""}
+    assert set(kinds) == {"text/html", "application/json", "application/problem+json", ""}
     for kind, answer in zip(kinds, seen, strict=True):
         assert answer.headers["x-content-type-options"] == "nosniff"  # so JSON is never a page
         assert urlsplit(answer.headers.get("location", "")).netloc == ""
@@ -201,8 +202,8 @@ def test_request_adds_no_words_to_a_command(server: Server, tmp_path: Path):
         "POST", f"/runs?params={TRICKS[0]}".replace(" ", "%20"), server.bearer, {"name": "say"}
     )
     run_id = json.loads(started.body)["id"]
-    said = server.ask("GET", f"/runs/{run_id}/log?format=text", server.bearer)
+    output = server.ask("GET", f"/runs/{run_id}/log?format=text", server.bearer)
 
     assert {answer.status for answer in refused} <= {400, 403, 404}
-    assert said.body == b"$HOME; id."
+    assert output.body == b"$HOME; id."
     assert not planted.exists()

@@ -43,13 +43,13 @@ def test_read(server: Server, run: Run, origin: str):
     page = {"Origin": origin, **CROSS}
     log = f"/runs/{run.id}/log?format=text&follow=0"
     for path, headers in ((log, server.bearer), (f"{log}&token={server.token}", {})):
-        status, told, body = server.ask("GET", path, {**page, **headers})
+        status, fields, body = server.ask("GET", path, {**page, **headers})
         assert (status, body) == (200, b"secret\n")
-        assert told["access-control-allow-origin"] == origin
-        assert "Origin" in told["vary"]
-        assert not {"set-cookie", "access-control-allow-credentials"} & told.keys()
-    _, told, _ = server.ask("GET", f"/v1/stream/runs/{run.id}?offset=-1&token={server.token}", page)
-    assert (told["access-control-allow-origin"], told["stream-next-offset"]) == (origin, f"{7:020}")
+        assert fields["access-control-allow-origin"] == origin
+        assert "Origin" in fields["vary"]
+        assert not {"set-cookie", "access-control-allow-credentials"} & fields.keys()
+    _, fields, _ = server.ask("GET", f"/v1/stream/runs/{run.id}?offset=-1&token={server.token}", page)
+    assert (fields["access-control-allow-origin"], fields["stream-next-offset"]) == (origin, f"{7:020}")
     with server.open(
         "GET", f"/runs/{run.id}/log?token={server.token}", {**page, "Accept": "text/event-stream"}
     ) as live:
@@ -65,9 +65,9 @@ def test_without_the_token(server: Server, run: Run):
     assert server.ask("GET", "/runs", cookie).status == 200
 
     for headers in (page, {**page, **cookie}, {**page, **cookie, "Sec-Fetch-Site": "same-site"}):
-        status, told, body = server.ask("GET", f"/runs/{run.id}/log", headers)
+        status, fields, body = server.ask("GET", f"/runs/{run.id}/log", headers)
         assert (status, json.loads(body)["error"]) == (401, "NoToken")
-        assert told["access-control-allow-origin"] == APP
+        assert fields["access-control-allow-origin"] == APP
 
 
 def test_preflight(server: Server):
@@ -75,9 +75,9 @@ def test_preflight(server: Server):
     asked = {"Origin": APP, "Access-Control-Request-Headers": "authorization"}
     read = {**asked, "Access-Control-Request-Method": "GET"}
 
-    status, told, _ = server.ask("OPTIONS", "/runs", read)
-    assert (status, told["access-control-allow-origin"]) == (204, APP)
-    assert told["access-control-allow-methods"] == "GET, HEAD"
+    status, fields, _ = server.ask("OPTIONS", "/runs", read)
+    assert (status, fields["access-control-allow-origin"]) == (204, APP)
+    assert fields["access-control-allow-methods"] == "GET, HEAD"
     for path, headers in (
         ("/runs", {**asked, "Access-Control-Request-Method": "POST"}),
         ("/v1/stream/s", {**asked, "Access-Control-Request-Method": "PUT"}),
@@ -85,8 +85,8 @@ def test_preflight(server: Server):
         ("/commands", read),
         ("/runs", {**read, "Origin": OTHER}),
     ):
-        status, told, _ = server.ask("OPTIONS", path, headers)
-        assert (status, "access-control-allow-origin" in told) == (401, False)
+        status, fields, _ = server.ask("OPTIONS", path, headers)
+        assert (status, "access-control-allow-origin" in fields) == (401, False)
 
 
 @pytest.mark.parametrize("origin", [APP, OTHER], ids=["listed", "unlisted"])
@@ -101,9 +101,9 @@ def test_nothing_changes(server: Server, store: Store, run: Run, origin: str):
         ("DELETE", f"/runs/{run.id}"),
         ("PUT", "/v1/stream/s"),
     ):
-        status, told, _ = server.ask(method, path, page, {"command": ["true"]})
+        status, fields, _ = server.ask(method, path, page, {"command": ["true"]})
         assert (method, path, status) == (method, path, 403)
-        assert "access-control-allow-origin" not in told
+        assert "access-control-allow-origin" not in fields
     assert [one.id for one in store.list()] == [run.id]
     assert run.outcome is None
 
@@ -112,8 +112,8 @@ def test_unlisted_page(server: Server, run: Run):
     """A page that is not listed is refused as before, token or not."""
     page = {"Origin": OTHER, **CROSS}
     for headers, expected in ((page, 401), ({**page, **server.bearer}, 403)):
-        status, told, _ = server.ask("GET", f"/runs/{run.id}/log?token={server.token}", headers)
-        assert (status, "access-control-allow-origin" in told) == (expected, False)
+        status, fields, _ = server.ask("GET", f"/runs/{run.id}/log?token={server.token}", headers)
+        assert (status, "access-control-allow-origin" in fields) == (expected, False)
 
 
 def test_websocket(server: Server, run: Run):
@@ -156,7 +156,7 @@ def test_no_token_wanted(store: Store, run: Run):
 
 
 @pytest.mark.parametrize(
-    ("origin", "said"),
+    ("origin", "expected"),
     [
         ("*", "got '*': any page at all could read then, so name those that may"),
         ("null", "got 'null': files and sandboxed pages say so, whosever they are"),
@@ -164,9 +164,9 @@ def test_no_token_wanted(store: Store, run: Run):
         ("https://app.example/", "got 'https://app.example/': did you mean https://app.example?"),
     ],
 )
-def test_refused(store: Store, capfd: pytest.CaptureFixture[str], origin: str, said: str):
-    """What is no origin is told in one sentence, and nothing is served."""
+def test_refused(store: Store, capfd: pytest.CaptureFixture[str], origin: str, expected: str):
+    """An invalid origin is an error of one sentence, and nothing is served."""
     assert main(["serve", "--port", "0", "--allow-origin", origin]) == 2
-    told = capfd.readouterr().err
-    assert "--allow-origin: expected an origin such as https://app.example or http://localhost:5173" in told
-    assert said in told
+    error = capfd.readouterr().err
+    assert "--allow-origin: expected an origin such as https://app.example or http://localhost:5173" in error
+    assert expected in error

@@ -1,4 +1,4 @@
-"""The register of servers: who is told, and what is forgotten, however a server ended."""
+"""The register of servers: which are listed, and which are removed, however a server ended."""
 
 import json
 import os
@@ -8,18 +8,18 @@ import sys
 import textwrap
 from pathlib import Path
 
-from runcast.server.registry import registered, servers
+from runcast.store.servers import registered, servers
 from tests.helpers.children import run_python
 
 URL = "http://127.0.0.1:8765/"
 
 
 def test_told_while_it_lives(own_store: Path):
-    """A server is told as long as it serves, and leaves nothing behind."""
+    """A server is listed as long as it serves, and leaves no file behind."""
     with registered(str(own_store), URL):
-        told = servers(str(own_store))
+        listed = servers(str(own_store))
 
-    assert told == [URL]
+    assert listed == [URL]
     assert servers(str(own_store)) == []
     assert os.listdir(own_store / ".servers") == []
 
@@ -37,18 +37,18 @@ def test_the_file(own_store: Path):
 
 
 def test_several(own_store: Path):
-    """Several servers of one store are told, the latest first; two of one process id (containers) as well."""
+    """Several servers of one store are listed, the latest first; two of one process id (containers), too."""
     with registered(str(own_store), "http://a/"), registered(str(own_store), "http://b/"):
-        told = servers(str(own_store))
+        listed = servers(str(own_store))
 
-    assert told == ["http://b/", "http://a/"]
+    assert listed == ["http://b/", "http://a/"]
 
 
 def test_killed_server_is_forgotten(own_store: Path):
-    """What a killed server left behind is not told, and taken away."""
+    """The entry of a killed server is not listed, and is removed."""
     code = """
         import os, signal, sys
-        from runcast.server.registry import registered
+        from runcast.store.servers import registered
         with registered(sys.argv[1], "http://gone/"):
             print(os.getpid(), flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -77,7 +77,7 @@ def test_no_store(own_store: Path):
 
 
 def test_store_that_cannot_be_written(tmp_path: Path):
-    """A server that cannot tell where it is serves all the same."""
+    """A server that cannot register serves all the same."""
     (tmp_path / "file").write_text("")
 
     with registered(str(tmp_path / "file"), URL):
@@ -88,7 +88,7 @@ def test_costs_nothing():
     """Whoever starts a run can ask for servers without the packages of a server."""
     code = """
         import sys
-        import runcast.server.registry
+        import runcast.store.servers
         print(*sorted({"asyncio", "starlette", "uvicorn", "msgspec", "prometheus_client"} & set(sys.modules)))
     """
 

@@ -1,4 +1,4 @@
-"""The caps of streams as `runcast serve` has them: by option, by file, told when they bite."""
+"""The caps of streams in `runcast serve`: by option, by file, and the errors beyond them."""
 
 import http.client
 import json
@@ -65,10 +65,10 @@ def test_one_stream(store: Store, tmp_path: Path, how: Callable[[Path], Abstract
     """An append beyond the cap is refused whole, with where the stream ends; what fits is taken."""
     with how(tmp_path) as server:
         assert server.ask("PUT", "/v1/stream/s", b"x" * 600, **TEXT)[0] == 201
-        status, told, body = server.ask("POST", "/v1/stream/s", b"y" * 401, **TEXT)
+        status, fields, body = server.ask("POST", "/v1/stream/s", b"y" * 401, **TEXT)
         problem = json.loads(body)
 
-        assert (status, told["stream-next-offset"]) == (507, f"{600:020}")
+        assert (status, fields["stream-next-offset"]) == (507, f"{600:020}")
         assert (problem["error"], problem["status"]) == ("CapReached", 507)
         assert "at most 1000 bytes" in problem["detail"]
         assert "--stream-cap" in problem["detail"]
@@ -87,18 +87,18 @@ def test_all_streams(store: Store):
     with serving("--streams-cap", "100K") as server:
         assert server.ask("PUT", "/v1/stream/a", b"x" * 90_000, **TEXT)[0] == 201
         assert server.ask("PUT", "/v1/stream/b", **TEXT)[0] == 201
-        status, told, body = server.ask("POST", "/v1/stream/b", b"y" * 20_000, **TEXT)
+        status, fields, body = server.ask("POST", "/v1/stream/b", b"y" * 20_000, **TEXT)
         problem = json.loads(body)
 
-        assert (status, told["stream-next-offset"]) == (507, f"{0:020}")
+        assert (status, fields["stream-next-offset"]) == (507, f"{0:020}")
         assert problem["error"] == "StreamFull"
-        assert "at most 102400 bytes together" in problem["detail"]
+        assert "at most 102400 bytes in all streams together" in problem["detail"]
         assert server.ask("DELETE", "/v1/stream/a")[0] == 204
         assert server.ask("POST", "/v1/stream/b", b"y" * 20_000, **TEXT)[0] == 204
 
 
 def test_push(store: Store):
-    """`runcast push` beyond the cap ends at once, tells why, and what has arrived stays."""
+    """`runcast push` beyond the cap ends at once with the reason, and what has arrived stays."""
     with serving("--stream-cap", "300K") as server:
         url = f"{server.root}/v1/stream/s"
         done = cli("push", url, input=b"x" * 500_000)
@@ -106,18 +106,18 @@ def test_push(store: Store):
         assert done.code == 2
         assert "expected a stream of at most 307200 bytes" in done.err
         arrived = int(server.ask("HEAD", "/v1/stream/s")[1]["stream-next-offset"])
-        assert f"{arrived} bytes have arrived" in done.err
+        assert f"{arrived} bytes arrived" in done.err
         assert 0 < arrived <= 307_200
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["--stream-cap", "0"], "expected --stream-cap as more than 0 bytes, or none, got 0"),
         (["--streams-cap", "much"], "--streams-cap: expected a size such as 4096, 64M or 1G, or none, got"),
     ],
 )
-def test_refused(store: Store, capfd: pytest.CaptureFixture[str], arguments: list[str], said: str):
-    """A cap that is none is told, and nothing is served."""
+def test_refused(store: Store, capfd: pytest.CaptureFixture[str], arguments: list[str], expected: str):
+    """An invalid cap is an error, and nothing is served."""
     assert main(["serve", "--port", "0", *arguments]) == 2
-    assert said in capfd.readouterr().err
+    assert expected in capfd.readouterr().err

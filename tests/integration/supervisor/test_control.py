@@ -14,6 +14,7 @@ import pytest
 
 from runcast import Reason, Run, State, Store
 from runcast.errors import RunFinished, UsageError
+from runcast.run.base import files_of
 from runcast.supervisor.control import connect_path
 from tests.helpers.children import PYTHON, fds, run_python, supervisor_of
 from tests.helpers.wait import MS, wait_until
@@ -186,7 +187,7 @@ def test_finished_by_itself_while_stopping(store: Store):
 def test_nonsense(store: Store, sent: bytes):
     """Who talks nonsense to a run is hung up on, and the run goes on."""
     run = started(store, ["sh", "-c", "echo up; read line"], stdin="pipe")
-    with connect_path(run.directory.control_path, 5.0) as connection, contextlib.suppress(ConnectionError):
+    with connect_path(files_of(run).control_path, 5.0) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(sent)
         assert connection.recv(4096) == b""
 
@@ -212,7 +213,7 @@ def test_nonsense(store: Store, sent: bytes):
 def test_impossible_request(store: Store, request_: dict[str, object]):
     """A request that cannot be done is answered with an error, and changes nothing."""
     run = started(store, ["sh", "-c", "echo up; sleep 60"])
-    with connect_path(run.directory.control_path, 5.0) as connection:
+    with connect_path(files_of(run).control_path, 5.0) as connection:
         connection.sendall(json.dumps(request_).encode() + b"\n")
         answer = json.loads(connection.recv(4096))
 
@@ -224,7 +225,7 @@ def test_requests_in_pieces(store: Store):
     """A request is understood however it is cut, and several in one piece are all answered."""
     run = started(store, ["sh", "-c", "echo up; exec cat"], stdin="pipe")
     request = b'{"op": "stdin", "bytes": 3}\nabc'
-    with connect_path(run.directory.control_path, 5.0) as connection, connection.makefile("rb") as answers:
+    with connect_path(files_of(run).control_path, 5.0) as connection, connection.makefile("rb") as answers:
         for at in range(len(request)):
             connection.sendall(request[at : at + 1])
         assert json.loads(answers.readline()) == {"ok": True}
@@ -248,7 +249,7 @@ def idle_connections(run: Run, count: int) -> Iterator[None]:
 def connected(connection: socket.socket, run: Run) -> bool:
     connection.setblocking(False)
     # The path may be too long for a socket's name.
-    folder = os.open(run.directory.path, os.O_RDONLY | os.O_DIRECTORY)
+    folder = os.open(files_of(run).path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         connection.connect(f"/proc/self/fd/{folder}/control")
     except BlockingIOError:  # the backlog is full at the moment
@@ -308,4 +309,4 @@ def test_control_socket_goes_with_the_run(store: Store):
     run = store.start(["true"])
     run.wait(timeout=DEADLINE)
 
-    wait_until(lambda: not os.path.exists(run.directory.control_path))
+    wait_until(lambda: not os.path.exists(files_of(run).control_path))

@@ -145,12 +145,14 @@ def test_arguments_arrive(store: Store):
 
 
 def test_environment(store: Store, monkeypatch: pytest.MonkeyPatch):
-    """A command gets this process's environment, what was asked on top, and the two names of ours."""
+    """A command gets this process's environment, what was asked on top, and the names of ours."""
     monkeypatch.setenv("FROM_HERE", "h\udcffre")
     monkeypatch.setenv("BOTH", "here")
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
 
-    run = store.start(["env", "-0"], env={"BOTH": "asked", "RUNCAST_RUN_ID": "forged"})
+    run = store.start(
+        ["env", "-0"], env={"BOTH": "asked", "RUNCAST_RUN_ID": "forged", "RUNCAST_RUN_DIR": "/forged"}
+    )
     seen = dict(item.split(b"=", 1) for item in run.output(encoding=None).split(b"\0") if item)
 
     assert (
@@ -160,9 +162,12 @@ def test_environment(store: Store, monkeypatch: pytest.MonkeyPatch):
             b"BOTH": b"asked",
             b"PYTHONUNBUFFERED": b"1",
             b"RUNCAST_RUN_ID": run.id.encode(),
+            b"RUNCAST_RUN_DIR": f"{store.path}/{run.id}".encode(),
         }.items()
     )
-    assert len(seen) == len(os.environ | {"PYTHONUNBUFFERED": "", "RUNCAST_RUN_ID": ""})
+    assert len(seen) == len(
+        os.environ | {"PYTHONUNBUFFERED": "", "RUNCAST_RUN_ID": "", "RUNCAST_RUN_DIR": ""}
+    )
 
 
 def test_unbuffered_can_be_asked_otherwise(store: Store):

@@ -10,7 +10,9 @@ import pytest
 
 from runcast import Outcome, Reason, Run, State, Store
 from runcast.errors import RunActive
+from runcast.run.base import files_of
 from tests.helpers.children import PYTHON, marked, supervisor_of
+from tests.helpers.terminals import in_both
 from tests.helpers.wait import MS, wait_until
 
 DEADLINE = 5000 * MS
@@ -131,14 +133,21 @@ def test_output_closed_early(store: Store):
     assert said(run.wait(timeout=DEADLINE)) == (Reason.EXITED, 4, None)
 
 
-def grandchild(store: Store, code: str, **options: object) -> Run:
-    """Start a run whose first process ends at once with 5 and leaves a shell with this code behind."""
-    return store.start(["sh", "-c", f"exec 3<&0; ({code}) <&3 & echo main; exit 5"], **options)
+def grandchild(store: Store, code: str, *, tty: bool = False, **options: object) -> Run:
+    """Start a run whose first process ends at once with 5 and leaves a shell with this code behind.
+
+    The end of the first process hangs up its terminal, as far as its foreground goes: a SIGHUP.
+    """
+    begin = "trap '' HUP; stty -opost -echo; " if tty else ""
+    return store.start(
+        ["sh", "-c", f"{begin}exec 3<&0; ({code}) <&3 & echo main; exit 5"], tty=tty, **options
+    )
 
 
-def test_grandchild_holds_the_pipe(store: Store):
+@in_both
+def test_grandchild_holds_the_pipe(store: Store, tty: bool):
     """R6: the exit is told while a grandchild still writes; the log closes when that ends, complete."""
-    run = grandchild(store, "read line; echo $line", stdin="pipe")
+    run = grandchild(store, "read line; echo $line", tty=tty, stdin="pipe")
 
     assert said(run.wait(timeout=2000 * MS)) == (Reason.EXITED, 5, None)
     assert run.state is State.EXITED
@@ -150,10 +159,11 @@ def test_grandchild_holds_the_pipe(store: Store):
 
 
 @pytest.mark.slow
-def test_grandchild_that_stays(store: Store):
+@in_both
+def test_grandchild_that_stays(store: Store, tty: bool):
     """R6: the log closes after a grace, whether a grandchild is silent or never stops writing."""
-    silent = grandchild(store, "exec sleep 60")
-    writing = grandchild(store, "while :; do echo more; done")
+    silent = grandchild(store, "exec sleep 60", tty=tty)
+    writing = grandchild(store, "while :; do echo more; done", tty=tty)
 
     assert said(silent.wait(timeout=2000 * MS)) == (Reason.EXITED, 5, None)
     assert said(writing.wait(timeout=2000 * MS)) == (Reason.EXITED, 5, None)
@@ -166,11 +176,12 @@ def test_grandchild_that_stays(store: Store):
     assert total == writing.tail_offset > 100
 
 
-def test_stop_while_a_grandchild_holds_the_pipe(store: Store):
+@in_both
+def test_stop_while_a_grandchild_holds_the_pipe(store: Store, tty: bool):
     """R7: what the first process left behind can be stopped as long as the log is open."""
-    run = grandchild(store, "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done")
+    run = grandchild(store, "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done", tty=tty)
     run.wait(timeout=2000 * MS)
-    wait_until(lambda: "up" in b"".join(c.data for c in run.open_log().read(0).chunks).decode())
+    wait_until(lambda: "up" in b"".join(c.data for c in run.log().read(0).chunks).decode())
 
     run.stop(grace=60)
 
@@ -180,9 +191,10 @@ def test_stop_while_a_grandchild_holds_the_pipe(store: Store):
     assert said(run.wait()) == (Reason.EXITED, 5, None)
 
 
-def test_kill_while_a_grandchild_holds_the_pipe(store: Store):
+@in_both
+def test_kill_while_a_grandchild_holds_the_pipe(store: Store, tty: bool):
     """R7: a grandchild that ignores SIGTERM is killed when the grace of the stop is over."""
-    run = grandchild(store, "trap '' TERM; echo up; while :; do sleep 1; done")
+    run = grandchild(store, "trap '' TERM; echo up; while :; do sleep 1; done", tty=tty)
     run.wait(timeout=2000 * MS)
 
     run.stop(grace=0.1)
@@ -223,8 +235,8 @@ def test_folder_removed_by_force(store: Store, tmp_path: Path):
     pid = run.pid
     assert pid
     wait_until((tmp_path / "ready").exists)
-    wait_until(lambda: os.path.exists(run.directory.supervisor_path))  # the last that is made in the folder
-    shutil.rmtree(run.directory.path)
+    wait_until(lambda: os.path.exists(files_of(run).supervisor_path))  # the last that is made in the folder
+    shutil.rmtree(files_of(run).path)
 
     os.kill(pid, signal.SIGUSR1)
 

@@ -20,16 +20,27 @@ from tests.integration.server.test_serve import serving
 from tests.integration.web.mounted import mounted_code, prefix_of
 
 SECRET = "the-owner-alone-knows-this"
+SIGNS = "what-share-links-are-signed-by"
 ASKS = (
     '{"authorize": lambda verb, run, request: request.header("authorization") == "Bearer SECRET", '
-    '"allow_any_command": True, "commands": {"greet": "echo hello"}}'
+    '"allow_any_command": True, "commands": {"greet": "echo hello"}, "share_secret": "SIGNS"}'
 ).replace("SECRET", SECRET)
-SILENT = "{}"
+ASKS = ASKS.replace("SIGNS", SIGNS)
+SILENT = f'{{"share_secret": "{SIGNS}"}}'
+# A command with a hook, called as the stream is that the matrix tries.
+HOOK = f"""
+[commands.kept]
+command = "true"
+[commands.kept.hook]
+kind = "github"
+secret = "{SECRET}"
+"""
 FRAMEWORKS = {
     "gunicorn": ("flask", "bottle", "cherrypy", "django-wsgi", "wsgi"),
     "uvicorn": ("starlette", "fastapi", "django-asgi", "asgi"),
+    "itself": ("aiohttp",),  # the adapter of the examples
 }
-WITH_SOCKETS = {"serve", "starlette", "fastapi", "asgi"}
+WITH_SOCKETS = {"aiohttp", "serve", "starlette", "fastapi", "asgi"}
 _CHOOSE = """
     import importlib
     NAMES = {names!r}
@@ -60,6 +71,7 @@ class Door(NamedTuple):
         root: the server's URL.
         prefix: below which path its runs are.
         token: what the owner knows.
+        signs: what share links are signed by.
     """
 
     name: str
@@ -67,6 +79,12 @@ class Door(NamedTuple):
     root: str
     prefix: str
     token: str
+    signs: str
+
+    @property
+    def shares(self) -> bool:
+        """Whether there are share links."""
+        return self.column in ("serve", "authorize")
 
     def headers(self, who: str) -> dict[str, str]:
         """Return what somebody sends with each request."""
@@ -104,7 +122,7 @@ class Door(NamedTuple):
                     said = json.loads(socket.recv(LONG))
                     if said.get("error") == "NotAllowed":
                         return "refused"
-                    if "chunks" in said or said.get("event") in ("exit", "error"):
+                    if "chunks" in said or "resize" in said or said.get("event") in ("exit", "error"):
                         return "done"
         except InvalidHandshake:
             return "refused"
@@ -116,8 +134,12 @@ class Door(NamedTuple):
 def doors(folder: Path) -> Iterator[list[Door]]:
     """Give all doors to the store that `$RUNCAST_STORE` names."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(serving("--allow-any-command"))
-        found = [Door("serve", "serve", f"http://{server.host}:{server.port}", "", server.token)]
+        file = folder / "hooks.toml"
+        file.write_text(HOOK)
+        server = stack.enter_context(serving("--allow-any-command", "--config", file))
+        found = [
+            Door("serve", "serve", f"http://{server.host}:{server.port}", "", server.token, server.token)
+        ]
         for kind, names in FRAMEWORKS.items():
             for options, column in ((SILENT, "mounted"), (ASKS, "authorize")):
                 place = folder / f"{kind}-{column}"
@@ -125,19 +147,21 @@ def doors(folder: Path) -> Iterator[list[Door]]:
                 running = stack.enter_context(Server(place, kind, _code(place, kind, options)))
                 for name in names:
                     shown = "open" if column == "mounted" and name in ("wsgi", "asgi") else column
-                    found.append(Door(name, shown, running.root, prefix_of(name), SECRET))
+                    found.append(Door(name, shown, running.root, prefix_of(name), SECRET, SIGNS))
         yield found
 
 
 def _code(folder: Path, kind: str, options: str) -> str:
+    if kind == "itself":
+        return mounted_code("aiohttp", options)
     for name in FRAMEWORKS[kind]:
         code = mounted_code(name, options)
         if options == ASKS:  # where nobody says who may, these are open to all
             code = code.replace("RunsWSGI()", "RunsWSGI(**OPTIONS)")
             code = code.replace("RunsASGI()", "RunsASGI(**OPTIONS)")
         else:
-            code = code.replace("RunsWSGI()", "RunsWSGI(allow_any_command=True)")
-            code = code.replace("RunsASGI()", "RunsASGI(allow_any_command=True)")
+            code = code.replace("RunsWSGI()", "RunsWSGI(allow_any_command=True, **OPTIONS)")
+            code = code.replace("RunsASGI()", "RunsASGI(allow_any_command=True, **OPTIONS)")
         (folder / f"in_{name.replace('-', '_')}.py").write_text(code)
     names = [name.replace("-", "_") for name in FRAMEWORKS[kind]]
     alone = "wsgi" if kind == "gunicorn" else "asgi"

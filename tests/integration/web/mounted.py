@@ -4,6 +4,8 @@ Long-polls without news end after `POLL_SECONDS` there. Whoever gets there may d
 with `DEFAULT` in place of `OPEN` nobody said who may. What is no framework's has no prefix.
 """
 
+from tests.integration.web.frameworks import ADAPTERS
+
 POLL_SECONDS = 0.3
 
 _FLASK = """
@@ -76,6 +78,18 @@ app = Starlette()
 cast = Runcast(app, prefix="/casts", **OPTIONS)
 """
 _FASTAPI = _STARLETTE.replace("starlette.applications", "fastapi").replace("Starlette", "FastAPI")
+_AIOHTTP = f"""
+import sys
+sys.path.insert(0, "{ADAPTERS}")
+from aiohttp import web
+from runcast_aiohttp import Runcast
+app = web.Application()
+cast = Runcast(**OPTIONS).mount(app, "/casts")
+"""
+_AIOHTTP_MAIN = """
+if __name__ == "__main__":
+    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]))
+"""
 _WSGI = """
 from runcast.web.wsgi import RunsWSGI
 cast = app = RunsWSGI()
@@ -90,11 +104,12 @@ _APPS = {
     "django-asgi": _DJANGO.replace("KIND", "asgi"),
     "starlette": _STARLETTE,
     "fastapi": _FASTAPI,
+    "aiohttp": _AIOHTTP,
 }
 _FRAME = """
 OPTIONS = {options}
 {app}
-from runcast.web.durable.routes import Durable
+from runcast.web.api.durable.routes import Durable
 cast.durable = Durable(cast.responder, cast.durable.streams, poll_seconds={seconds})
 {main}
 """
@@ -103,7 +118,12 @@ if __name__ == "__main__":
     import sys
     app.run(server="wsgiref", port=int(sys.argv[1]), quiet=True)
 """
-_MAINS = {"cherrypy": _CHERRYPY_MAIN, "django-wsgi": _DJANGO_MAIN, "bottle": _BOTTLE_MAIN}
+_MAINS = {
+    "aiohttp": _AIOHTTP_MAIN,
+    "cherrypy": _CHERRYPY_MAIN,
+    "django-wsgi": _DJANGO_MAIN,
+    "bottle": _BOTTLE_MAIN,
+}
 OPEN = '{"authorize": lambda verb, run, request: True}'
 DEFAULT = "{}"
 

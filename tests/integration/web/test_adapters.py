@@ -11,24 +11,37 @@ import pytest
 
 from runcast import Store
 from tests.helpers.servers import LONG, Server
-from tests.integration.web.frameworks import FULL
+from tests.helpers.stores import empty_store, temporary_store
+from tests.integration.web.frameworks import FULL, full_code
 from tests.unit.wire.eventsource import EventSource
 
 pytestmark = pytest.mark.slow
 
+SERVERS = {"starlette": "uvicorn", "django-asgi": "uvicorn", "aiohttp": "itself"}
 EVENTS = "text/event-stream"
 HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
-@pytest.fixture(params=sorted(FULL))
-def server(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> Iterator[Server]:
-    """Serve the application of a framework."""
-    name = "uvicorn" if request.param in ("starlette", "django-asgi") else "gunicorn"
-    with Server(tmp_path, name, FULL[request.param]) as running:
+@pytest.fixture(scope="module", params=FULL)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve the application of a framework for all tests."""
+    name = SERVERS.get(request.param, "gunicorn")
+    folder = tmp_path_factory.mktemp("served")
+    with (
+        temporary_store(folder / "store") as store,
+        Server(folder, name, full_code(request.param, folder), store=store) as running,
+    ):
         yield running
 
 
-def test_sources(server: Server, store: Store) -> None:
+@pytest.fixture
+def server(served: Server) -> Iterator[Server]:
+    """Give the server, whose store is empty."""
+    yield served
+    empty_store(served.store)
+
+
+def test_sources(server: Server) -> None:
     """A decorated generator and a function stream in each form, an interval of runs of their own."""
     assert server.ask("GET", "/count")[2] == b"0\n1\n2\n"
     events = EventSource().read(server.ask("GET", "/count", Accept=EVENTS)[2])
@@ -37,12 +50,14 @@ def test_sources(server: Server, store: Store) -> None:
     polled = json.loads(server.ask("GET", "/count", Accept="application/json")[2])
     assert polled["chunks"][0]["values"][0] == 0
     assert server.ask("GET", "/job")[2] == b"Task 0\nTask 1\n"
-    assert [run.name.split(".")[-1] for run in store.list()] == ["job", "count", "count", "count"]
+    assert [run.name.split(".")[-1] for run in server.store.list()] == ["job", "count", "count", "count"]
 
 
 def test_function_that_nobody_watches_is_stopped(store: Store, tmp_path: Path) -> None:
     """A function that a viewer started is stopped when the viewer has left, and not come back."""
-    code = FULL["flask"].replace("cast.stream(job, 2)", "cast.stream(endless, stop_unwatched=0.5)")
+    code = full_code("flask", tmp_path).replace(
+        "cast.stream(job, 2)", "cast.stream(endless, stop_unwatched=0.5)"
+    )
     endless = (
         "\nimport time\ndef endless():\n    while True:\n        print('on')\n        time.sleep(0.02)\n"
     )
@@ -53,26 +68,34 @@ def test_function_that_nobody_watches_is_stopped(store: Store, tmp_path: Path) -
         assert run.wait(timeout=LONG).reason == "stopped"
 
 
-def test_viewers_share_a_run(server: Server, store: Store) -> None:
+def test_trace(server: Server) -> None:
+    """A view's run belongs to the trace of its request; that of a request without one to none."""
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    server.ask("GET", "/job", traceparent=f"00-{trace_id}-b7ad6b7169203331-01")
+    server.ask("GET", "/job")
+    assert [run.trace_id for run in server.store.list()] == [None, trace_id]
+
+
+def test_viewers_share_a_run(server: Server) -> None:
     """With a key two viewers see one run."""
     one, two = (server.ask("GET", "/shared")[2] for _ in range(2))
     assert one == two
     assert one.strip().isdigit()
-    assert len(list(store.list())) == 1
+    assert len(list(server.store.list())) == 1
 
 
-def test_view_starts_only_for_viewers(server: Server, store: Store) -> None:
+def test_view_starts_only_for_viewers(server: Server) -> None:
     """HEAD, prefetch, a wrong parameter and the id of a run that is gone start nothing."""
     assert server.ask("HEAD", "/job")[0] in (200, 405)  # Django, Starlette and Bottle decide themselves
     assert server.ask("GET", "/job", Sec_Purpose="prefetch")[0] == 503
     assert server.ask("GET", "/job", Last_Event_ID="01m7xrjgx61gtdp37ey6dhbxpx:0")[0] == 204
     assert server.ask("GET", "/job?format=gif")[0] == 400
     assert server.ask("GET", "/job", Accept="image/png")[0] == 406
-    assert not list(store.list())
+    assert not list(server.store.list())
 
 
-def test_view_resumes_its_own_run(server: Server, store: Store) -> None:
-    """An EventSource that was cut goes on with its run, and is told when there is no more."""
+def test_view_resumes_its_own_run(server: Server) -> None:
+    """An EventSource that was cut goes on with its run, and gets a 204 when there is no more."""
     browser = EventSource()
     whole = server.ask("GET", "/job", Accept=EVENTS)[2]
     browser.read(whole[: whole.index(b"event: exit")])
@@ -81,16 +104,16 @@ def test_view_resumes_its_own_run(server: Server, store: Store) -> None:
     assert server.ask("GET", "/count", **again)[0] == 204  # another view's
     again["Last-Event-ID"] = browser.last_event_id
     assert server.ask("GET", "/job", **again)[0] == 204
-    assert len(list(store.list())) == 1
+    assert len(list(server.store.list())) == 1
 
 
-def test_mounted_api(server: Server, store: Store, request: pytest.FixtureRequest) -> None:
+def test_mounted_api(server: Server, request: pytest.FixtureRequest) -> None:
     """The API is below its prefix: pages, commands, runs; what `authorize` refuses is refused."""
     status, headers, _ = server.ask("GET", "/job", Accept=HTML)
-    (run,) = store.list()
+    (run,) = server.store.list()
     assert (status, headers["location"]) == (303, f"/tools/runs/{run.id}")
     page = server.ask("GET", f"/tools/runs/{run.id}", Accept=HTML)[2].decode()
-    assert 'data-root="/tools">' in page
+    assert 'data-root="/tools" ' in page
     script = page.partition('<script type="module" src="')[2].partition('"')[0]
     assert server.ask("GET", script)[0] == 200
     assert server.ask("GET", "/tools/runs", Accept=HTML)[0] == 200
@@ -105,22 +128,22 @@ def test_mounted_api(server: Server, store: Store, request: pytest.FixtureReques
     assert server.ask("POST", "/tools/runs", b'{"command": ["ls"]}')[0] == 403
     assert server.ask("DELETE", f"/tools/runs/{started['id']}")[0] == 403
     too_much = 1 << 20 | 1
-    if request.node.callspec.params["server"] == "django-asgi":  # takes the whole body before it asks us
+    if request.node.callspec.params["served"] == "django-asgi":  # takes the whole body before it asks us
         assert server.ask("POST", "/tools/runs", bytes(too_much))[0] == 413
     else:
         assert server.offer("/tools/runs", too_much) == 413
 
     begun = server.ask("POST", "/begin", b"")[2].decode()
-    assert store.get(begun).wait(timeout=LONG).ok
+    assert server.store.get(begun).wait(timeout=LONG).ok
 
 
-def test_foreign_pages_start_nothing(server: Server, store: Store) -> None:
+def test_foreign_pages_start_nothing(server: Server) -> None:
     """A page of another site cannot start a command by a visitor's browser; one of ours can."""
     greet = ("POST", "/tools/runs", b'{"name": "greet"}')
     assert server.ask(*greet, Sec_Fetch_Site="cross-site")[0] == 403
     assert server.ask(*greet, Sec_Fetch_Site="same-site")[0] == 403
     assert server.ask(*greet, Origin="http://evil.example")[0] == 403  # a browser that says no more
-    assert not list(store.list())
+    assert not list(server.store.list())
     assert server.ask(*greet, Origin=server.root, Sec_Fetch_Site="same-origin")[0] == 201
 
 
@@ -186,7 +209,7 @@ def test_manage_runcast(store: Store, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("settings", "apps", "middle", "said"),
+    ("settings", "apps", "middle", "expected"),
     [
         ({}, (), ["django.middleware.gzip.GZipMiddleware"], "no issues"),
         ({"PLACE": "x"}, (), (), "runcast.E001"),
@@ -196,6 +219,6 @@ def test_manage_runcast(store: Store, tmp_path: Path, monkeypatch: pytest.Monkey
     ],
     ids=["good", "unknown key", "nobody may", "daphne", "compression"],
 )
-def test_django_checks(tmp_path: Path, settings: object, apps: object, middle: object, said: str) -> None:
-    """`manage.py check` tells what would not work, or would hold output back."""
-    assert said in manage(tmp_path, "check", settings=settings, apps=apps, middle=middle)
+def test_django_checks(tmp_path: Path, settings: object, apps: object, middle: object, expected: str) -> None:
+    """`manage.py check` finds what would not work, or would hold output back."""
+    assert expected in manage(tmp_path, "check", settings=settings, apps=apps, middle=middle)

@@ -36,7 +36,7 @@ def test_unknown_run(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "status", "said"),
+    ("query", "status", "output"),
     [
         ("offset=7", 416, "6"),
         ("offset=x", 400, "offset"),
@@ -47,11 +47,11 @@ def test_unknown_run(server: Server) -> None:
         ("since=yesterday", 400, "since"),
     ],
 )
-def test_wrong_parameters(server: Server, done: str, query: str, status: int, said: str) -> None:
+def test_wrong_parameters(server: Server, done: str, query: str, status: int, output: str) -> None:
     """A parameter that is not what it should be is named, with what was expected."""
-    told, detail = problem(server.ask("GET", f"/runs/{done}/log?{query}"))
-    assert told == status
-    assert said in detail
+    fields, detail = problem(server.ask("GET", f"/runs/{done}/log?{query}"))
+    assert fields == status
+    assert output in detail
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1001", "²", "9" * 20])
@@ -110,7 +110,7 @@ def test_json_that_python_refuses(server: Server, store: Store, body: bytes) -> 
 
 
 def test_body_over_its_limit(server: Server, store: Store) -> None:
-    """A body over the limit is 413, told by its length, before any of it was sent."""
+    """A body over the limit is refused with 413 by its length, before any of it was sent."""
     with server.connect() as connection:
         connection.putrequest("POST", "/runs")
         connection.putheader("Content-Length", str(1024 * 1024 + 1))
@@ -135,7 +135,7 @@ def test_told_though_it_goes_on_sending(name: str, framework: str, store: Store,
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "output"),
     [
         ({"command": "a && b"}, 400, "shell"),
         ({"name": "nope"}, 404, "nope"),
@@ -146,11 +146,11 @@ def test_told_though_it_goes_on_sending(name: str, framework: str, store: Store,
         ({"command": ["ls"], "timeout": 10**400}, 400, "timeout"),
     ],
 )
-def test_wrong_starts(server: Server, store: Store, body: object, status: int, said: str) -> None:
+def test_wrong_starts(server: Server, store: Store, body: object, status: int, output: str) -> None:
     """A start that is not understood starts nothing."""
-    told, detail = problem(server.ask("POST", "/runs", json.dumps(body).encode()))
-    assert told == status
-    assert said in detail
+    fields, detail = problem(server.ask("POST", "/runs", json.dumps(body).encode()))
+    assert fields == status
+    assert output in detail
     assert not list(store.list())
 
 

@@ -1,11 +1,14 @@
 """Django: what is its own, besides what all adapters offer."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from runcast import Store
+from tests.helpers.children import run_python
 from tests.helpers.servers import LONG, Server
 
 pytestmark = pytest.mark.slow
@@ -77,10 +80,165 @@ def test_connections_are_closed(store: Store, tmp_path: Path) -> None:
     with Server(tmp_path, "uvicorn", APP.replace("FOLDER", repr(str(tmp_path)))) as server:
         assert server.ask("GET", "/job")[2] == b"42\n"
         assert server.ask("GET", "/values")[2] == b"42\n42\n"
-        assert b"ValueError: no luck" in server.ask("GET", "/fail")[2]
+        assert b"ended with an error" in server.ask("GET", "/fail")[2]
         assert server.ask("GET", "/begun")[0] == 200
         for run in store.list():
             run.wait(timeout=LONG)
-        told = json.loads(server.ask("GET", "/told")[2])
-    assert len(told["closed"]) == 4  # one each
-    assert set(told["closed"]) == set(told["opened"])  # in the threads that opened them
+        threads = json.loads(server.ask("GET", "/told")[2])
+    assert len(threads["closed"]) == 4  # one each
+    assert set(threads["closed"]) == set(threads["opened"])  # in the threads that opened them
+
+
+SETTINGS = """
+SECRET_KEY = "x"
+ALLOWED_HOSTS = ["*"]
+INSTALLED_APPS = ["django.contrib.contenttypes"]
+ROOT_URLCONF = "settings_of_a_test"
+urlpatterns = []
+"""
+MODELS = """
+from django.contrib.contenttypes.models import ContentType  # which can be imported when Django is set up
+
+def job(word):
+    print(ContentType.__name__, word)
+
+async def later(word):
+    print("later", word)
+"""
+SCRIPT = """
+import os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "settings_of_a_test"
+import django
+django.setup()
+from django.test import RequestFactory
+from jobs_of_a_test import job, later
+from runcast.web.django import start, stream
+
+print(start(job, "in its process", process=True).output(), end="")
+print(start(later, "in its process", process=True).output(), end="")
+response = stream(RequestFactory().get("/job"), job, "streamed", process=True)
+print(b"".join(response).decode(), end="")
+"""
+
+
+def test_process_of_its_own(store: Store, tmp_path: Path) -> None:
+    """A function gets a process of its own where Django is set up before its models are imported."""
+    for name, text in (("settings_of_a_test", SETTINGS), ("jobs_of_a_test", MODELS), ("script", SCRIPT)):
+        (tmp_path / f"{name}.py").write_text(text)
+
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")],
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
+
+    assert done.stdout == ("ContentType in its process\nlater in its process\nContentType streamed\n")
+
+
+AT_ONCE = """
+    import sys, threading
+    from types import ModuleType
+    from django.conf import settings
+    settings.configure(
+        SECRET_KEY="x", ROOT_URLCONF="urls_first", ALLOWED_HOSTS=["*"], MIDDLEWARE=["__main__.by_host"]
+    )
+    import django
+    from django.core.wsgi import get_wsgi_application
+    from django.urls import include, path
+    from runcast import Store
+    from runcast.web.django import stream
+    from runcast.web.django.views import cast
+
+    run = Store(sys.argv[1]).get(sys.argv[2])
+
+    def by_host(answer):
+        def middleware(request):
+            request.urlconf = "urls_" + request.get_host()
+            return answer(request)
+        return middleware
+
+    for name in ("first", "second"):
+        module = sys.modules["urls_" + name] = ModuleType("urls_" + name)
+        module.urlpatterns = [path("build", lambda request: stream(request, run))]
+        module.urlpatterns += [path(name + "/", include("runcast.web.django.urls"))]
+
+    application = get_wsgi_application()
+
+    def ask(root, host):
+        led = []
+        application(
+            {"REQUEST_METHOD": "GET", "SCRIPT_NAME": root, "PATH_INFO": "/build", "HTTP_HOST": host,
+             "HTTP_ACCEPT": "text/html", "SERVER_NAME": host, "SERVER_PORT": "80", "wsgi.url_scheme": "http",
+             "wsgi.input": sys.stdin.buffer},
+            lambda status, headers: led.append(dict(headers)["Location"]),
+        )
+        return led[0]
+
+    def repeat(root, host, asked):
+        for _ in range(50):
+            asked.append(ask(root, host))
+
+    ask("", "first"), ask("", "second")  # what is imported late is there
+    shared = dict(vars(cast()))
+    sys.setswitchinterval(1e-6)
+    answers = {("/one", "first"): [], ("/two", "second"): []}
+    threads = [threading.Thread(target=repeat, args=(*key, asked)) for key, asked in answers.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for (root, host), asked in answers.items():
+        print(len(asked), *sorted(set(asked)))
+    print("left as it was:", vars(cast()) == shared)
+"""
+
+
+def test_requests_at_once(store: Store) -> None:
+    """Requests at once, each below a root and with urls of its own, are led to their own pages."""
+    run = store.start(["true"])
+    run.wait(timeout=LONG)
+
+    assert run_python(AT_ONCE, store.path, run.id).splitlines() == [
+        f"50 /one/first/runs/{run.id}",
+        f"50 /two/second/runs/{run.id}",
+        "left as it was: True",
+    ]
+
+
+SHARING = """
+    from django.conf import settings
+    settings.configure(
+        SECRET_KEY="the-key-of-this-project", ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"],
+        RUNCAST={"AUTHORIZE": lambda verb, run, request: request.header("x-user") == "ada"},
+    )
+    import django
+    django.setup()
+    from django.test import Client
+    from django.urls import include, path
+    import runcast
+
+    urlpatterns = [path("tools/", include("runcast.web.django.urls"))]
+    run = runcast.start(["echo", "one"])
+    run.wait()
+    page, client = f"/tools/runs/{run.id}", Client()
+    ada = {"X-User": "ada", "Host": "a.example"}
+    made = client.post(f"{page}/share", content_type="application/json", headers=ada)
+    query = made.json()["url"].partition("?")[2]
+    assert made.json()["url"] == f"http://a.example{page}?{query}", made.json()
+    assert client.post(f"{page}/share", content_type="application/json").status_code == 403
+    assert client.get(page).status_code == 403
+    assert client.get(f"{page}?{query}").json()["links"] == {"self": page, "log": f"{page}/log"}
+    swapped = client.get(f"{page}?{query}", headers={"Accept": "text/html"})
+    assert (swapped.status_code, swapped["Location"]) == (303, page)
+    cookie = swapped["Set-Cookie"].partition(";")[0]
+    assert client.get(page, headers={"Accept": "text/html", "Cookie": cookie}).status_code == 200
+    from runcast.web.http.share import ShareKey
+    assert ShareKey("the-key-of-this-project").expiry(run.id, [query.partition("=")[2]])
+"""
+
+
+def test_share_links(store: Store):
+    """SECRET_KEY signs share links; a browser that opens one gets a cookie, and reads the run by that."""
+    run_python(SHARING)

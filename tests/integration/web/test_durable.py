@@ -14,25 +14,25 @@ TEXT = {"Content-Type": "text/plain"}
 
 
 def test_run(server: Server, store: Store) -> None:
-    """A run is a stream of octets that others cannot append to; what it said may be kept for ever."""
+    """A run is a stream of octets that others cannot append to; its output may be cached for ever."""
     run = store.start(["printf", "one\\ntwo\\n"])
     wait_until(lambda: run.closed)
     path = f"/v1/stream/runs/{run.id}"
-    status, told, body = server.ask("GET", f"{path}?offset=-1")
+    status, fields, body = server.ask("GET", f"{path}?offset=-1")
 
     assert (status, body) == (200, b"one\ntwo\n")
-    assert told["content-type"] == "application/octet-stream"
-    assert told["stream-next-offset"] == "0" * 19 + "8"
-    assert (told["stream-up-to-date"], told["stream-closed"]) == ("true", "true")
-    assert told["cache-control"] == "private, max-age=31536000, immutable"
-    for match in (told["etag"], f"W/{told['etag']}", f'"other", {told["etag"]}', "*"):
+    assert fields["content-type"] == "application/octet-stream"
+    assert fields["stream-next-offset"] == "0" * 19 + "8"
+    assert (fields["stream-up-to-date"], fields["stream-closed"]) == ("true", "true")
+    assert fields["cache-control"] == "private, max-age=31536000, immutable"
+    for match in (fields["etag"], f"W/{fields['etag']}", f'"other", {fields["etag"]}', "*"):
         assert server.ask("GET", f"{path}?offset=-1", If_None_Match=match)[0] == 304
     assert server.ask("GET", f"{path}?offset=-1", If_None_Match='"other"')[0] == 200
     assert server.ask("GET", f"{path}?offset=4")[2] == b"two\n"
     assert server.ask("HEAD", path)[1]["stream-closed"] == "true"
     for method in ("PUT", "POST", "DELETE"):
-        status, told, _ = server.ask(method, path, b"x", **TEXT)
-        assert (status, told["allow"]) == (405, "GET, HEAD, OPTIONS")
+        status, fields, _ = server.ask(method, path, b"x", **TEXT)
+        assert (status, fields["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 def test_dropped_part_of_a_run(server: Server, store: Store) -> None:
@@ -40,8 +40,8 @@ def test_dropped_part_of_a_run(server: Server, store: Store) -> None:
     run = store.start(["sh", "-c", "yes | head -c 1000000"], cap=65536)
     wait_until(lambda: run.closed)
     path = f"/v1/stream/runs/{run.id}"
-    _, told, _ = server.ask("GET", f"{path}?offset=-1")
-    status, gone, _ = server.ask("GET", f"{path}?offset={told['stream-next-offset']}")
+    _, fields, _ = server.ask("GET", f"{path}?offset=-1")
+    status, gone, _ = server.ask("GET", f"{path}?offset={fields['stream-next-offset']}")
 
     assert status == 410
     status, last, body = server.ask("GET", f"{path}?offset={gone['stream-next-offset']}")
@@ -101,10 +101,10 @@ def test_body_in_chunks_over_the_limit(server: Server) -> None:
             pass
         connection.settimeout(LONG)
         try:
-            said = connection.recv(64)
+            output = connection.recv(64)
         except ConnectionError:
-            said = b""
-    assert said.startswith(b"HTTP/1.1 413 ") or (said == b"" and sent < 40)
+            output = b""
+    assert output.startswith(b"HTTP/1.1 413 ") or (output == b"" and sent < 40)
     assert server.ask("HEAD", "/v1/stream/s")[1]["stream-next-offset"] == "0" * 20
 
 
@@ -112,7 +112,7 @@ def test_large_append(server: Server, store: Store) -> None:
     """An append may be larger than other requests, and it is appended as a whole."""
     body = bytes(range(256)) * 40_000
     server.ask("PUT", "/v1/stream/s", Content_Type="application/octet-stream")
-    status, told, _ = server.ask("POST", "/v1/stream/s", body, Content_Type="application/octet-stream")
+    status, fields, _ = server.ask("POST", "/v1/stream/s", body, Content_Type="application/octet-stream")
 
     assert status == 204
     got, offset = b"", "-1"
@@ -121,13 +121,13 @@ def test_large_append(server: Server, store: Store) -> None:
     assert got + reply[2] == body
     stream = FileStreams(store.path).get("s")
     assert stream.open_log().tail_offset == len(body)
-    assert told["stream-next-offset"] == reply[1]["stream-next-offset"]
+    assert fields["stream-next-offset"] == reply[1]["stream-next-offset"]
 
 
 def test_page_of_a_stream(server: Server) -> None:
     """A stream has the page, the state and the log of a run; nobody can stop it."""
-    _, told, _ = server.ask("PUT", "/v1/stream/builds/42", b"line 1\n", **TEXT)
-    page = told["link"].partition(">")[0].removeprefix("<")
+    _, fields, _ = server.ask("PUT", "/v1/stream/builds/42", b"line 1\n", **TEXT)
+    page = fields["link"].partition(">")[0].removeprefix("<")
 
     status, _, body = server.ask("GET", page, Accept="application/json")
     assert (status, b'"state":"running"' in body, b'"name":"builds/42"' in body) == (200, True, True)
@@ -141,15 +141,15 @@ def test_page_of_a_stream(server: Server) -> None:
 def test_page_in_a_stream_runs_nothing(server: Server) -> None:
     """A stream of HTML is no page of the server's: it may run no script and read nothing."""
     server.ask("PUT", "/v1/stream/s", b"<script src='/v1/stream/t'></script>", Content_Type="text/html")
-    _, told, _ = server.ask("GET", "/v1/stream/s")
+    _, fields, _ = server.ask("GET", "/v1/stream/s")
 
-    assert told["content-security-policy"] == "default-src 'none'; sandbox"
-    assert told["x-content-type-options"] == "nosniff"
+    assert fields["content-security-policy"] == "default-src 'none'; sandbox"
+    assert fields["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.slow
 def test_deleted_while_it_is_read(server: Server) -> None:
-    """Whoever waits for more of a stream that is deleted is told that it is gone, or its reply ends."""
+    """When a stream is deleted, a waiting long-poll gets a 404 and an event stream ends."""
     server.ask("PUT", "/v1/stream/s", **TEXT)
     with (
         server.stream("/v1/stream/s?offset=now&live=sse") as events,
@@ -173,17 +173,17 @@ def test_lazy_generator_goes_on_for_a_reader(server: Server, store: Store) -> No
     offset, data = "-1", b""
     live = ""
     while True:
-        _, told, body = server.ask("GET", f"/v1/stream/runs/{run.id}?offset={offset}{live}")
-        data, offset, live = data + body, told["stream-next-offset"], "&live=long-poll"
-        if "stream-closed" in told:
+        _, fields, body = server.ask("GET", f"/v1/stream/runs/{run.id}?offset={offset}{live}")
+        data, offset, live = data + body, fields["stream-next-offset"], "&live=long-poll"
+        if "stream-closed" in fields:
             break
     assert data == b"0\n1\n2\n"
 
 
 def test_only_runs_by_default() -> None:
     """An application that does not say who may append lets nobody, and lets runs be read by their id."""
-    from runcast.web.durable.routes import Durable
-    from runcast.web.http import Reply, Request
+    from runcast.web.api.durable.routes import Durable
+    from runcast.web.http.messages import Reply, Request
     from runcast.web.responder import Responder, by_id_alone
 
     store = Store.open()

@@ -64,15 +64,15 @@ def test_idle_stream(name: str, framework: str, store: Store, tmp_path: Path) ->
             assert ask("PUT", body=b"hello")[0] == 201
             used = connection.sock
             for _ in range(2):
-                status, body, told = ask("GET", "?offset=5&live=long-poll")
-                assert (status, body, told["Stream-Next-Offset"]) == (204, b"", "0" * 19 + "5")
-                assert told["Stream-Up-To-Date"] == "true"
-                status, body, told = ask("HEAD")
-                assert (status, body, told["Stream-Next-Offset"]) == (200, b"", "0" * 19 + "5")
+                status, body, fields = ask("GET", "?offset=5&live=long-poll")
+                assert (status, body, fields["Stream-Next-Offset"]) == (204, b"", "0" * 19 + "5")
+                assert fields["Stream-Up-To-Date"] == "true"
+                status, body, fields = ask("HEAD")
+                assert (status, body, fields["Stream-Next-Offset"]) == (200, b"", "0" * 19 + "5")
                 assert ask("HEAD", "?offset=-1")[:2] == (200, b"")
                 assert ask("GET", "?offset=-1")[:2] == (200, b"hello")
             assert ask("POST", body=b"!")[0] == 204
-            status, body, told = ask("GET", "?offset=5&live=long-poll")
+            status, body, fields = ask("GET", "?offset=5&live=long-poll")
             assert (status, body) == (200, b"!")
             assert ask("DELETE")[0] == 204
             assert ask("HEAD")[0] == 404

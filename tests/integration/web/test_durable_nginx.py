@@ -1,4 +1,4 @@
-"""Behind nginx that keeps replies: of all who wait at one offset, one asks runcast."""
+"""Behind nginx that caches replies: of all readers that wait at one offset, one request reaches runcast."""
 
 import http.client
 import re
@@ -60,7 +60,7 @@ class Reader(threading.Thread):
 
 
 def test_one_asks_for_all(port: int, store: Store, tmp_path: Path) -> None:
-    """However many read, an offset is asked for about once; everybody gets every byte."""
+    """However many read, an offset is requested about once; every reader gets every byte."""
     streams = FileStreams(store.path)
     stream, _ = streams.create("s", Creation("text/plain"))
     readers = [Reader(port) for _ in range(READERS)]

@@ -9,7 +9,7 @@ from tests.helpers.servers import Server
 from tests.integration.web.mounted import mounted_code, prefix_of
 
 pytestmark = pytest.mark.slow
-WARNING = b"whoever reaches this server may"
+WARNING = b"anybody who reaches this server may"
 SERVES = [
     ("gunicorn", "flask"),
     ("gunicorn", "bottle"),
@@ -22,7 +22,7 @@ SERVES = [
 
 @pytest.mark.parametrize("serves", SERVES, ids="-".join)
 def test_warning(store: Store, tmp_path: Path, serves: tuple[str, str]) -> None:
-    """Nothing is said while only this machine comes; a stranger behind a proxy is told of once."""
+    """There is no warning for clients of this machine; for a stranger behind a proxy there is one."""
     name, framework = serves
     log = tmp_path / "server.log"
     runs = f"{prefix_of(framework)}/runs"

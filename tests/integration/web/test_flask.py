@@ -8,10 +8,11 @@ import pytest
 
 from runcast import Store
 from tests.helpers.servers import Server
+from tests.helpers.stores import empty_store, temporary_store
 from tests.helpers.wait import wait_until
 from tests.unit.wire.eventsource import EventSource
 
-pytestmark = pytest.mark.slow  # each test has a server of its own, with two workers
+pytestmark = pytest.mark.slow
 
 APP = """
     from flask import Flask
@@ -41,12 +42,25 @@ for i in 4 5 6; do echo $i; done
 EVENTS = "text/event-stream"
 
 
-@pytest.fixture
-def server(store: Store, tmp_path: Path) -> Iterator[Server]:
-    """Serve the article's application with two workers."""
-    (tmp_path / "count.sh").write_text(COUNT)
-    with Server(tmp_path, "gunicorn", APP.replace("FOLDER", repr(str(tmp_path))), workers=2) as running:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve the article's application with two workers, for all tests."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "count.sh").write_text(COUNT)
+    code = APP.replace("FOLDER", repr(str(folder)))
+    with (
+        temporary_store(folder / "store") as store,
+        Server(folder, "gunicorn", code, workers=2, store=store) as running,
+    ):
         yield running
+
+
+@pytest.fixture
+def server(served: Server) -> Iterator[Server]:
+    """Give the server, whose store is empty, with no run released yet."""
+    yield served
+    empty_store(served.store)
+    (served.folder / "go").unlink(missing_ok=True)
 
 
 def read_until(response: object, text: bytes) -> bytes:
@@ -59,34 +73,34 @@ def read_until(response: object, text: bytes) -> bytes:
     return seen
 
 
-def test_page_sees_each_line_once_through_a_restart(server: Server, store: Store, tmp_path: Path) -> None:
+def test_page_sees_each_line_once_through_a_restart(server: Server) -> None:
     """An EventSource that is cut by a restart of the server goes on with its own run, line by line."""
     browser = EventSource()
     with server.stream("/stream", Accept=EVENTS) as response:
         events = browser.read(read_until(response, b"data: 2\n"))
         server.kill()
     server.start()
-    (tmp_path / "go").touch()
+    (server.folder / "go").touch()
     again = {"Accept": EVENTS, "Last-Event-ID": browser.last_event_id}
     events += browser.read(server.ask("GET", "/stream", **again)[2])
     lines = [event.data for event in events if event.type == "message"]
     assert lines == ["1", "2", "3", "4", "5", "6"]
-    assert len(list(store.list())) == 1
-    # The browser asks once more after the end, and is told that there is nothing: it stops.
+    assert len(list(server.store.list())) == 1
+    # The browser reconnects once after the end, and the 204 stops it.
     again["Last-Event-ID"] = browser.last_event_id
     assert server.ask("GET", "/stream", **again)[0] == 204
-    assert len(list(store.list())) == 1
+    assert len(list(server.store.list())) == 1
 
 
-def test_tabs_have_runs_of_their_own(server: Server, store: Store) -> None:
+def test_tabs_have_runs_of_their_own(server: Server) -> None:
     """Two tabs that open the page start two runs, and neither sees the other's lines."""
     with server.stream("/stream", Accept=EVENTS) as one, server.stream("/stream", Accept=EVENTS) as two:
         read_until(one, b"data: 3\n")
         read_until(two, b"data: 3\n")
-    assert len(list(store.list())) == 2
+    assert len(list(server.store.list())) == 2
 
 
-def test_silent_run_is_not_started_twice(server: Server, store: Store) -> None:
+def test_silent_run_is_not_started_twice(server: Server) -> None:
     """A run that says nothing resumes, too: its first event has an id."""
     browser = EventSource()
     with server.stream("/quiet", Accept=EVENTS) as response:
@@ -95,12 +109,12 @@ def test_silent_run_is_not_started_twice(server: Server, store: Store) -> None:
     headers = {"Accept": EVENTS, "Last-Event-ID": browser.last_event_id}
     with server.stream("/quiet", **headers) as response:
         read_until(response, b"event: run\n")
-    assert len(list(store.list())) == 1
+    assert len(list(server.store.list())) == 1
 
 
-def test_exit_is_seen_after_a_cut_behind_the_last_line(server: Server, store: Store, tmp_path: Path) -> None:
+def test_exit_is_seen_after_a_cut_behind_the_last_line(server: Server) -> None:
     """Cut off between the last line and the exit, an EventSource still sees the exit."""
-    (tmp_path / "go").touch()
+    (server.folder / "go").touch()
     browser = EventSource()
     whole = server.ask("GET", "/stream", Accept=EVENTS)[2]
     events = browser.read(whole[: whole.index(b"event: exit")])
@@ -121,20 +135,20 @@ def test_exit_is_seen_after_a_cut_behind_the_last_line(server: Server, store: St
         ("GET", {"Last-Event-ID": "nonsense"}),
     ],
 )
-def test_nothing_is_started(server: Server, store: Store, method: str, headers: dict[str, str]) -> None:
+def test_nothing_is_started(server: Server, method: str, headers: dict[str, str]) -> None:
     """HEAD, prefetch, and the id of a run that is gone or never was start nothing."""
     status = server.ask(method, "/stream", **headers)[0]
     assert status in (200, 204, 503)
-    assert not list(store.list())
+    assert not list(server.store.list())
 
 
-def test_run_of_another_view_is_not_resumed(server: Server, store: Store) -> None:
+def test_run_of_another_view_is_not_resumed(server: Server) -> None:
     """A view resumes only what it started itself."""
     browser = EventSource()
     browser.read(server.ask("GET", "/other", Accept=EVENTS)[2].partition(b"event: exit")[0])
     headers = {"Accept": EVENTS, "Last-Event-ID": browser.last_event_id}
     assert server.ask("GET", "/stream", **headers)[0] == 204
-    assert len(list(store.list())) == 1
+    assert len(list(server.store.list())) == 1
 
 
 def test_interval_line_while_the_command_is_silent(server: Server) -> None:
@@ -143,18 +157,18 @@ def test_interval_line_while_the_command_is_silent(server: Server) -> None:
         assert read_until(response, b"Interval\n").endswith(b"*** Interval\n")
 
 
-def test_browser_is_led_to_the_live_page(server: Server, store: Store) -> None:
+def test_browser_is_led_to_the_live_page(server: Server) -> None:
     """A browser that navigates to the view is sent to the page of the run just started."""
     status, headers, _ = server.ask("GET", "/stream", Accept="text/html,*/*;q=0.8")
-    (run,) = store.list()
+    (run,) = server.store.list()
     assert (status, headers["location"]) == (303, f"/runs/{run.id}")
     assert server.ask("GET", headers["location"], Accept="text/html")[0] == 200
 
 
-def test_mounted_api_needs_an_id(server: Server, store: Store) -> None:
+def test_mounted_api_needs_an_id(server: Server) -> None:
     """With the mounted API one may read and stop a run whose id one has; not list, nor start."""
     server.ask("GET", "/other")
-    (run,) = store.list()
+    (run,) = server.store.list()
     assert server.ask("GET", f"/runs/{run.id}")[0] == 200
     assert server.ask("GET", "/runs")[0] == 403
     assert server.ask("POST", "/runs", b'{"command": ["ls"]}')[0] == 403

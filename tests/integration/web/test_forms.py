@@ -71,7 +71,7 @@ def test_events_say_lines_and_the_exit(server: Server, run: Run, tmp_path: Path)
 
 
 def test_long_poll_goes_on_from_next(server: Server, run: Run, tmp_path: Path) -> None:
-    """Polling with `next` sees everything once, answers at once when there is news, and tells the end."""
+    """Polling with `next` gives everything once, without delay where there is output, and the end."""
     text, offset, closed = "", "-1", False
     while not closed:
         path = f"/runs/{run.id}/log?offset={offset}"
@@ -115,14 +115,14 @@ def test_if_range(server: Server, store: Store) -> None:
     run = store.start(["seq", "1000"])
     wait_until(lambda: run.closed)
     whole, log = run.output(encoding=None), f"/runs/{run.id}/log"
-    status, told, body = server.ask("GET", log)
-    tag = told["etag"]
+    status, fields, body = server.ask("GET", log)
+    tag = fields["etag"]
     assert (status, body) == (200, whole)
     assert re.fullmatch(r'"[0-9a-z-]+"', tag)
 
     def part(match: str, path: str = log) -> tuple[int, bytes]:
-        status, told, body = server.ask("GET", path, Range="bytes=5-9", If_Range=match)
-        assert told["etag"] == tag
+        status, fields, body = server.ask("GET", path, Range="bytes=5-9", If_Range=match)
+        assert fields["etag"] == tag
         return status, body
 
     assert part(tag) == (206, whole[5:10])
@@ -131,8 +131,8 @@ def test_if_range(server: Server, store: Store) -> None:
         assert part(other) == (200, whole), other
 
     for known in (tag, f"W/{tag}", f'"another", {tag}', "*"):
-        status, told, body = server.ask("GET", log, If_None_Match=known)
-        assert (status, told["etag"], body) == (304, tag, b"")
+        status, fields, body = server.ask("GET", log, If_None_Match=known)
+        assert (status, fields["etag"], body) == (304, tag, b"")
     assert server.ask("GET", log, If_None_Match='"another"')[2] == whole
     for query in ("tail=1", "offset=4", "end=1", "channel=stdout", "interval=9"):  # other texts
         assert "etag" not in server.ask("GET", f"{log}?{query}", If_None_Match="*")[1]
@@ -143,8 +143,8 @@ def test_if_range_of_a_live_run(server: Server, run: Run) -> None:
     wait_until(lambda: run.tail_offset)
     log = f"/runs/{run.id}/log?follow=0"
 
-    status, told, body = server.ask("GET", log, Range="bytes=2-", If_Range='"any"')
-    assert (status, "etag" in told) == (200, False)
+    status, fields, body = server.ask("GET", log, Range="bytes=2-", If_Range='"any"')
+    assert (status, "etag" in fields) == (200, False)
     assert sorted(body.splitlines()) == [b"one", b"two"]
     assert server.ask("GET", log, Range="bytes=2-")[0] == 206
 
@@ -174,9 +174,9 @@ def test_range_of_dropped_bytes(server: Server, store: Store) -> None:
     assert server.ask("GET", log, Range="bytes=0-999999")[0] == 410
     assert server.ask("GET", log, Range=f"bytes={gap.offset}-{gap.offset}")[0] == 410
     assert server.ask("GET", log, Range=f"bytes=0-{gap.offset - 1}")[2] == b"y\n" * (gap.offset // 2)
-    status, told, body = server.ask("GET", log, Range=f"bytes={gap.next}-")
+    status, fields, body = server.ask("GET", log, Range=f"bytes={gap.next}-")
     assert (status, len(body)) == (206, 1_000_000 - gap.next)
-    assert told["content-range"] == f"bytes {gap.next}-999999/1000000"
+    assert fields["content-range"] == f"bytes {gap.next}-999999/1000000"
 
 
 def test_headers_of_a_live_reply(server: Server, run: Run) -> None:
@@ -215,7 +215,7 @@ def test_whole_text_says_its_length(server: Server, run: Run, tmp_path: Path) ->
 
 
 def test_no_length_where_bytes_are_gone(server: Server, store: Store) -> None:
-    """A log with a gap has a line that tells of it, so it is longer than its bytes, and says no length."""
+    """A log with a gap has a notice of it, so the reply is longer than the bytes, and has no length."""
     run = store.start(["seq", "100000"], cap=100_000)
     run.wait()
     wait_until(lambda: run.closed, what="the end of the log")
@@ -234,6 +234,21 @@ def test_recording(server: Server, run: Run, tmp_path: Path) -> None:
         header, *events = map(json.loads, response.read().splitlines())
 
     assert (header["version"], header["title"]) == (2, "bash")
-    assert sorted(data for _, kind, data in events if kind == "o") == ["one\r\n", "three", "two\r\n"]
+    assert sorted(data for _, kind, data in events if kind == "o" and data) == ["one\r\n", "three", "two\r\n"]
     assert [event[0] for event in events] == sorted(event[0] for event in events)
     assert events[-1][1:] == ["m", "exit code 3"]
+
+
+def test_recording_v3(server: Server, run: Run, tmp_path: Path) -> None:
+    """A recording in v3 has events from its first byte on, intervals, and the exit status."""
+    with server.stream(f"/runs/{run.id}/log?format=asciicast-v3") as response:
+        assert response.getheader("Content-Type") == "application/x-asciicast"
+        first = [json.loads(response.readline()) for _ in range(2)]
+        (tmp_path / "go").touch()
+        events = [json.loads(line) for line in response.read().splitlines()]
+
+    assert (first[0]["version"], first[0]["term"], first[1]) == (3, {"cols": 80, "rows": 24}, [0.0, "o", ""])
+    assert sorted(data for _, kind, data in events if kind == "o") == ["one\r\n", "three", "two\r\n"]
+    assert [event[1:] for event in events[-2:]] == [["m", "exit code 3"], ["x", "3"]]
+    assert run.outcome is not None
+    assert sum(event[0] for event in events) == pytest.approx(run.outcome.ended_at - run.created_at, abs=1e-3)

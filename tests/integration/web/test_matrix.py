@@ -41,9 +41,10 @@ SERVES = [
     ("werkzeug", "flask"),
     ("runserver", "django-wsgi"),
     ("itself", "bottle"),  # wsgiref
+    ("itself", "aiohttp"),
 ]
 # Servers that let replies end when they are told to end; others cut them off.
-PATIENT = {"gunicorn-sync", "gunicorn", "gunicorn-gevent", "gunicorn-asgi", "uvicorn", "cherrypy"}
+PATIENT = {"gunicorn-sync", "gunicorn", "gunicorn-gevent", "gunicorn-asgi", "uvicorn", "cherrypy", "aiohttp"}
 ALONE = {("gunicorn-sync", "flask"), ("itself", "bottle")}  # one viewer at a time
 # What cannot hold for a server is told once, with the cure.
 TOLD = {
@@ -63,8 +64,8 @@ def test_server(name: str, framework: str, store: Store, tmp_path: Path) -> None
         assert sorted(text.split()) == [b"one", b"three", b"two"]
 
         events = EventSource().read(whole(server, tmp_path, EVENTS))
-        said = [event.data for event in events if event.type == "message"]
-        assert sorted(said) == ["one", "three", "two"]
+        output = [event.data for event in events if event.type == "message"]
+        assert sorted(output) == ["one", "three", "two"]
         assert (events[0].type, events[-1].type) == ("run", "exit")
         assert json.loads(events[-1].data)["outcome"]["code"] == 3
 
@@ -97,8 +98,8 @@ def test_server(name: str, framework: str, store: Store, tmp_path: Path) -> None
         assert next(store.list()).outcome is None  # the newest: it waits for its go-ahead
     log = (tmp_path / "server.log").read_text()
     for (told_name, told_framework), words in TOLD.items():
-        told = (told_name, told_framework) == (name, framework) or words == TOLD.get((name, framework))
-        assert log.count(words) == (1 if told else 0), log
+        fields = (told_name, told_framework) == (name, framework) or words == TOLD.get((name, framework))
+        assert log.count(words) == (1 if fields else 0), log
     if framework != "cherrypy":  # which logs that text was cut off
         assert "runcast/web/" not in log  # no traceback of ours
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def proxied(store: Store, tmp_path: Path) -> Iterator[Server]:
-    """Serve the test's store behind nginx; what is asked of the server goes through it."""
+    """Serve the test's store behind nginx; requests to the server go through it."""
     with Server(tmp_path, "uvicorn", ASGI) as server:
         port = free_port()
         with running(nginx(tmp_path, proxy(port, server.port)), port):
@@ -36,7 +36,7 @@ def proxied(store: Store, tmp_path: Path) -> Iterator[Server]:
 def test_first_line_gets_through(
     proxied: Server, store: Store, tmp_path: Path, accept: str, query: str
 ) -> None:
-    """The first line is there while the run waits to be told to write its second one."""
+    """The first line arrives while the run waits for the signal to write its second one."""
     script = "echo first-line; while [ ! -e go ]; do sleep 0.02; done; echo second-line"
     (tmp_path / "steps.sh").write_text(script)
     run = store.start(["bash", "steps.sh"], cwd=tmp_path)

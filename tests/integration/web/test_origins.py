@@ -11,12 +11,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from runcast import Run, Store
-from runcast.web.adapter import Cast
+from runcast.web.adapters.runcast_app import RuncastApp
 from runcast.web.flask import Runcast
-from runcast.web.http import Request
+from runcast.web.http.messages import Request
 from tests.helpers.children import run_python
 from tests.helpers.servers import LONG, Server
-from tests.helpers.stores import keeper_of_a_secret
+from tests.helpers.stores import empty_store, keeper_of_a_secret, temporary_store
 from tests.integration.web.mounted import mounted_code
 from tests.integration.web.test_durable_frameworks import SERVES
 
@@ -48,7 +48,7 @@ class Mounted(Server):
     """A server with an application that has runs and streams below a prefix."""
 
     def __init__(self, folder: Path, name: str, framework: str) -> None:
-        super().__init__(folder, name, code_of(framework))
+        super().__init__(folder, name, code_of(framework), store=Store(str(folder / "store")))
         self.prefix = "" if framework in ("wsgi", "asgi") else "/casts"
 
     def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -56,17 +56,25 @@ class Mounted(Server):
         return self.ask("GET", self.prefix + path, **headers)
 
 
-@pytest.fixture(params=ALL, ids="-".join)
-def server(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> Iterator[Mounted]:
-    """Serve the application of a framework."""
-    with Mounted(tmp_path, *request.param) as running:
+@pytest.fixture(scope="module", params=ALL, ids="-".join)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
+    """Serve the application of a framework for all tests."""
+    folder = tmp_path_factory.mktemp("served")
+    with temporary_store(folder / "store"), Mounted(folder, *request.param) as running:
         yield running
 
 
+@pytest.fixture
+def server(served: Mounted) -> Iterator[Mounted]:
+    """Give the server, whose store is empty."""
+    yield served
+    empty_store(served.store)
+
+
 @pytest.fixture(name="run")
-def run_fixture(store: Store) -> Run:
+def run_fixture(server: Mounted) -> Run:
     """Give a run that has a secret, and goes on."""
-    return keeper_of_a_secret(store)
+    return keeper_of_a_secret(server.store)
 
 
 def test_listed_page_reads(server: Mounted, run: Run):
@@ -84,11 +92,11 @@ def test_listed_page_reads(server: Mounted, run: Run):
         ("/v1/stream/s?offset=0&live=long-poll", "*/*"),
         ("/runs/01jd0000000000000000000000", "*/*"),
     ):
-        status, told, _ = server.get(path, Accept=accept, **LISTED)
-        assert (path, told.get("access-control-allow-origin")) == (path, APP)
-        assert "Stream-Next-Offset" in told["access-control-expose-headers"]
-        assert "access-control-allow-credentials" not in told
-        assert "Origin" in told["vary"].split(", ")
+        status, fields, _ = server.get(path, Accept=accept, **LISTED)
+        assert (path, fields.get("access-control-allow-origin")) == (path, APP)
+        assert "Stream-Next-Offset" in fields["access-control-expose-headers"]
+        assert "access-control-allow-credentials" not in fields
+        assert "Origin" in fields["vary"].split(", ")
         assert status in (200, 204, 404)
     with server.stream(server.prefix + log, Accept="text/event-stream", **LISTED) as live:
         assert live.headers["Access-Control-Allow-Origin"] == APP
@@ -100,27 +108,27 @@ def test_preflight(server: Mounted, run: Run):
     asked = {"Access-Control-Request-Headers": "authorization"}
     for path in (f"/runs/{run.id}/log", "/runs", "/v1/stream/s"):
         get = {"Access-Control-Request-Method": "GET", **asked}
-        status, told, body = server.ask("OPTIONS", server.prefix + path, **LISTED, **get)
+        status, fields, body = server.ask("OPTIONS", server.prefix + path, **LISTED, **get)
         assert (status, body) == (204, b"")
-        assert told["access-control-allow-origin"] == APP
-        assert told["access-control-allow-methods"] == "GET, HEAD"
-        assert "Authorization" in told["access-control-allow-headers"]
+        assert fields["access-control-allow-origin"] == APP
+        assert fields["access-control-allow-methods"] == "GET, HEAD"
+        assert "Authorization" in fields["access-control-allow-headers"]
         for method, page in (("GET", UNLISTED), ("POST", LISTED), ("PUT", LISTED), ("DELETE", LISTED)):
             other = {"Access-Control-Request-Method": method, **asked}
-            told = server.ask("OPTIONS", server.prefix + path, **page, **other)[1]
-            assert "access-control-allow-origin" not in told
+            fields = server.ask("OPTIONS", server.prefix + path, **page, **other)[1]
+            assert "access-control-allow-origin" not in fields
 
 
 def test_unlisted_page_reads_nothing(server: Mounted, run: Run):
-    """The browser of an unlisted page is not told to let it have anything."""
+    """The browser of an unlisted page gets no header that lets the page read."""
     for path in ("/runs", f"/runs/{run.id}/log?follow=0", f"/v1/stream/runs/{run.id}?offset=-1"):
-        _, told, _ = server.get(path, **UNLISTED)
-        assert "access-control-allow-origin" not in told
-        assert "Origin" in told["vary"].split(", ")
+        _, fields, _ = server.get(path, **UNLISTED)
+        assert "access-control-allow-origin" not in fields
+        assert "Origin" in fields["vary"].split(", ")
 
 
 @pytest.mark.parametrize("page", [LISTED, UNLISTED], ids=["listed", "unlisted"])
-def test_no_page_changes_anything(server: Mounted, store: Store, run: Run, page: dict[str, str]):
+def test_no_page_changes_anything(server: Mounted, run: Run, page: dict[str, str]):
     """Neither page starts, stops, writes or deletes: not a run, not a stream."""
     assert server.ask("PUT", f"{server.prefix}/v1/stream/s", b"ours", **TEXT)[0] == 201
     here = f"{server.prefix}/runs/{run.id}"
@@ -136,10 +144,10 @@ def test_no_page_changes_anything(server: Mounted, store: Store, run: Run, page:
         ("DELETE", f"{server.prefix}/v1/stream/s"),
     ):
         body = b'{"command": ["true"]}'
-        status, told, _ = server.ask(method, path, body, **TEXT, **page)
+        status, fields, _ = server.ask(method, path, body, **TEXT, **page)
         assert (method, path, status) == (method, path, 403)
-        assert "access-control-allow-origin" not in told
-    assert [one.id for one in store.list()] == [run.id]
+        assert "access-control-allow-origin" not in fields
+    assert [one.id for one in server.store.list()] == [run.id]
     assert run.outcome is None
     assert server.get("/v1/stream/s?offset=-1")[2] == b"ours"
     assert server.get("/v1/stream/new?offset=-1")[0] == 404
@@ -162,7 +170,7 @@ def opened(server: Mounted, run: Run, origin: str, site: str, **query: str) -> C
 
 
 @pytest.mark.parametrize(
-    "server",
+    "served",
     [("uvicorn", "starlette"), ("hypercorn", "fastapi"), ("uvicorn", "asgi")],
     ids="-".join,
     indirect=True,
@@ -183,7 +191,7 @@ def test_websocket(server: Mounted, run: Run, site: str):
 
 
 @pytest.mark.parametrize(
-    "server", [("uvicorn", "starlette"), ("uvicorn", "asgi")], ids="-".join, indirect=True
+    "served", [("uvicorn", "starlette"), ("uvicorn", "asgi")], ids="-".join, indirect=True
 )
 def test_own_websocket(server: Mounted, run: Run):
     """The application's own page is obeyed as before, and so is a program."""
@@ -199,14 +207,14 @@ def test_own_websocket(server: Mounted, run: Run):
 )
 def test_view(store: Store, method: str, origin: str, readable: bool):
     """What a view streams can be read by a listed page at whatever path; by no other, nor by a POST."""
-    cast = Cast(store=store, allow_origins=[APP])
+    cast = RuncastApp(store=store, allow_origins=[APP])
     request = Request(method, "/build", headers={"origin": origin, "sec-fetch-site": "cross-site"})
 
-    told = dict(cast.view(request, "v", ["true"], ()).headers)
+    fields = dict(cast.view(request, "v", ["true"], ()).headers)
 
-    assert told["Content-Location"].endswith("/log")
-    assert (told.get("Access-Control-Allow-Origin") == APP) is readable
-    assert ("Content-Location" in told.get("Access-Control-Expose-Headers", "")) is readable
+    assert fields["Content-Location"].endswith("/log")
+    assert (fields.get("Access-Control-Allow-Origin") == APP) is readable
+    assert ("Content-Location" in fields.get("Access-Control-Expose-Headers", "")) is readable
 
 
 def test_flask_configuration(store: Store):
@@ -222,9 +230,9 @@ def test_flask_configuration(store: Store):
 
 
 def test_django_settings(tmp_path: Path):
-    """A mistake in Django's settings is told by its system checks, in the words of the option."""
+    """A mistake in Django's settings is found by its system checks, with the message of the option."""
     code = mounted_code("django-wsgi", '{"allow_origins": ["app.example"]}').replace("cast = runs()", "")
-    code = code.partition("from runcast.web.durable.routes")[0]
+    code = code.partition("from runcast.web.api.durable.routes")[0]
     code += "import django\ndjango.setup()\nfrom runcast.web.django.checks import check_runcast\n"
     done = run_python(code + "print(check_runcast(None)[0].msg)")
 

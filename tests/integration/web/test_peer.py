@@ -1,8 +1,8 @@
-"""Sockets that notice when a client vanished: what the kernel was told, and what it answers."""
+"""Sockets that notice when a client vanished: their options, and the answers of the kernel."""
 
 import socket
 
-from runcast.web.peer import VANISHED_SECONDS, keep_alive, vanished
+from runcast.web.servers.peer import VANISHED_SECONDS, keep_alive, vanished
 
 OPTIONS = ["TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"]
 

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from runcast import Run, Store
 from runcast.model import Reason
-from runcast.web.http import Reply, Request
+from runcast.web.http.messages import Reply, Request
 from runcast.web.responder import Responder
 from tests.helpers.servers import ASGI, LONG, Server
 from tests.helpers.wait import wait_until
@@ -46,15 +46,15 @@ def test_senders_hold_up_nobody(store: Store, tmp_path: Path, sleepers: list[Run
         waiting = [send(stack, server, run) for run in sleepers for _ in range(SENDERS)]
         wait_until(lambda: all(queued(run) >= 65536 - 4096 for run in sleepers), LONG, "the pipes to fill")
 
-        status, _, said = server.ask("POST", f"/runs/{reads.id}/stdin?eof=1", b"hello")
-        assert (status, said) == (204, b"")
+        status, _, text = server.ask("POST", f"/runs/{reads.id}/stdin?eof=1", b"hello")
+        assert (status, text) == (204, b"")
         assert reads.output(timeout=LONG) == "hello"
         assert (
             server.ask("POST", "/runs", b'{"command": ["true"]}', Content_Type="application/json")[0] == 201
         )
         for run in sleepers:
-            status, _, said = server.ask("POST", f"/runs/{run.id}/stop", b'{"grace": 0}')
-            assert status == 202, said
+            status, _, text = server.ask("POST", f"/runs/{run.id}/stop", b'{"grace": 0}')
+            assert status == 202, text
         answers = [connection.getresponse() for connection in waiting]
 
         assert {answer.status for answer in answers} == {409}
@@ -63,7 +63,7 @@ def test_senders_hold_up_nobody(store: Store, tmp_path: Path, sleepers: list[Run
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", ["asgi", "starlette", "django-asgi"])
 def test_server_ends(store: Store, tmp_path: Path, sleepers: list[Run], framework: str) -> None:
-    """A server that is told to end does not wait for a program to read; who sent to it is told."""
+    """A server that shuts down does not wait for a program to read; the sender gets an error."""
     code, prefix = mounted_code(framework), prefix_of(framework)
     with Server(tmp_path, "uvicorn", code) as server, contextlib.ExitStack() as stack:
         waiting = send(stack, server, sleepers[0], prefix)
@@ -77,7 +77,7 @@ def test_server_ends(store: Store, tmp_path: Path, sleepers: list[Run], framewor
 
 
 def test_only_so_many_wait(store: Store, sleepers: list[Run]) -> None:
-    """Who sends to a program for which many wait is told so at once; other programs' senders are not."""
+    """A sender to a program with many waiting senders is refused at once; those to other programs are not."""
     full, other = sleepers[:2]
     responder = Responder(store)
     answers: list[Reply] = []
@@ -91,9 +91,9 @@ def test_only_so_many_wait(store: Store, sleepers: list[Run]) -> None:
     wait_until(lambda: responder.senders.waiting(full) == SENDERS)
     post(full)
     (refused,) = answers
-    told = json.loads(refused.body)
-    assert (refused.status, told["error"]) == (429, "TooManySenders")
-    assert told["detail"].startswith(f"expected run {full.id} to read what it was sent, 8 requests wait")
+    fields = json.loads(refused.body)
+    assert (refused.status, fields["error"]) == (429, "TooManySenders")
+    assert fields["detail"].startswith(f"expected run {full.id} to read what it was sent, 8 requests wait")
 
     waiting.append(threading.Thread(target=post, args=(other,), daemon=True))
     waiting[-1].start()
@@ -118,8 +118,8 @@ def test_senders_by_websocket(store: Store, tmp_path: Path, sleepers: list[Run])
         wait_until(lambda: all(queued(run) >= 65536 - 4096 for run in sleepers), LONG, "the pipes to fill")
 
         for run in sleepers:
-            status, _, said = server.ask("POST", f"/runs/{run.id}/stop", b'{"grace": 0}')
-            assert status == 202, said
+            status, _, text = server.ask("POST", f"/runs/{run.id}/stop", b'{"grace": 0}')
+            assert status == 202, text
 
 
 @pytest.mark.slow
@@ -151,7 +151,7 @@ def test_who_leaves_is_seen_while_nothing_is_taken(store: Store, tmp_path: Path)
 
 
 def test_stdin_keeps_its_order(store: Store, tmp_path: Path) -> None:
-    """What a WebSocket brings for stdin arrives in its order, and ends where it was told to."""
+    """Input from a WebSocket arrives in its order, and ends where its message has `eof`."""
     run = store.start(["cat"], stdin="pipe")
     with Server(tmp_path, "uvicorn", ASGI) as server:
         with connect(f"{server.root.replace('http', 'ws')}/runs/{run.id}/log", close_timeout=0) as socket:

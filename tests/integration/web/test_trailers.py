@@ -11,7 +11,7 @@ from tests.helpers.servers import ASGI, Server
 
 @pytest.mark.slow
 def test_outcome_in_trailers(store: Store, tmp_path: Path) -> None:
-    """Over HTTP/2, who asks for the end and takes trailers gets the outcome in them; others get none."""
+    """Over HTTP/2, a client that requests the end and accepts trailers gets the outcome in them; no other."""
     run = store.start(["sh", "-c", "echo hi; exit 3"])
     run.wait()
     with Server(tmp_path, "hypercorn", ASGI) as server:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 MOUNTS = [
     (".mount()", ""),
-    ("    app.install(cast)\n", ""),
+    ("app.install(cast)\n", ""),
     ("Runcast(app)", "Runcast()"),
     (', path("", include("runcast.web.django.urls"))', ""),
 ]

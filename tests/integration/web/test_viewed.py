@@ -10,22 +10,23 @@ from pathlib import Path
 import pytest
 
 from runcast import Store
-from runcast.web import viewed
-from runcast.web.viewed import Keep, note_viewed
+from runcast.keep import Keep
+from runcast.retention.sweep import sweep
+from runcast.store.kept import VIEW, KeptFiles
 from tests.helpers.servers import LONG, Server
 from tests.helpers.wait import wait_until
+from tests.unit.retention.test_sweep import id_at
 from tests.unit.runs import make_run
-from tests.unit.web.test_viewed import id_at
 
 pytestmark = pytest.mark.slow
 
 # Each request sweeps, and nobody who may come back is waited for; all else as it is.
 FLASK = """
     from flask import Flask, request
-    from runcast.web import viewed
+    from runcast.retention import sweep
     from runcast.web.flask import Runcast
 
-    viewed.EVERY = viewed.QUIET = 0
+    sweep.EVERY_SECONDS = sweep.QUIET_SECONDS = 0
     app = Flask(__name__)
     app.config["RUNCAST_KEEP_VIEWED"] = HERE
     cast = Runcast(app)
@@ -44,10 +45,9 @@ FLASK = """
 """
 SWEEPER = """
 import sys
-from runcast import Store
-from runcast.web.viewed import sweep
+from runcast.retention.sweep import sweep
 sys.stdin.readline()
-print(sum(sweep(Store.open(sys.argv[1]), every=0, quiet=0) for _ in range(20)))
+print(sum(sweep(sys.argv[1], every=0, quiet=0) for _ in range(20)))
 """
 
 
@@ -84,16 +84,15 @@ def test_server(store: Store, tmp_path: Path, keep: str):
         assert [name for name in names(store) if name != "viewed"] == others
 
 
-def test_many_at_once(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_many_at_once(store: Store, tmp_path: Path):
     """Processes that sweep one store at once remove each run once, and none that somebody reads."""
-    monkeypatch.setattr(viewed, "_due", {store.path: time.monotonic() + 10**6})
     folder = Path(store.path)
     others = {make_run(folder, id_at(time.time() - 9000 - at)) for at in range(20)}
     runs = [store.get(make_run(folder, id_at(time.time() - 5000 - at))) for at in range(100)]
     for run in runs:
-        note_viewed(store, "view", run, Keep(10, 3600 * 24))
+        KeptFiles(store.path).note(VIEW, "view", run.id, Keep(10, 3600 * 24))
     read = runs[50]
-    log = read.open_log()
+    log = read.log()
     first = log.read(0, 4)
 
     command = [sys.executable, "-c", SWEEPER, store.path]
@@ -109,12 +108,11 @@ def test_many_at_once(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert whole == read.output(encoding=None) == b"one\ntwo\r\nthree"
 
 
-def test_reader_of_another_process(store: Store, monkeypatch: pytest.MonkeyPatch):
+def test_reader_of_another_process(store: Store):
     """Who follows a run from anywhere, however slowly, reads it to its end."""
-    monkeypatch.setattr(viewed, "_due", {store.path: time.monotonic() + 10**6})
     run = store.start(["seq", "100000"])
     run.wait()
-    note_viewed(store, "view", run, Keep(0, 3600))
+    KeptFiles(store.path).note(VIEW, "view", run.id, Keep(0, 3600))
     follower = """
 import json, sys
 import runcast
@@ -127,6 +125,6 @@ print(json.dumps([sum(1 for _ in lines)]))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "1\n"
-        assert viewed.sweep(store, every=0, quiet=0) == 0
+        assert sweep(store.path, every=0, quiet=0) == 0
         assert json.loads(process.communicate("go\n", timeout=LONG)[0]) == [99_999]
-    assert viewed.sweep(store, every=0, quiet=0) == 1
+    assert sweep(store.path, every=0, quiet=0) == 1

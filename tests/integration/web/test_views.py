@@ -3,8 +3,9 @@
 import pytest
 
 from runcast import Store
-from runcast.web.http import Request
-from runcast.web.views import stream_reply
+from runcast.errors import UsageError
+from runcast.web.adapters.streaming_view import stream_reply
+from runcast.web.http.messages import Request
 
 HTML = {"accept": "text/html"}
 
@@ -40,12 +41,10 @@ def test_browser_stays_at_the_view(store: Store, root: str, path: str, query: st
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), "5"])
 def test_interval_that_is_none(store: Store, interval: object):
-    """A view whose interval is no time is told so, and nothing is started."""
+    """The author of a view whose interval is no time gets the error, and nothing is started."""
     request = Request("GET", "/build", "", "", {"accept": "text/plain"})
-    reply = stream_reply(store, ["true"], request, view="v", runs=None, interval=interval, options={})
-
-    assert reply.status == 400
-    assert b"expected interval as seconds, more than 0" in reply.body
+    with pytest.raises(UsageError, match="expected interval as seconds, more than 0"):
+        stream_reply(store, ["true"], request, view="v", runs=None, interval=interval, options={})
     assert list(store.list()) == []
 
 
@@ -75,7 +74,7 @@ def test_modules_find_each_other(store: Store):
     ask(store, "/build")
     (run,) = store.list()
     page = ask(store, "/build", f'q="\\&runcast=/runs/{run.id}').body.decode()
-    assert " data-alone>" in page
+    assert ' data-may="">' in page
     script = page.partition('<script type="module" src="')[2].partition('"')[0].replace("&amp;", "&")
     path, _, query = script.partition("?")
     code = ask(store, path, query).body.decode()

@@ -1,8 +1,12 @@
 """Help, and what is said of arguments that are wrong."""
 
+import itertools
+from collections.abc import Iterator
+
+import click
 import pytest
 
-from runcast.cli.app import VERBS
+from runcast.cli.app import VERBS, app
 from tests.helpers.cli import Call
 
 NO_VERB = f"expected a verb ({', '.join(VERBS)}), got "
@@ -56,3 +60,27 @@ def test_usage_errors(call: Call, arguments: list[str], said: str):
     assert done.err.startswith(f"runcast: {said}")
     assert done.err.endswith(" --help`)\n")
     assert done.err.count("\n") == 1
+
+
+def _behind() -> Iterator[tuple[str, str, str]]:
+    """Yield each verb with each option of the program that it does not have itself, and what that takes."""
+    for verb, option in itertools.product(VERBS, app.params):
+        command = app.get_command(click.Context(app), verb)
+        assert command is not None
+        own = {name for one in command.params for name in one.opts}
+        for name in set(option.opts) - own - {"-h", "--help"}:
+            yield verb, name, option.metavar or ""
+
+
+@pytest.mark.parametrize(("verb", "option", "value"), sorted(_behind()))
+def test_option_behind_the_verb(call: Call, verb: str, option: str, value: str):
+    """An option of the program behind a verb is refused, with the place where it belongs."""
+    given = [f"{option}=x"] if value else [option]
+
+    said = call(verb, *given, "word").err
+
+    shown = f"{option} {value}".rstrip()
+    assert said == (
+        f"runcast: expected {option} before the verb, got it behind: `runcast {shown} {verb} …` "
+        f"(see `runcast {verb} --help`)\n"
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runcast import Run, Store
+from runcast.run.base import files_of
 from tests.helpers.cli import Call
 from tests.unit.runs import ERR, OUT, make_run
 
@@ -111,7 +112,7 @@ def test_unknown_id(log: Call, run: Run):
     done = log(mistyped)
 
     assert (done.code, done.out) == (2, b"")
-    store = os.path.dirname(run.directory.path)
+    store = os.path.dirname(files_of(run).path)
     assert done.err == f"runcast: no run '{mistyped}' in the store {store}; did you mean {run.id}?\n"
 
 

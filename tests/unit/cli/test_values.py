@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from runcast.cli.values import signal_number, since, variable
+from runcast.cli.values import cells, signal_number, since, variable
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,18 @@ def test_no_variable(text: str):
     """Anything else is refused, with what is expected."""
     with pytest.raises(ValueError, match=r"expected NAME=VALUE, got"):
         variable(text)
+
+
+@pytest.mark.parametrize(("text", "size"), [("80x24", (80, 24)), ("1X65535", (1, 65535))])
+def test_cells(text: str, size: tuple[int, int]):
+    """The size of a terminal is its columns and its rows."""
+    assert cells(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "80", "80x", "0x24", "80x0", "1000000x24", "80x65536", "-1x24", "80*24"]
+)
+def test_no_cells(text: str):
+    """Anything else is refused, with what is expected."""
+    with pytest.raises(ValueError, match=r"expected COLSxROWS such as 80x24, each from 1 to 65535, got "):
+        cells(text)

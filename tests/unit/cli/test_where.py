@@ -13,6 +13,7 @@ VERBS = (["run", "true"], ["ls"])
 ALL_VERBS = (
     *VERBS,
     ["log", "last"],
+    ["attach", "x"],
     ["follow", "x"],
     ["wait", "x"],
     ["stop", "x"],
@@ -86,7 +87,7 @@ def test_damaged_mark(call: Call, tmp_path: Path):
     refused(call, tmp_path, f"cannot read {tmp_path}/store.json", tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.root
 def test_somebody_elses(call: Call, tmp_path: Path):
     """A store of another user is left alone."""
     theirs = tmp_path / "theirs"

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runcast.client.acts import Answer, Cut, More, Open, Rest
+from runcast.client.actions import NetworkError, Open, Read, Response, Sleep
 from runcast.client.following import Event, Following, parse_time, rescue, to_chunk
 from runcast.client.server import Server
 from runcast.errors import NotRuncast
 from runcast.model import Channel, Chunk, Reading, rfc3339
-from runcast.wire import JsonLines, Place
+from runcast.wire import JsonLines, ResumePoint
 from tests.unit.texts import texts
 
 RUN = "0" * 26
@@ -19,11 +19,13 @@ RUN = "0" * 26
 
 def line_of(data: bytes, offset: int = 0) -> bytes:
     chunk = Chunk(offset, offset + len(data), Channel.STDOUT, 1.5, data)
-    return JsonLines(RUN, Place(offset)).feed(Reading([chunk], chunk.next), final=True).removesuffix(b"\n")
+    return (
+        JsonLines(RUN, ResumePoint(offset)).feed(Reading([chunk], chunk.next), final=True).removesuffix(b"\n")
+    )
 
 
 def drive(
-    replies: list[list[bytes | Cut]], *, follow: bool = True, channel: str | None = None
+    replies: list[list[bytes | NetworkError]], *, follow: bool = True, channel: str | None = None
 ) -> list[Event]:
     """Give what following says when each connection brings these bytes."""
     found: list[Event] = []
@@ -35,10 +37,10 @@ def drive(
     query = () if channel is None else (("channel", channel),)
     server = Server("http://127.0.0.1:1/", None)
     steps = Following(server, RUN, hear, query=query, follow=follow, patience=60.0).steps()
-    result: Answer | bytes | None = None
-    waiting: list[bytes | Cut] = []
+    result: Response | bytes | None = None
+    waiting: list[bytes | NetworkError] = []
     connections = iter(replies)
-    failed: Cut | None = None
+    failed: NetworkError | None = None
     while True:
         try:
             act = steps.throw(failed) if failed else steps.send(result)
@@ -49,11 +51,11 @@ def drive(
             case Open(headers=headers):
                 waiting = list(next(connections))
                 found.append({"event": "open", "last": headers.get("Last-Event-ID")})
-                result = Answer(200, "OK", "application/x-ndjson", b"")
-            case More():
+                result = Response(200, "OK", "application/x-ndjson", b"")
+            case Read():
                 brought = waiting.pop(0) if waiting else b""
-                result, failed = (None, brought) if isinstance(brought, Cut) else (brought, None)
-            case Rest():
+                result, failed = (None, brought) if isinstance(brought, NetworkError) else (brought, None)
+            case Sleep():
                 pass
 
 
@@ -87,8 +89,8 @@ def test_a_cut_leaves_nearly_all(text: str, back: int):
     assert len(to_chunk(json.loads(rescued)).data) >= len(data) - 4 * (back + 12)
 
 
-def hello(offset: int) -> bytes:
-    return JsonLines(RUN, Place(offset)).hello({"id": RUN})
+def preamble(offset: int) -> bytes:
+    return JsonLines(RUN, ResumePoint(offset)).preamble({"id": RUN})
 
 
 END = b'{"event":"exit","state":"exited","outcome":null,"offset":"0"}\n'
@@ -99,7 +101,12 @@ def test_comes_back_behind_what_it_got():
     line = line_of(b"abcdefghij" * 10)
     cut = line.index(b"abc") + 25
 
-    events = drive([[hello(0) + line[:cut], Cut("cut")], [hello(25), line_of(b"rest", 25), b"\n" + END]])
+    events = drive(
+        [
+            [preamble(0) + line[:cut], NetworkError("cut")],
+            [preamble(25), line_of(b"rest", 25), b"\n" + END],
+        ]
+    )
 
     opened = [event["last"] for event in events if event.get("event") == "open"]
     assert opened == [None, f"{RUN}:{25:020d}"]
@@ -113,14 +120,14 @@ def test_offsets_that_do_not_fit(offset: int, following: int):
     second = b'{"offset":"%d","next":"%d","channel":"stdout","time":null,"text":"x"}\n' % (offset, following)
 
     with pytest.raises(NotRuncast, match="from offset 10 on"):
-        drive([[hello(0) + first + second]])
+        drive([[preamble(0) + first + second]])
 
 
 def test_holes_of_a_filter():
     """With a filter, offsets may leave something out."""
     second = b'{"offset":"30","next":"31","channel":"stdout","time":null,"text":"x"}\n'
 
-    events = drive([[hello(0) + line_of(b"0123456789") + b"\n" + second + END]], channel="stdout")
+    events = drive([[preamble(0) + line_of(b"0123456789") + b"\n" + second + END]], channel="stdout")
 
     assert bytes_of(events) == b"0123456789x"
 
@@ -129,7 +136,7 @@ def test_holes_of_a_filter():
 def test_no_log(line: bytes):
     """What is no log is told as that."""
     with pytest.raises(NotRuncast, match="expected a log of the server"):
-        drive([[hello(0) + line]])
+        drive([[preamble(0) + line]])
 
 
 def test_end_in_the_middle_is_no_end():
@@ -137,7 +144,7 @@ def test_end_in_the_middle_is_no_end():
     whole = line_of(b"0123456789")
     half = whole[: whole.index(b"01234") + 4]
 
-    events = drive([[hello(0) + half], [hello(0) + whole + b"\n"]], follow=False)
+    events = drive([[preamble(0) + half], [preamble(0) + whole + b"\n"]], follow=False)
 
     assert bytes_of(events) == b"0123456789"
 

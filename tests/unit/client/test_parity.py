@@ -4,14 +4,16 @@ import inspect
 
 import pytest
 
-from runcast import Run
+from runcast import AsyncRun, Run
 from runcast.client import AsyncClient, AsyncRemoteRun, Client, RemoteRun
 from runcast.client.base import RemoteRunBase
+from runcast.run.verbs_aio import AsyncVerbs
+from runcast.run.verbs_sync import Verbs
 from tests.test_parity import first_line, surface
 
 PAIRS = [(Client, AsyncClient), (RemoteRun, AsyncRemoteRun)]
 ITERATED = {"follow", "lines", "so_far", "list"}
-OF_A_FOLDER = {"directory", "open_log", "request", "settle", "want"}
+OF_A_FOLDER = {"log", "request", "settle", "sizes", "want"}
 """What only somebody has who can read the store."""
 
 
@@ -42,14 +44,31 @@ def test_twins(sync: type, async_: type):
 
 
 def test_verbs_of_a_run():
-    """A run on a server has what a run here has, but for its folder; called in the same way."""
+    """A run on a server has what a run here has, but for its folder; its verbs are the very same."""
     here = set(surface(Run)) - OF_A_FOLDER
+    verbs = {name for name in vars(Verbs) if name[0] != "_"}
 
     assert here - set(surface(RemoteRun)) == set()
-    for name in ("follow", "lines", "output", "wait", "stop", "kill", "signal", "send"):
-        assert list(inspect.signature(getattr(Run, name)).parameters) == list(
-            inspect.signature(getattr(RemoteRun, name)).parameters
-        )
+    assert verbs >= {
+        "follow",
+        "lines",
+        "output",
+        "wait",
+        "stop",
+        "kill",
+        "signal",
+        "send",
+        "resize",
+        "note",
+        "read_artifact",
+        "save_artifacts",
+        "pin",
+        "unpin",
+    }
+    assert verbs == {name for name in vars(AsyncVerbs) if name[0] != "_"}
+    for of, faces in ((Verbs, (Run, RemoteRun)), (AsyncVerbs, (AsyncRun, AsyncRemoteRun))):
+        for face in faces:
+            assert all(surface(face)[name] is vars(of)[name] for name in verbs)
 
 
 def test_with_blocks():

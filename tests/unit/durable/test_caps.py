@@ -36,18 +36,18 @@ def caps_fixture(disk: Disk) -> Caps:
 
 def test_default(caps: Caps, disk: Disk):
     """A stream may have as much as a run keeps; what all have is not asked."""
-    caps.take(CAP_BYTES, 0)
+    caps.reserve(CAP_BYTES, 0)
     with pytest.raises(CapReached):
-        caps.take(1, CAP_BYTES)
+        caps.reserve(1, CAP_BYTES)
     assert disk.looks == 0
 
 
 def test_one_stream(caps: Caps):
     """The last byte that fits is taken, the next one refused, with where the stream ends."""
     caps.stream = 10
-    caps.take(3, 7)
+    caps.reserve(3, 7)
     with pytest.raises(CapReached) as caught:
-        caps.take(4, 7)
+        caps.reserve(4, 7)
 
     assert (caught.value.tail, caught.value.cap) == (7, 10)
     assert "the stream ends at 7" in str(caught.value)
@@ -56,15 +56,15 @@ def test_one_stream(caps: Caps):
 def test_bytes_of_a_parent(caps: Caps):
     """What a fork has of its parent does not count."""
     caps.stream = 10
-    caps.take(10, 1000, 1000)
+    caps.reserve(10, 1000, 1000)
     with pytest.raises(CapReached):
-        caps.take(11, 1000, 1000)
+        caps.reserve(11, 1000, 1000)
 
 
 def test_no_bound(caps: Caps, disk: Disk):
     """Without caps nothing is refused, and nothing is measured."""
     caps.stream = None
-    caps.take(1 << 60, 1 << 60)
+    caps.reserve(1 << 60, 1 << 60)
 
     assert disk.looks == 0
 
@@ -73,14 +73,14 @@ def test_all_together(caps: Caps, disk: Disk):
     """What is there is measured once, and what is taken counts from then on."""
     disk.used = 90
     caps.total = 100
-    caps.take(6, 0)
-    caps.take(4, 50)
+    caps.reserve(6, 0)
+    caps.reserve(4, 50)
     with pytest.raises(StreamFull) as caught:
-        caps.take(1, 54)
+        caps.reserve(1, 54)
 
     assert type(caught.value) is StreamFull
     assert caught.value.tail == 54
-    assert "at most 100 bytes together" in str(caught.value)
+    assert "at most 100 bytes in all streams together" in str(caught.value)
     assert disk.looks == 1
 
 
@@ -89,11 +89,11 @@ def test_room_that_is_made(caps: Caps, disk: Disk):
     disk.used = 100
     caps.total = 100
     with pytest.raises(StreamFull):
-        caps.take(1, 0)
+        caps.reserve(1, 0)
     disk.used = 50
     caps.deleted()
 
-    caps.take(50, 0)
+    caps.reserve(50, 0)
     assert disk.looks == 2
 
 
@@ -101,20 +101,20 @@ def test_nobody_waits_for_a_measurement(caps: Caps, disk: Disk):
     """Who must not wait is told to come again where a measurement is due; between two it is not."""
     caps.total = 100
     with pytest.raises(Busy):
-        caps.take(1, 0, wait=False)
+        caps.reserve(1, 0, wait=False)
     assert disk.looks == 0
-    caps.take(1, 0)
-    caps.take(99, 1, wait=False)
+    caps.reserve(1, 0)
+    caps.reserve(99, 1, wait=False)
     with pytest.raises(StreamFull):
-        caps.take(1, 100, wait=False)
+        caps.reserve(1, 100, wait=False)
     caps.deleted()
     with pytest.raises(Busy):
-        caps.take(1, 100, wait=False)
+        caps.reserve(1, 100, wait=False)
 
     assert disk.looks == 1
     disk.used = 50
-    caps.take(1, 100)
-    caps.take(49, 101, wait=False)
+    caps.reserve(1, 100)
+    caps.reserve(49, 101, wait=False)
     assert disk.looks == 2
 
 
@@ -129,29 +129,29 @@ def test_nobody_waits_for_who_measures(disk: Disk):
 
     caps = Caps(measure)
     caps.total = 100
-    thread = threading.Thread(target=caps.take, args=(1, 0))
+    thread = threading.Thread(target=caps.reserve, args=(1, 0))
     thread.start()
     measuring.wait()
     try:
         with pytest.raises(Busy):
-            caps.take(1, 0, wait=False)
+            caps.reserve(1, 0, wait=False)
     finally:
         go_on.set()
         thread.join()
 
-    caps.take(99, 1, wait=False)
+    caps.reserve(99, 1, wait=False)
     assert disk.looks == 1
 
 
 def test_what_others_add(caps: Caps, disk: Disk, monkeypatch: pytest.MonkeyPatch):
     """Now and then it is measured anew, aside, so that what other processes append counts, too."""
     caps.total = 100
-    caps.take(1, 0)
+    caps.reserve(1, 0)
     disk.used = 95
-    caps.take(1, 0)
+    caps.reserve(1, 0)
     assert disk.looks == 1
     monkeypatch.setattr(module, "_FRESH_SECONDS", 0.0)
-    caps.take(1, 0)
+    caps.reserve(1, 0)
     for thread in threading.enumerate():
         if thread.name == "runcast-streams-size":
             thread.join()
@@ -159,5 +159,5 @@ def test_what_others_add(caps: Caps, disk: Disk, monkeypatch: pytest.MonkeyPatch
 
     assert disk.looks == 2
     with pytest.raises(StreamFull):
-        caps.take(10, 0)
-    caps.take(3, 0)
+        caps.reserve(10, 0)
+    caps.reserve(3, 0)

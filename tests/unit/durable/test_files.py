@@ -1,5 +1,6 @@
 """Streams in files: several that append, and what a killed one leaves behind."""
 
+import contextlib
 import gc
 import os
 import resource
@@ -13,6 +14,7 @@ from runcast.durable.stream_log import StreamLog
 from runcast.errors import FormatTooNew, StoreUnusable, StreamFull, StreamNotFound
 from runcast.model import Channel
 from runcast.wire.durable import Appending, Creation, Producer
+from tests.helpers.wait import wait_until
 
 TEXT = Creation("text/plain")
 PLAIN = Appending("text/plain")
@@ -126,6 +128,7 @@ def test_no_room_for_another_stream(tmp_path: Path):
     """A stream for which there is no room leaves neither files nor descriptors."""
     streams = FileStreams(str(tmp_path))
     streams.create("s", TEXT)
+    gc.collect()  # streams of other tests, which would close theirs at any moment
     before, there = len(os.listdir("/proc/self/fd")), sorted(os.listdir(streams.path))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
@@ -180,7 +183,8 @@ def test_synced_though_not_held_open(tmp_path: Path, monkeypatch: pytest.MonkeyP
         paths.append(stream.path)
     streams.close()
 
-    assert all(f"{path}/log/{ZEROS}" in synced for path in paths)
+    # Some of them in the thread that syncs once a second, if it has begun to by then.
+    wait_until(lambda: all(f"{path}/log/{ZEROS}" in synced for path in paths), what="all syncs")
 
 
 def test_fork_shares_bytes(tmp_path: Path):
@@ -195,17 +199,26 @@ def test_fork_shares_bytes(tmp_path: Path):
     assert content(tmp_path / ".streams" / fork.id) == b"x" * 500
 
 
+def open_in(folder: Path) -> int:
+    """Return how many descriptors of this process lead into a folder; threads of other tests have others."""
+    count = 0
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            count += os.readlink(f"/proc/self/fd/{fd}").startswith(f"{folder}/")
+    return count
+
+
 def test_many_streams_few_descriptors(tmp_path: Path):
     """However many streams are appended to, only some stay open."""
     streams = FileStreams(str(tmp_path))
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_in(tmp_path)
     for number in range(100):
         stream, _ = streams.create(f"s{number}", TEXT)
         stream.append(Appending("text/plain", Producer("p", 0, 0)), b"x")
 
-    assert len(os.listdir("/proc/self/fd")) - before < 70 * 4
+    assert open_in(tmp_path) - before < 70 * 4
     streams.close()
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert open_in(tmp_path) <= before
 
 
 def test_labels(tmp_path: Path):
@@ -247,7 +260,7 @@ def test_format_of_a_later_version(tmp_path: Path):
 
 
 def test_damaged_tail(tmp_path: Path):
-    """A damaged place of the last append is told, for what is whole cannot be known."""
+    """A damaged record of the last append raises an error: which appends are complete is unknown."""
     streams = FileStreams(str(tmp_path))
     stream, _ = streams.create("s", TEXT, b"x")
     path = folder(tmp_path) / "append" / "tail"
@@ -255,7 +268,7 @@ def test_damaged_tail(tmp_path: Path):
     data[20] ^= 1
     path.write_bytes(data)
 
-    with pytest.raises(StoreUnusable, match="tail: expected the place of the last append"):
+    with pytest.raises(StoreUnusable, match="tail: expected the range of the last append"):
         stream.open_log().read(0)
 
 
@@ -283,12 +296,12 @@ def test_list_holds_nothing_open(tmp_path: Path):
     stream = streams.get("first")
     stream.append(PLAIN, b"x")
     gc.collect()  # what former tests left open would else be closed at any moment from here
-    before = os.listdir("/proc/self/fd")
+    before = set(os.listdir("/proc/self/fd"))
     listed = list(streams.list())
 
     assert listed[-1].id == first.id
     assert streams.get("first") is stream
-    assert os.listdir("/proc/self/fd") == before
+    assert set(os.listdir("/proc/self/fd")) <= before  # another thread of the suite may close some
 
 
 def test_list_reads_what_is_asked_for(tmp_path: Path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runcast.durable.journal import Journal
-from runcast.durable.stream import State
+from runcast.durable.stream import AppendState
 from runcast.wire.durable import Appending, Producer
 
 ASKS = [
@@ -34,7 +34,7 @@ def written(path: Path, asks: list[tuple[Appending, int]] = ASKS) -> Journal:
     return journal
 
 
-def loaded(path: Path, tail: int) -> State:
+def loaded(path: Path, tail: int) -> AppendState:
     """Return what a journal says of a log that reaches to `tail`."""
     journal = Journal(str(path))
     known = journal.load(tail)
@@ -42,11 +42,11 @@ def loaded(path: Path, tail: int) -> State:
     return known
 
 
-def state(count: int, asks: list[tuple[Appending, int]] = ASKS) -> State:
+def state(count: int, asks: list[tuple[Appending, int]] = ASKS) -> AppendState:
     """Return what the first records say."""
-    known = State()
+    known = AppendState()
     for ask, _ in asks[:count]:
-        known.take(ask)
+        known.apply(ask)
     return known
 
 
@@ -103,7 +103,7 @@ def test_take_back(tmp_path: Path):
     journal = written(tmp_path / "journal")
     mark = journal.size
     journal.write(Appending(producer=Producer("late", 0, 0)), 12)
-    journal.cut(mark)
+    journal.truncate(mark)
     journal.close()
 
     assert loaded(tmp_path / "journal", 12) == state(4)
@@ -116,9 +116,9 @@ def test_shorten(tmp_path: Path):
     known = journal.load(0)
     for number in range(5000):
         ask = Appending(producer=Producer("p", 0, number), seq=f"{number:05}")
-        journal.shorten(known, number)
+        journal.compact(known, number)
         journal.write(ask, number + 1)
-        known.take(ask)
+        known.apply(ask)
     journal.close()
 
     assert path.stat().st_size < 100_000

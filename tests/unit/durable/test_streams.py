@@ -215,7 +215,7 @@ def test_delete(streams: Streams):
     with pytest.raises(StreamNotFound):
         old.append(PLAIN, b"x")
     with pytest.raises(StreamNotFound):
-        old.settle()
+        old.check_exists()
     new, made = streams.create("s", TEXT)
     assert made
     assert new.id != old.id
@@ -316,7 +316,7 @@ def test_wait_only_if_asked(streams: Streams):
     from runcast.durable import Busy
 
     stream, _ = streams.create("s", TEXT)
-    with stream.still(), pytest.raises(Busy):
+    with stream.locked(), pytest.raises(Busy):
         stream.append(PLAIN, b"x", wait=False)
     assert stream.append(PLAIN, b"x", wait=False).tail == 1
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runcast.errors import LogClosed
-from runcast.log import FileLog, FileLogWriter, MemoryLog, MemoryLogWriter, RunDirectory
+from runcast.log import FileLog, FileLogWriter, MemoryLog, MemoryLogWriter
 from runcast.log.records import RECORD_SPAN
 from runcast.model import Channel, Outcome, Reason
+from runcast.store.run_files import RunFiles
 from tests.unit.log.disks import SmallFile, SmallMemory
 
 OUT, DATA = Channel.STDOUT, Channel.DATA
@@ -64,7 +65,7 @@ def test_no_room_in_memory():
 
 def test_no_room_in_files(tmp_path: Path):
     """The same in files."""
-    directory = RunDirectory.create(str(tmp_path / "run"), {})
+    directory = RunFiles.create(str(tmp_path / "run"), {})
     writer = SmallFile(directory)
     writer.append_whole(OUT, b"kept\n")
     writer.room = 70_000
@@ -89,7 +90,7 @@ def test_closed():
 
 def test_go_on(tmp_path: Path):
     """A writer that knows the last append to be whole goes on in its segment, others begin a new one."""
-    directory = RunDirectory.create(str(tmp_path / "run"), {})
+    directory = RunFiles.create(str(tmp_path / "run"), {})
     for number, go_on in enumerate((False, True, True, False)):
         writer = FileLogWriter(directory, go_on=go_on)
         assert (writer.tail, writer.lines) == (number * 5, number)
@@ -104,7 +105,7 @@ def test_go_on(tmp_path: Path):
 
 def test_go_on_behind_a_torn_index(tmp_path: Path):
     """Behind a part of a record no other one would be found: a new segment is begun."""
-    directory = RunDirectory.create(str(tmp_path / "run"), {})
+    directory = RunFiles.create(str(tmp_path / "run"), {})
     FileLogWriter(directory).append_whole(OUT, b"line\n")
     with (tmp_path / "run" / "log" / f"{0:020}.index").open("ab") as index:
         index.write(b"part")

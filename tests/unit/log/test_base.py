@@ -16,7 +16,9 @@ from tests.unit.log.disks import SECOND, ClockedMemory
 
 OUT, ERR, DATA, GAP = Channel.STDOUT, Channel.STDERR, Channel.DATA, Channel.GAP
 
-BYTES = st.lists(st.sampled_from([b"\n", b"\n", b"a", b"bc", b"\xff", b"\0", b"\r\n", b"word "]), max_size=6)
+BYTES = st.lists(
+    st.sampled_from([b"\n", b"\n", b"a", b"bc", b"\xff", b"\0", b"\r\n", b"\r", b"word "]), max_size=6
+)
 APPENDS = st.lists(st.tuples(st.sampled_from([OUT, ERR, DATA]), BYTES.map(b"".join)), max_size=16)
 FILTERS = st.one_of(st.none(), st.sets(st.sampled_from([OUT, ERR, DATA])))
 PLACES = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 40), FILTERS), min_size=1, max_size=6)
@@ -42,6 +44,8 @@ def check(log: Log, plain: PlainLog, places: list[tuple[int, int, set[Channel] |
             assert plain.channels(chunk.offset, chunk.next) == {chunk.channel}
             assert plain.data(chunk.offset, chunk.next) == chunk.data
         assert log.lines_before(offset) == plain.lines_before(offset)
+        for channel in (OUT, ERR, DATA):
+            assert log.lines_of(channel, offset) == plain.data(0, offset, {channel}).count(b"\n")
         assert log.offset_of_line(at) == plain.offset_of_line(at)
         assert log.offset_of_tail(limit, channels) == plain.offset_of_tail(limit, channels)
 

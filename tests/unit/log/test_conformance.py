@@ -141,7 +141,7 @@ def place_of(log: type[MemoryLog], writer: type[MemoryLogWriter]) -> Callable[[]
         (LateTail, "tail offset|where reading ends"),
         (LosesLines, "lines.*: expected .*, got"),
         (ForgetsSegments, "without a hole|bytes"),
-        (OutcomeCloses, "closed when told: expected False, got True"),
+        (OutcomeCloses, "closed with an outcome: expected False, got True"),
         (SleepsOn, "woken by an append: expected True, got False"),
         (SwapsBytes, "bytes"),
         (NeverCloses, "append after close: expected LogClosed"),

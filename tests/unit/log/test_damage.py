@@ -205,6 +205,27 @@ def test_index_lost(damaged: Damaged):
     assert known(check_whole(FileLog(damaged.path), damaged.plain)) == 0
 
 
+def test_logged(damaged: Damaged, caplog: pytest.LogCaptureFixture):
+    """A segment with a damaged record, or without its index, is a warning, once; a whole one is none."""
+    path = f"{damaged.path}/log"
+    first, second, _whole = damaged.indexes
+    flipped = bytearray(damaged.files[first])
+    flipped[RECORD_BYTES] ^= 1
+    damaged.put(first, bytes(flipped))
+    Path(path, second).unlink()
+
+    for _ in range(2):
+        read_all(FileLog(damaged.path))
+
+    assert [(record.name, record.levelname) for record in caplog.records] == [
+        ("runcast.store", "WARNING")
+    ] * 2
+    assert caplog.messages == [
+        f"the log segment {path}/{damaged.outputs[0]} is damaged: records of its index are damaged",
+        f"the log segment {path}/{damaged.outputs[1]} is damaged: its index is missing",
+    ]
+
+
 def test_output_cut(damaged: Damaged):
     """Output cut at any byte: what is left comes back with its labels, what is not is a gap or no more."""
     plain = damaged.plain

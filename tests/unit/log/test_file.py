@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from runcast.errors import FormatTooNew, StoreUnusable
-from runcast.log import FileLog, FileLogWriter, RunDirectory
+from runcast.errors import FormatTooNew, RunNotFound, StoreUnusable
+from runcast.log import FileLog, FileLogWriter
 from runcast.log.extent import Dropped
 from runcast.log.records import RECORD_BYTES, header, pack
 from runcast.model import Channel, Outcome, Reason
+from runcast.store.run_files import RunFiles
 from runcast.testing import FilePlace, PlainLog
 from tests.unit.log.disks import SECOND, ClockedFile, SmallFile
 from tests.unit.log.test_records import later_header
@@ -392,7 +393,7 @@ def test_closed(place: FilePlace):
     log = place.log()
     assert not log.closed
     writer = place.writer()
-    writer.tell(Outcome(Reason.EXITED, 0))
+    writer.set_outcome(Outcome(Reason.EXITED, 0))
     assert not log.closed
     writer.close(Outcome(Reason.EXITED, 0))
     assert log.closed
@@ -408,13 +409,13 @@ def test_watched_folders(place: FilePlace):
 
 def test_no_such_run(tmp_path: Path):
     """A folder that is not there cannot be read."""
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(RunNotFound):
         FileLog(str(tmp_path / "none")).read(0)
 
 
 def test_new_log_is_begun_at_the_first_byte(place: FilePlace):
     """A run without output has no segments, and is an empty log."""
-    writer = FileLogWriter(RunDirectory(place.directory.path))
+    writer = FileLogWriter(RunFiles(place.directory.path))
     writer.append(OUT, b"")
     writer.close(Outcome(Reason.EXITED, 0))
 

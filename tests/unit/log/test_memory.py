@@ -29,7 +29,7 @@ def test_what_a_subscriber_sees():
     log.subscribe(lambda: seen.append((log.tail_offset, log.outcome is not None, log.closed)))
 
     writer.append(OUT, b"abc")
-    writer.tell(ENDED)
+    writer.set_outcome(ENDED)
     writer.close(ENDED)
 
     assert seen == [(3, False, False), (3, True, False), (3, True, True)]

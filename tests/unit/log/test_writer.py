@@ -123,7 +123,7 @@ def test_close():
     writer = ClockedMemory(log)
     writer.close(ENDED)
     writer.close(Outcome(Reason.LOST))
-    writer.tell(Outcome(Reason.LOST))
+    writer.set_outcome(Outcome(Reason.LOST))
 
     assert log.outcome == ENDED
     with pytest.raises(LogClosed, match="expected an open log, this one is closed"):

@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from runcast.log import Log, MemoryLog
 from runcast.model import Channel, Outcome, Reason
 from runcast.readers import Cursor, Followed, drive, drive_async, follow, hub
 from runcast.testing import FilePlace
-from tests.helpers.wait import MS
+from tests.helpers.wait import MS, wait_until
 from tests.unit.log.disks import ClockedMemory
 
 OUT = Channel.STDOUT
@@ -48,6 +49,18 @@ def test_wait_that_times_out():
 
     assert hub().wait([(watch, watch.version)], 0) is False
     watch.close()
+
+
+def test_wake_all():
+    """Whoever waits looks again when all are woken, for whatever reason."""
+    first, second = hub().watch(MemoryLog()), hub().watch(MemoryLog())
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(hub().wait, [(watch, watch.version)], None) for watch in (first, second)]
+        wait_until(lambda: hub().wake_all() or all(one.done() for one in waiting))
+
+    assert [one.result() for one in waiting] == [True, True]
+    first.close()
+    second.close()
 
 
 def test_closed_watch():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runcast.model import Channel, Chunk
-from runcast.readers.lines import Lines
+from runcast.readers.lines import REST_SECONDS, Line, Lines
 from runcast.utf8 import cut as utf8_cut
 
 OUT, ERR, GAP, UNKNOWN = Channel.STDOUT, Channel.STDERR, Channel.GAP, Channel.UNKNOWN
@@ -151,3 +151,98 @@ def test_whole_letters_are_kept(letter: str):
     assert utf8_cut(data) == len(data)
     for cut in range(2, len(data)):
         assert utf8_cut(data[:cut]) == 1
+
+
+RESTS = st.lists(st.booleans(), max_size=10)
+SOON = {"slack": REST_SECONDS}
+
+
+def shown(said: list[tuple[Channel, str]]) -> str:
+    """Return what somebody sees who prints each item, and a line end where its line ends."""
+    parts = []
+    for _channel, line in said:
+        assert isinstance(line, Line)
+        parts.append(line if line.partial else f"{line}\n")
+    return "".join(parts)
+
+
+@given(DATA, CUTS, RESTS, st.integers(5, 40))
+def test_parts_of_lines_are_the_line(data: bytes, cuts: list[int], rests: list[bool], most: int):
+    """However often a line rests, its parts are the line: nothing is lost, and nothing comes twice."""
+    lines = Lines(most, partial=True)
+    said: list[tuple[Channel, str]] = []
+    for number, chunk in enumerate(chunks(data, cuts)):
+        said += lines.feed(chunk)
+        if rests[number : number + 1] == [True]:
+            said += lines.rested(**SOON)
+    said += lines.flush()
+
+    whole = "".join(f"{line}\n" for line in lines_of(data))
+    assert shown(said).removesuffix("\n") == whole.removesuffix("\n")
+
+
+def test_prompt():
+    """A prompt is given out once it has rested, and the answer is the rest of its line."""
+    lines = Lines(partial=True)
+
+    assert lines.due is None
+    assert lines.feed(Chunk(0, 9, OUT, 1.0, b"Go? [y] \xe2")) == lines.rested() == []
+    assert lines.due is not None
+    assert lines.rested(**SOON) == [(OUT, "Go? [y] ")]
+    assert lines.due is None
+    assert lines.rested(**SOON) == []
+    assert lines.feed(Chunk(9, 12, OUT, 1.0, b"\x82\xac\n")) == [(OUT, "€")]
+
+
+def test_prompt_beside_a_channel_that_never_rests():
+    """What rests on one channel is due, however much another says."""
+    lines = Lines(partial=True)
+    lines.feed(Chunk(0, 4, OUT, 1.0, b"Go? "))
+    due = lines.due
+
+    for at in range(4, 100):
+        lines.feed(Chunk(at, at + 2, ERR, 1.0, b".\n"))
+
+    assert lines.due == due
+    assert lines.rested(**SOON) == [(OUT, "Go? ")]
+
+
+def test_end_alone_is_an_empty_rest():
+    """Where nothing of a line comes behind its part but the end, the rest is empty, and ends it."""
+    lines = Lines(partial=True)
+    lines.feed(Chunk(0, 4, OUT, 1.0, b"Go?\r"))
+    (part,) = lines.rested(**SOON)
+    rest = lines.feed(Chunk(4, 5, OUT, 1.0, b"\n"))
+
+    assert [part, *rest] == [(OUT, "Go?"), (OUT, "")]
+    assert shown([part, *rest]) == "Go?\n"
+
+
+def last_state(line: str) -> str:
+    """Return what a terminal shows of a line that is drawn over whole."""
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
+@given(DATA, CUTS)
+def test_last_states(data: bytes, cuts: list[int]):
+    """Of a line that CRs draw over, the last state is given, wherever the bytes are cut."""
+    lines = Lines(progress=True)
+    said = [line for chunk in chunks(data, cuts) for _, line in lines.feed(chunk)]
+    said += [line for _, line in lines.flush()]
+
+    plain = data.decode("latin-1").split("\n")
+    expected = [last_state(line).encode("latin-1").decode(errors="replace") for line in plain]
+    assert said == (expected if plain[-1] else expected[:-1])
+
+
+def test_memory_of_an_endless_bar():
+    """A bar that never ends its line is kept as one state, however long it goes on."""
+    lines = Lines(progress=True)
+    at = 0
+    for percent in range(100):
+        state = b"\r%3d%%" % percent + b"#" * 1000
+        assert lines.feed(Chunk(at, at + len(state), OUT, 1.0, state)) == []
+        at += len(state)
+        assert sum(map(len, lines._rest[OUT])) <= len(state)
+
+    assert lines.flush() == [(OUT, " 99%" + "#" * 1000)]

@@ -1,32 +1,41 @@
-"""The configuration file: what it gives, and how each mistake in it is told."""
+"""The configuration file: its settings, and the message for each mistake in it."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from runcast.errors import UsageError
+from runcast.keep import Keep
 from runcast.log import CAP_BYTES
 from runcast.server.config import ConfigError, load_config
-from runcast.web.commands import NamedCommand
+from runcast.store.queues import QueueBounds
+from runcast.web.api.commands import NamedCommand
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "server.toml"
-KEYS = "command, title, description, shell, cwd, env, timeout, idle_timeout or cap"
+KEYS = (
+    "command, title, description, params, hook, shell, cwd, env, mask, color, line_buffered, tty, columns, "
+    "rows, nice, limits, user, timeout, idle_timeout, cap, keep, artifacts, queue, max_running, replace or "
+    "on_end"
+)
+TOP = "commands, queues, max_running, streams, allow_origins, cookie, keep, "
+TOP += "user_header, trusted_proxies or roles"
 
 
-@pytest.fixture(name="told")
+@pytest.fixture(name="error_of")
 def told_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | bytes], str]:
-    """Return what is said of a file with this text."""
+    """Return the error message for a file with this text."""
     monkeypatch.chdir(tmp_path)
 
-    def told(text: str | bytes) -> str:
+    def error_of(text: str | bytes) -> str:
         Path("s.toml").write_bytes(text.encode() if isinstance(text, str) else text)
         with pytest.raises(ConfigError) as caught:
             load_config("s.toml")
         return str(caught.value)
 
-    return told
+    return error_of
 
 
 def write(folder: Path, text: str) -> str:
@@ -89,7 +98,7 @@ def test_durations(tmp_path: Path, text: str, seconds: float):
     """Durations are seconds, or a text with units."""
     path = write(tmp_path, f"[commands.a]\ncommand = 'ls'\ntimeout = {text}")
 
-    assert load_config(path).commands["a"].timeout == seconds
+    assert load_config(path).commands["a"].options["timeout"] == seconds
 
 
 @pytest.mark.parametrize(
@@ -100,7 +109,7 @@ def test_sizes(tmp_path: Path, text: str, count: int | None):
     """Sizes are bytes, or a text with units, or none."""
     path = write(tmp_path, f"[commands.a]\ncommand = 'ls'\ncap = {text}")
 
-    assert load_config(path).commands["a"].cap == count
+    assert load_config(path).commands["a"].options["cap"] == count
 
 
 def test_empty_file(tmp_path: Path):
@@ -114,8 +123,8 @@ def test_absolute_and_home_folders(tmp_path: Path):
 
     commands = load_config(write(tmp_path, text)).commands
 
-    assert commands["a"].cwd == "/usr"
-    assert commands["b"].cwd == os.path.expanduser("~/b")
+    assert commands["a"].options["cwd"] == "/usr"
+    assert commands["b"].options["cwd"] == os.path.expanduser("~/b")
 
 
 @pytest.mark.parametrize(
@@ -158,12 +167,12 @@ def test_example():
 
     assert len(commands) >= 5
     assert {type(command.command) for command in commands.values()} == {list, str}
-    assert any(command.shell for command in commands.values())
+    assert any(command.options["shell"] for command in commands.values())
     assert all(command.title and command.to_json() for command in commands.values())
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         # what is no TOML
         (
@@ -177,12 +186,11 @@ def test_example():
         # keys that are not known
         (
             "\nport = 80",
-            "s.toml, line 2, port: expected commands, streams, allow_origins or cookie, got 'port'",
+            "s.toml, line 2, port: expected " + TOP + ", got 'port'",
         ),
         (
             "commandz = 1",
-            "s.toml, line 1, commandz: expected commands, streams, allow_origins or cookie, got 'commandz': "
-            "did you mean commands?",
+            "s.toml, line 1, commandz: expected " + TOP + ", got 'commandz': did you mean commands?",
         ),
         (
             "[commands.a]\ncommand = 'ls'\ntimeou = 1",
@@ -326,13 +334,13 @@ def test_example():
         ("allow_origins = [3]", "s.toml, line 1, allow_origins: expected an origin such as https://app"),
     ],
 )
-def test_mistakes(told: Callable[[str | bytes], str], text: str | bytes, said: str):
-    """A mistake is told with the file, the line, the key, what was expected and what came."""
-    message = told(text)
+def test_mistakes(error_of: Callable[[str | bytes], str], text: str | bytes, expected: str):
+    """The message has the file, the line, the key, what was expected and what was found."""
+    message = error_of(text)
 
-    assert message.startswith(said)
+    assert message.startswith(expected)
     assert "\n" not in message
-    assert len(message) < 300
+    assert len(message) < 320  # of which the keys of a command are most
 
 
 def test_a_mistake_is_a_usage_error():
@@ -341,29 +349,113 @@ def test_a_mistake_is_a_usage_error():
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "expected"),
     [
         ("nothing.toml", "cannot read nothing.toml: no such file or directory"),
         (".", "cannot read .: is a directory"),
     ],
 )
-def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, said: str):
-    """A file that cannot be read is told as such."""
+def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, expected: str):
+    """The message for a file that cannot be read names the file and the reason."""
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(ConfigError) as caught:
         load_config(path)
 
-    assert str(caught.value) == said
+    assert str(caught.value) == expected
 
 
-def test_line_of_a_mistake_in_a_long_file(told: Callable[[str | bytes], str]):
+def test_line_of_a_mistake_in_a_long_file(error_of: Callable[[str | bytes], str]):
     """The line is found also where other tables have the same keys, and texts look like keys."""
     many = "".join(
         f"[commands.c{number}]\ncommand = '''\n[commands.a]\ntimeou = 1'''\nshell = true\n"
         for number in range(200)
     )
 
-    assert told(f"{many}[commands.a]\ncommand = 'ls'\ntimeou = 1\n").startswith(
+    assert error_of(f"{many}[commands.a]\ncommand = 'ls'\ntimeou = 1\n").startswith(
         "s.toml, line 1003, commands.a.timeou"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "keep"),
+    [
+        ("", None),
+        ("keep = 100", Keep(100)),
+        ("keep = '7d'", Keep(None, 7 * 86400)),
+        ("keep = [5, '2G']", Keep(5, None, 2 << 30)),
+    ],
+)
+def test_keep(tmp_path: Path, text: str, keep: Keep | None):
+    """What stays of all finished runs, and of those of a command."""
+    assert load_config(write(tmp_path, text)).keep == keep
+
+    command = load_config(write(tmp_path, f"[commands.a]\ncommand = ['true']\n{text}")).commands["a"]
+    assert command.options.get("keep") == keep
+
+
+@pytest.mark.parametrize("text", ["keep = 'soon'", "keep = 0", "keep = [1, 2]", "keep = []"])
+@pytest.mark.parametrize("table", ["", "[commands.a]\ncommand = ['true']\n"])
+def test_wrong_keep(tmp_path: Path, text: str, table: str):
+    """What is no rule is refused with its place."""
+    with pytest.raises(ConfigError, match="keep: expected a number of runs"):
+        load_config(write(tmp_path, table + text))
+
+
+def test_bounds(tmp_path: Path):
+    """A file says how many runs may go on at once: of the store, and of each queue that it names."""
+    config = load_config(write(tmp_path, "max_running = 8\n[queues.builds]\nmax_running = 3\n[queues.one]"))
+    assert config.bounds == QueueBounds(8, {"builds": 3, "one": 1})
+    assert load_config(write(tmp_path, "")).bounds == QueueBounds()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("max_running = 0", "line 1, max_running: expected a number from 1 to 1000, got 0"),
+        ("max_running = 'two'", "line 1, max_running: expected a number from 1 to 1000, got 'two'"),
+        ("queues = 3", "line 1, queues: expected tables [queues.NAME], got 3"),
+        ("[queues]\nbuilds = 3", "line 2, queues.builds: expected a table [queues.builds], got 3"),
+        ("[queues.builds]\nmax = 3", "line 2, queues.builds.max: expected max_running, got 'max'"),
+        ("[queues.'a b']", "line 1, queues.'a b': expected a name of up to 64 letters"),
+        ("[commands.x]\ncommand='x'\nqueue='a/b'", "line 3, commands.x.queue: expected a name of up to 64"),
+    ],
+)
+def test_wrong_bounds(tmp_path: Path, text: str, said: str):
+    """What has no meaning is reported with its line."""
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_config(write(tmp_path, text))
+
+
+def test_params(tmp_path: Path):
+    """A command may have parameters, each in a table of its own."""
+    text = "[commands.a]\ncommand = ['x', '{n}']\n[commands.a.params.n]\ntype = 'int'\nmax = 9"
+    command = load_config(write(tmp_path, text)).commands["a"]
+    assert command.to_json()["params"] == {"n": {"type": "int", "title": "n", "max": 9, "required": True}}
+
+    with pytest.raises(ConfigError, match=re.escape("commands.a: params.n: expected type as text, int")):
+        load_config(write(tmp_path, text.replace("'int'", "'integer'")))
+
+
+def test_mask(tmp_path: Path):
+    """Secrets of a command come out as they are written."""
+    text = "[commands.a]\ncommand = 'ls'\nmask = ['hunter2', 'hunter3']\n"
+    assert load_config(write(tmp_path, text)).commands["a"].options.get("mask") == ["hunter2", "hunter3"]
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (
+            "['hunter2', 'abc']",
+            "mask: expected mask with values of at least 4 bytes, got 3",
+        ),
+        ("['hunter2', 7]", "mask: expected a string as item 2, got an integer"),
+        ("'hunter2'", "mask: expected a list, got a string"),
+    ],
+)
+def test_wrong_mask(error_of: Callable[[str], str], mask: str, message: str):
+    """What cannot be masked is refused with its line, and without its value."""
+    error = error_of(f"[commands.a]\ncommand = 'ls'\nmask = {mask}\n")
+    assert message in error
+    assert "hunter" not in error

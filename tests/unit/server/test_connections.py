@@ -12,15 +12,15 @@ class One:
     """A connection that notes what is done to it."""
 
     def __init__(self, open_ones: set["One"], address: str = "a") -> None:
-        self.address, self.pending, self.said = address, 0, ""
+        self.address, self.pending, self.outcome = address, 0, ""
         self._open = open_ones
         open_ones.add(self)
 
     def turn_away(self) -> None:
-        self.said = AWAY
+        self.outcome = AWAY
 
     def abort(self) -> None:
-        self.said = "aborted"
+        self.outcome = "aborted"
         self._open.discard(self)
 
 
@@ -38,24 +38,24 @@ class Crowd:
 
 
 def test_oldest_stranger_goes():
-    """Where there is no room the oldest stranger is closed, and whoever comes gets in."""
+    """Where there is no room the oldest stranger is closed, and the new connection is accepted."""
     crowd = Crowd(3)
     ones = [crowd.come() for _ in range(5)]
 
-    assert [one.said for one in ones] == [AWAY, AWAY, "", "", ""]
+    assert [one.outcome for one in ones] == [AWAY, AWAY, "", "", ""]
     assert crowd.book.strangers == 3
 
 
 def test_known_stay():
-    """Known ones are never closed for others: when there are none but those, whoever comes is refused."""
+    """Known connections are never closed for others: when there are no strangers, a new one is refused."""
     crowd = Crowd(3)
     known = [crowd.come() for _ in range(3)]
     for one in known:
         crowd.book.discard(one)
     late = crowd.come()
 
-    assert [one.said for one in known] == [""] * 3
-    assert late.said == AWAY
+    assert [one.outcome for one in known] == [""] * 3
+    assert late.outcome == AWAY
 
 
 def test_address_with_most_pays():
@@ -64,8 +64,8 @@ def test_address_with_most_pays():
     alone = crowd.come("b")
     many = [crowd.come("a") for _ in range(50)]
 
-    assert alone.said == ""
-    assert [bool(one.said) for one in many].count(True) == 41
+    assert alone.outcome == ""
+    assert [bool(one.outcome) for one in many].count(True) == 41
 
 
 def test_strangers_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch):
@@ -74,7 +74,7 @@ def test_strangers_have_a_bound_of_their_own(monkeypatch: pytest.MonkeyPatch):
     crowd = Crowd(100)
     ones = [crowd.come() for _ in range(8)]
 
-    assert [one.said for one in ones] == [AWAY] * 3 + [""] * 5
+    assert [one.outcome for one in ones] == [AWAY] * 3 + [""] * 5
 
 
 def test_pending_bytes(monkeypatch: pytest.MonkeyPatch):
@@ -85,7 +85,7 @@ def test_pending_bytes(monkeypatch: pytest.MonkeyPatch):
     for one in ones:
         crowd.book.weigh(one, 40)
 
-    assert [one.said for one in ones] == [AWAY, "", ""]
+    assert [one.outcome for one in ones] == [AWAY, "", ""]
     assert crowd.book.pending == 80
 
 
@@ -95,7 +95,7 @@ def test_refused_ones_leave():
     crowd.book.discard(crowd.come())
     refused = [crowd.come() for _ in range(20)]
 
-    assert [one.said for one in refused] == ["aborted"] * 12 + [AWAY] * 8
+    assert [one.outcome for one in refused] == ["aborted"] * 12 + [AWAY] * 8
 
 
 def test_one_line_of_log(caplog: pytest.LogCaptureFixture):

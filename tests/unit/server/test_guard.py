@@ -301,7 +301,7 @@ def test_cookie_over_tls():
 
 
 def test_cookie_is_not_the_token():
-    """The cookie, which other servers on this host see too, does not tell the token."""
+    """The cookie, which other servers on this host receive too, does not reveal the token."""
     other = Guard(HOSTS, "another-token-than-that-one")
 
     assert TOKEN not in cookie(make())["cookie"]
@@ -354,7 +354,7 @@ def test_no_open_redirect(path: str):
 
 
 def test_page_for_people():
-    """Somebody who opens a page without a token is told where it is; nothing of the URL runs as script."""
+    """A page without a token explains where the token is; nothing of the URL runs as script."""
     reply = ask(make(), path="/runs/<script>alert(1)</script>", query='"><b>', headers=NAVIGATION).reply
 
     assert reply is not None
@@ -369,7 +369,7 @@ def test_page_for_people():
 
 
 def test_guessing_is_slowed_down():
-    """After some wrong tokens the next is told to wait; only those answered at once are logged."""
+    """After some wrong tokens the next gets a 429 with the time to wait; only those before are logged."""
     guard = make()
 
     verdicts = [ask(guard, headers={"authorization": f"Bearer {n}"}) for n in range(FAILURES + 5)]

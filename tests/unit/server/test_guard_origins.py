@@ -3,7 +3,7 @@
 import pytest
 
 from runcast.server.guard import Guard, Verdict
-from runcast.web.origins import Origins
+from runcast.web.http.origins import Origins
 
 TOKEN = "sesame-open-the-door-please"
 APP = "https://app.example"

@@ -60,5 +60,5 @@ def test_other_paths(path: str):
 
 @pytest.mark.parametrize("path", ["/v1/stream/../../runs", "/v1/stream/%2e%2e/%2e%2e/runs"])
 def test_path_that_climbs(path: str):
-    """A path that looks like a stream's is a stream's to whoever answers, too: it leads nowhere else."""
+    """A path that looks like a stream's to the guard is routed to a stream, and nowhere else."""
     assert status(path, BEARER, TEXT) is None

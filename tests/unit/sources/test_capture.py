@@ -310,9 +310,12 @@ def test_uninstall_when_the_stream_was_replaced():
     """A stream that somebody replaced meanwhile gets its methods back, and theirs stays in its place."""
     first = sys.stdout
     attributes = dict(vars(first))
-    with printing() as (printer, _), capturing(printer), contextlib.redirect_stdout(io.StringIO()) as second:
-        capture.uninstall()
-        assert sys.stdout is second
+    with printing() as (printer, _):
+        capture.begin(printer)
+        with contextlib.redirect_stdout(io.StringIO()) as second:
+            capture.uninstall()
+            assert sys.stdout is second
+            assert vars(second) == {}
         assert vars(first) == attributes
 
 

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runcast.errors import CommandRefused, UsageError
-from runcast.sources.command import current_folder, to_argv
+from runcast.sources.command import current_folder, environment, to_argv
 from tests.unit.texts import texts
 
 WORDS = st.lists(
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1
 ).filter(lambda words: words[0] != "")
+
+FORCED = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TTY_INTERACTIVE": "0"}
 
 
 @given(WORDS)
@@ -136,3 +138,71 @@ def test_removed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     with pytest.raises(UsageError, match="expected a current folder, it was removed: go to another"):
         current_folder()
+
+
+@pytest.mark.parametrize(
+    ("color", "inherited", "given", "expected"),
+    [
+        (None, {"FORCE_COLOR": "0", "NO_COLOR": "1"}, {}, {"FORCE_COLOR": "0", "NO_COLOR": "1"}),
+        (True, {}, {}, {**FORCED, "TERM": "xterm-256color"}),
+        (True, {"NO_COLOR": "1", "TERM": "dumb"}, {}, {**FORCED, "TERM": "xterm-256color"}),
+        (True, {"TERM": "linux", "FORCE_COLOR": "0"}, {}, {**FORCED, "TERM": "linux"}),
+        (True, {}, {"FORCE_COLOR": "3", "TERM": "dumb"}, {**FORCED, "FORCE_COLOR": "3", "TERM": "dumb"}),
+        (False, {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TERM": "x"}, {}, {"NO_COLOR": "1", "TERM": "x"}),
+        (False, {}, {"FORCE_COLOR": "1"}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}),
+    ],
+)
+def test_colors_by_the_environment(
+    color: bool | None,
+    inherited: dict[str, str],
+    given: dict[str, str],
+    expected: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Colors are asked for by the usual variables without the opposite ones; the caller's own come first."""
+    for name in (*FORCED, "NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in inherited.items():
+        monkeypatch.setenv(name, value)
+    made = environment(given, "id", color)
+
+    assert {name: made[name] for name in (*FORCED, "NO_COLOR", "TERM") if name in made} == expected
+
+
+@pytest.mark.parametrize(
+    ("inherited", "given", "expected"),
+    [
+        (None, {}, "1"),
+        ("", {}, "1"),
+        ("0", {}, "1"),
+        ("x", {}, "x"),
+        ("0", {"PYTHONUNBUFFERED": ""}, ""),
+        (None, {"PYTHONUNBUFFERED": "0"}, "0"),
+    ],
+)
+def test_python_is_unbuffered(
+    inherited: str | None, given: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+):
+    """What Python takes for off counts as unset where it is inherited; what the caller gives comes first."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    if inherited is not None:
+        monkeypatch.setenv("PYTHONUNBUFFERED", inherited)
+
+    assert environment(given, "id")["PYTHONUNBUFFERED"] == expected
+
+
+def test_environment_of_a_terminal(monkeypatch: pytest.MonkeyPatch):
+    """A run's own terminal is described, not that of the caller, and no pager waits for a key."""
+    for name, value in {"TERM": "dumb", "COLUMNS": "200", "LINES": "5", "PAGER": "less"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GH_PAGER", "less")
+    monkeypatch.delenv("AWS_PAGER", raising=False)
+
+    found = environment({"MANPAGER": "less -R"}, "id", tty=True)
+
+    assert found["TERM"] == "xterm-256color"
+    assert found.keys().isdisjoint({"COLUMNS", "LINES", "TERMCAP", "AWS_PAGER"})
+    assert found["CARGO_TERM_PROGRESS_TERM_INTEGRATION"] == "true"
+    assert [found[name] for name in ("PAGER", "GIT_PAGER", "GH_PAGER")] == ["cat", "cat", "cat"]
+    assert found["MANPAGER"] == "less -R"
+    assert environment({}, "id")["TERM"] == "dumb"

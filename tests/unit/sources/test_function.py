@@ -1,5 +1,6 @@
 """Where an exception can be put into a thread, and where not."""
 
+import gc
 import sys
 import threading
 import time
@@ -29,7 +30,7 @@ def test_inside():
     thread = threading.Thread(target=work)
     thread.start()
     assert begun.wait(5000 * MS)
-    inside.insist()
+    inside.force_stop()
     thread.join(5000 * MS)
 
     assert len(caught) == 1
@@ -40,15 +41,15 @@ def test_outside():
     inside, reached = Inside(), []
 
     def work():
-        inside.insist()
+        inside.force_stop()
         inside.call(reached.append, "inside")
-        inside.insist()
+        inside.force_stop()
         for _ in range(1000):
             reached.append("behind")
 
     thread = threading.Thread(target=work)
     thread.start()
-    inside.insist()
+    inside.force_stop()
     thread.join(5000 * MS)
 
     assert reached.count("behind") == 1000
@@ -61,9 +62,11 @@ def test_never_late():
 
     def insists():
         while not stop.is_set():
-            inside.insist()
+            inside.force_stop()
             time.sleep(0)
 
+    gc.collect()
+    gc.disable()  # what other tests left has callbacks, and what is raised in one of those is lost
     thread = threading.Thread(target=insists)
     thread.start()
     raised, interval, deadline = 0, sys.getswitchinterval(), time.monotonic() + 5000 * MS
@@ -80,6 +83,7 @@ def test_never_late():
                 behind.append(error)
     finally:
         sys.setswitchinterval(interval)
+        gc.enable()
         stop.set()
         thread.join()
 
@@ -103,7 +107,7 @@ def test_swallowed():
     inside = Inside()
 
     def deaf():
-        inside.insist()
+        inside.force_stop()
         try:
             for _ in range(10):
                 pass

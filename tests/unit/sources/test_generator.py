@@ -71,7 +71,7 @@ def test_demand(ahead: int, steps: list[tuple[bool, int]]):
         if wants:
             at = ends[min(size, len(ends) - 1) * -1]
             foremost = max(foremost, at)
-            demand.want(at)
+            demand.request(at)
         elif demand.more:
             ends.append(ends[-1] + size)
             demand.made(ends[-1])

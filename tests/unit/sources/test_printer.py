@@ -1,15 +1,18 @@
 """Printers: order, unfinished lines, the end, and who may print when."""
 
 import io
-import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
 from runcast.errors import LogClosed
 from runcast.model import Channel
+from runcast.sources.flusher import Held
 from runcast.sources.printer import Printer
 from tests.helpers.wait import wait_until
 from tests.unit.sources.printed import ERR, OUT, Printed, printing
@@ -24,10 +27,24 @@ def pair() -> Iterator[Pair]:
         yield pair
 
 
-def open_files() -> set[str]:
-    return set(os.listdir("/proc/self/fd"))
+class Asleep:
+    """A flusher that never looks: a test that is held up does not let go of what is unfinished."""
+
+    tick = 0
+    over = False
+
+    def expect(self, printer: Held) -> bool:
+        """Promise to look."""
+        return True
 
 
+@pytest.fixture
+def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing looked after that is unfinished."""
+    monkeypatch.setattr("runcast.sources.printer._flusher", Asleep())
+
+
+@pytest.mark.usefixtures("asleep")
 def test_line_is_one_append(pair: Pair):
     """A text and the line end that `print` writes after it become one append, at once."""
     printer, printed = pair
@@ -82,6 +99,7 @@ def test_channels_in_order(pair: Pair):
     assert printed.appends == [(OUT, b"Working ... "), (ERR, b"failed\n")]
 
 
+@pytest.mark.usefixtures("asleep")
 def test_lines_of_threads_stay_whole(pair: Pair):
     """A line of another thread does not fall into one that is unfinished."""
     printer, printed = pair
@@ -186,18 +204,6 @@ def test_check_stops_at_a_print():
     assert printed.text() == "one\n"
 
 
-def test_check_is_for_the_code_that_prints():
-    """Nobody but the code that prints is stopped: not the thread that appends unfinished lines."""
-    printed, checked = Printed(), []
-    printer = Printer(printed.append, lambda: checked.append(threading.get_ident()))
-    printer.write(OUT, "half")
-    printed.wait_for("half")
-    printer.fileno(OUT)
-    printer.close()
-
-    assert checked == [threading.get_ident()]
-
-
 def test_print_while_appending():
     """A print that comes from within the append (a finalizer, a signal handler) comes after it."""
     printed = Printed()
@@ -216,6 +222,51 @@ def test_print_while_appending():
     printer.close()
 
     assert printed.appends == [(OUT, b"outer\n"), (ERR, b"inner\n")]
+
+
+@pytest.mark.parametrize("step", ["write", "flush", "let_go", "between", "end", "close", "_take"])
+def test_finalizer_at_any_call(step: str, monkeypatch: pytest.MonkeyPatch):
+    """A finalizer that prints at any call of an append, as it may from Python 3.12 on, waits for nobody."""
+    printed, sleeps, called = Printed(), [], set()
+    thread, pause = threading.get_ident(), time.sleep
+    printer = Printer(printed.append)
+    arguments = {"write": (OUT, "line\n"), "let_go": (1,), "between": (lambda: None,)}.get(step, ())
+    lines = 1005  # more than may be ahead of the log
+
+    def finalize(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if (
+            event == "call"
+            and printer._lock.locked()
+            and code.co_filename == Printer.write.__code__.co_filename
+        ):
+            if code not in called:
+                called.add(code)
+                sys.setprofile(None)
+                for number in range(lines):
+                    printer.write(ERR, f"{number}\n")
+                sys.setprofile(finalize)
+
+    def sleep(seconds: float) -> None:
+        if threading.get_ident() == thread:
+            sleeps.append(seconds)
+        else:
+            pause(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    printer._queue.append((OUT, 0, b"before\n"))
+    sys.setprofile(finalize)
+    try:
+        getattr(printer, step)(*arguments)
+    finally:
+        sys.setprofile(None)
+    monkeypatch.undo()
+    taken = printed.text(ERR).count("\n")
+    printer.close()
+
+    assert called, "something was called while the lock was held"
+    assert sleeps == []
+    assert taken == lines * len(called) or printer.closed
 
 
 def test_close_while_appending():
@@ -245,8 +296,7 @@ def test_one_appends_at_a_time():
 
     def work(name: int) -> None:
         for number in range(200):
-            printer.write(OUT, f"{name} {number}")
-            printer.write(OUT, "\n")
+            printer.write(OUT, f"{name} {number}\n")
 
     printer = Printer(append)
     threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
@@ -405,42 +455,3 @@ def test_finalizer_prints(pair: Pair):
 
     assert printed.text(ERR) == "gone\n" * 5000
     assert printed.text(OUT).count("\n") == 5000
-
-
-def test_order_of_descriptor_and_prints(pair: Pair):
-    """What is written to the descriptor and what is printed keep their order, unfinished lines too."""
-    printer, printed = pair
-    for number in range(100):
-        printer.write(OUT, f"p{number} ")
-        os.write(printer.fileno(OUT), b"w%d " % number)
-        printer.write(OUT, f"l{number}\n")
-    printer.close()  # whoever else appends at this moment, has appended by then
-
-    assert printed.text() == "".join(f"p{n} w{n} l{n}\n" for n in range(100))
-
-
-def test_descriptor_is_read_without_prints(pair: Pair):
-    """What is written to the descriptor is seen though nothing is printed, more than a pipe holds too."""
-    printer, printed = pair
-    data = b"0123456789" * 30_000
-    fd = printer.fileno(OUT)
-    written = 0
-    while written < len(data):
-        written += os.write(fd, data[written:])
-
-    wait_until(lambda: len(printed.text()) == len(data), what="all of it")
-
-
-def test_close_reads_the_descriptor():
-    """What was written to the descriptor just before the close is there, and nothing stays open."""
-    before = open_files()
-    for number in range(50):
-        printed = Printed()
-        printer = Printer(printed.append)
-        os.write(printer.fileno(OUT), b"last words %d" % number)
-        os.write(printer.fileno(ERR), b"and errors")
-        printer.close()
-
-        assert printed.text(OUT) == f"last words {number}"
-        assert printed.text(ERR) == "and errors"
-    assert open_files() <= before

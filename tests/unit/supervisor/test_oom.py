@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runcast.supervisor.oom import OomWatch, memory_group
+from runcast.supervisor.oom import VARIABLE, OomWatch, memory_group
 
 MIB = 1024 * 1024
 
@@ -59,11 +59,10 @@ def test_story(tmp_path: Path, version: int):
         files = {"memory__max_usage_in_bytes": 63 * MIB, "memory__oom_control": ""}
         lay(root / "a", cgroup__procs="", memory__limit_in_bytes=9223372036854771712, **files)
         counter = root / "a" / "memory.oom_control"
-    watch = OomWatch(str(tmp_path))
-    watch._folder, watch._counter = str(root / "a"), os.open(counter, os.O_RDONLY)
+    watch = OomWatch((str(root / "a"), os.open(counter, os.O_RDONLY)))
 
     counter.write_text(f"{kills} 3\n")
-    watch.begin()
+    watch.begin({VARIABLE: "0"})
     assert watch.story(signal.SIGKILL) == ""
 
     counter.write_text(f"{kills} 4\n")

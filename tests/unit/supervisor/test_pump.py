@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runcast.log import MemoryLog, MemoryLogWriter
+from runcast.masking.masks import Masks
+from runcast.masking.stream import HOLD_SECONDS, MaskedStream
 from runcast.model import CHUNK_BYTES, Channel
 from runcast.supervisor.pump import CARRY_SECONDS, Pipe, Pump
 
@@ -25,7 +27,9 @@ class Bench:
         for channel in (OUT, ERR):
             reading, self.ends[channel] = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             self.pipes[channel] = Pipe(reading, channel)
-        self.pump = Pump(MemoryLogWriter(self.log), list(self.pipes.values()), self.closed.append)
+        self.pump = Pump(MemoryLogWriter(self.log), self.closed.append)
+        for pipe in self.pipes.values():
+            self.pump.add(pipe)
 
     def write(self, channel: Channel, data: bytes, now: float = 0.0) -> None:
         """Write to a pipe and have the pump read it."""
@@ -173,3 +177,58 @@ def test_no_byte_is_lost(writes: list[tuple[Channel, bytes]]):
         expected = b"".join(data for channel, data in writes if channel is wanted)
         assert b"".join(data for channel, data in bench.got() if channel is wanted) == expected
     assert bench.pump.bytes == sum(len(data) for _, data in writes)
+
+
+def masking(bench: Bench, *values: str) -> None:
+    """Mask what comes from both pipes."""
+    masks = Masks(values)
+    for pipe in bench.pipes.values():
+        pipe.masked = MaskedStream(masks)
+
+
+def test_a_secret_cut_at_every_byte_is_masked(bench: Bench):
+    """A secret that comes in two reads is masked on each channel, whatever the other writes in between."""
+    masking(bench, "hunter2")
+    for at in range(8):
+        for channel in (OUT, ERR):
+            bench.write(channel, b"hunter2"[:at])
+            bench.write(OUT if channel is ERR else ERR, b"x\n")
+            bench.write(channel, b"hunter2"[at:] + b"\n")
+    assert sum(data.count(b"***\n") for _, data in bench.got()) == 16
+    assert b"hunter" not in b"".join(data for _, data in bench.got())
+
+
+def test_what_may_begin_a_secret_is_due_after_a_second(bench: Bench):
+    """It is appended a second after it came, and what completes it is masked."""
+    masking(bench, "hunter2")
+    bench.write(OUT, b"say hun", now=5.0)
+    assert bench.got() == [(OUT, b"say ")]
+    assert bench.pump.due() == 5.0 + HOLD_SECONDS
+    bench.pump.expire(5.9)
+    assert bench.got() == [(OUT, b"say ")]
+    bench.pump.expire(6.0)
+    assert bench.got() == [(OUT, b"say hun")]
+    assert bench.pump.due() is None
+
+    bench.write(OUT, b"ter2!\n", now=9.0)
+    assert bench.got() == [(OUT, b"say hun***!\n")]
+
+
+def test_what_waits_at_the_end_is_appended(bench: Bench):
+    """At the end of a channel nothing can complete a secret any more."""
+    masking(bench, "hunter2")
+    bench.write(ERR, b"one\nhun")
+    bench.write(OUT, b"::add-mask::some")
+    bench.end(ERR)
+    bench.pump.close_all()
+    assert bench.got() == [(ERR, b"one\nhun"), (OUT, b"::add-mask::***")]
+
+
+def test_a_value_named_on_one_channel_is_masked_on_the_other(bench: Bench):
+    """`::add-mask::` counts for the whole run, and for the question that a program asks."""
+    masking(bench)
+    bench.write(ERR, b"::add-mask::some-thing\n")
+    bench.write(OUT, b"is it some-thing? ")
+    bench.pump.flush_all()
+    assert bench.got() == [(ERR, b"::add-mask::***\n"), (OUT, b"is it ***? ")]
+    assert bench.pump.last_line() == "is it ***?"

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from runcast.model import Channel, State
 from runcast.readers.lines import Lines
-from runcast.readers.text import text_of
+from runcast.run.output import Output
 from runcast.utf8 import Characters
 from runcast.wire.asciicast import Asciicast
 from runcast.wire.chunk_events import ChunkEvents
 from runcast.wire.json_lines import JsonLines, Messages, messages
 from runcast.wire.lines import LineEvents
-from runcast.wire.place import REACH, START, Place
-from runcast.wire.poll import poll_reply, settle
+from runcast.wire.poll import poll_reply, sendable
+from runcast.wire.resume_point import REACH, START, ResumePoint
 from tests.unit.wire.eventsource import EventSource
 from tests.unit.wire.logs import ERR, OUT, PROPERTY, RUN, Appends, Pieces
 
@@ -73,7 +73,7 @@ def polls(log: Pieces, limit: int) -> Texts:
     while offset < log.tail:
         # A reading that holds no whole character is waited on: more of it comes.
         for size in range(limit, log.tail + limit + 1):
-            reading = settle(log.read(offset, size), final=offset + size >= log.tail)
+            reading = sendable(log.read(offset, size), final=offset + size >= log.tail)
             if reading.next > offset:
                 break
         body = json.loads(
@@ -100,8 +100,15 @@ def lines(log: Pieces, limit: int) -> Texts:
     return {channel: "".join(text for own, text in said if own is channel) for channel in LETTERS}
 
 
+def text_of(log: Pieces) -> str | bytes:
+    output = Output("utf-8")
+    for chunk in log.chunks:
+        output.add(chunk)
+    return output.value()
+
+
 def output(log: Pieces, limit: int) -> Texts:
-    return apart(text_of(log.chunks, "utf-8"))
+    return apart(text_of(log))
 
 
 def terminal(log: Pieces, limit: int) -> Texts:
@@ -162,7 +169,7 @@ def test_coming_back(written: tuple[Texts, Appends], limit: int, data: st.DataOb
     places, said = [(START, 0)], b""
     while whole.next < log.tail:
         said += whole.feed(log.read(whole.next, limit))
-        places.append((whole.place, len(shown(said))))
+        places.append((whole.resume_point, len(shown(said))))
     text = shown(said + whole.feed(log.read(whole.next), final=True))
     place, before = data.draw(st.sampled_from(places))
 
@@ -171,7 +178,7 @@ def test_coming_back(written: tuple[Texts, Appends], limit: int, data: st.DataOb
     for _ in range(data.draw(st.integers(0, 3))):  # and is overtaken, at any moment of coming back
         if again.next < log.tail:
             rest += shown(again.feed(log.read(again.next, data.draw(st.integers(1, 4)))))
-    again = Asciicast(RUN, again.place, terminal=True)
+    again = Asciicast(RUN, again.resume_point, terminal=True)
     rest += shown(b"".join(log.feed(again, limit)))
 
     assert text[:before] + rest == text
@@ -182,7 +189,7 @@ def test_gap():
     log = Pieces([(OUT, b"a\xe2"), (Channel.GAP, b"..."), (OUT, b"\x82\xac")])
 
     assert shown(b"".join(log.feed(Asciicast(RUN)))) == "a\ufffd\ufffd\ufffd"
-    assert text_of(log.chunks, "utf-8") == "a\ufffd\ufffd\ufffd"
+    assert text_of(log) == "a\ufffd\ufffd\ufffd"
 
 
 def test_reach():
@@ -191,8 +198,8 @@ def test_reach():
     cast = Asciicast(RUN)
 
     for _ in range(REACH // 65536 + 1):
-        before = cast.place
+        before = cast.resume_point
         cast.feed(log.read(cast.next, 65536))
 
-    assert before.start == 0 < before.offset
-    assert cast.place == Place(cast.next)
+    assert before.read_from == 0 < before.offset
+    assert cast.resume_point == ResumePoint(cast.next)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runcast.model import Channel
 from runcast.wire.chunk_events import ChunkEvents
-from runcast.wire.place import Place, parse_event_id
+from runcast.wire.resume_point import ResumePoint, parse_event_id
 from runcast.wire.sse import EVENT_BYTES
 from tests.unit.wire.eventsource import EventSource
 from tests.unit.wire.logs import DATA, ERR, OUT, PROPERTY, RUN, Appends, Pieces, appends
@@ -43,7 +43,7 @@ def test_half_lines_at_once():
     said = encoder.feed(Pieces([(OUT, b"Password: ")]).read(0))
 
     assert chunks_of(said, EventSource())[0]["text"] == "Password: "
-    assert encoder.place == Place(10)
+    assert encoder.resume_point == ResumePoint(10)
 
 
 def test_half_character_waits():
@@ -53,7 +53,7 @@ def test_half_character_waits():
     said = encoder.feed(log.read(0))
 
     assert chunks_of(said, EventSource())[0]["text"] == "a"
-    assert encoder.place == Place(1)
+    assert encoder.resume_point == ResumePoint(1)
     assert encoder.next == 3
     rest = encoder.feed(log.read(3), final=True)
     assert content(chunks_of(rest, EventSource())[0]) == b"\xe2\x82"
@@ -68,8 +68,8 @@ def test_cut_anywhere(parts: Appends, limits: list[int], cuts: list[float]):
     seen = []
     for hop, limit in enumerate(limits):
         found = parse_event_id(source.last_event_id)
-        encoder = ChunkEvents(RUN, found.place if found and found.place else Place(0))
-        stream = encoder.hello({}) + b"".join(log.feed(encoder, limit))
+        encoder = ChunkEvents(RUN, found.resume_point if found and found.resume_point else ResumePoint(0))
+        stream = encoder.preamble({}) + b"".join(log.feed(encoder, limit))
         last = hop == len(limits) - 1 or hop >= len(cuts)
         seen += chunks_of(stream if last else stream[: int(cuts[hop] * len(stream))], source)
 
@@ -126,7 +126,7 @@ def test_gap_is_a_chunk():
 def test_from_the_form_of_lines():
     """With an id of the form of lines, it begins at the unfinished line: nothing is left out."""
     log = Pieces([(OUT, b"ab"), (ERR, b"x\n"), (OUT, b"c\n")])
-    encoder = ChunkEvents(RUN, Place(4, ((OUT, 1),)))
+    encoder = ChunkEvents(RUN, ResumePoint(4, ((OUT, 1),)))
 
     assert [one["text"] for one in chunks_of(b"".join(log.feed(encoder)), EventSource())] == [
         "b",

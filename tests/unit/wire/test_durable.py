@@ -7,7 +7,7 @@ from runcast.wire.durable import (
     Appending,
     Creation,
     Producer,
-    Reading,
+    ReadParams,
     media_type,
     parse_appending,
     parse_creation,
@@ -104,9 +104,9 @@ def test_bad_name_of_a_producer(name: str):
 
 def test_reading():
     """A GET's query is read, others' parameters are passed over."""
-    assert parse_reading([]) == Reading()
+    assert parse_reading([]) == ReadParams()
     query = [("x", "1"), ("offset", "now"), ("live", "sse"), ("cursor", "5")]
-    assert parse_reading(query) == Reading("now", "sse", "5")
+    assert parse_reading(query) == ReadParams("now", "sse", "5")
     with pytest.raises(UsageError, match="one offset, got 2"):
         parse_reading([("offset", "1"), ("offset", "2")])
     with pytest.raises(UsageError, match="expected an offset with live=long-poll"):

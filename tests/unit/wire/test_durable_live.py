@@ -5,7 +5,7 @@ from base64 import b64decode
 
 import pytest
 
-from runcast.wire.durable_live import control_event, cursor_after, data_event, sayable
+from runcast.wire.durable_live import control_event, cursor_after, data_event, sendable_bytes
 
 NOW = 1_800_000_000.0
 CURRENT = 3_578_400
@@ -72,7 +72,7 @@ def test_control():
 def test_characters_are_not_cut():
     """An event of text ends between characters, unless nothing comes behind it."""
     data = "aé".encode()
-    assert sayable(data[:2], "text/plain", final=False) == 1
-    assert sayable(data[:2], "text/plain", final=True) == 2
-    assert sayable(data, "text/plain", final=False) == 3
-    assert sayable(data[:2], "image/png", final=False) == 2
+    assert sendable_bytes(data[:2], "text/plain", final=False) == 1
+    assert sendable_bytes(data[:2], "text/plain", final=True) == 2
+    assert sendable_bytes(data, "text/plain", final=False) == 3
+    assert sendable_bytes(data[:2], "image/png", final=False) == 2

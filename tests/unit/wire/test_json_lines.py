@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runcast.model import Outcome, Reason, State
 from runcast.wire.json_lines import JsonLines, Messages, messages
-from runcast.wire.place import Place
+from runcast.wire.resume_point import ResumePoint
 from tests.unit.wire.logs import DATA, ERR, OUT, PROPERTY, RUN, Appends, Pieces, appends
 from tests.unit.wire.test_chunks import content
 
@@ -72,7 +72,7 @@ def test_cut_anywhere(form: type[JsonLines | Messages], parts: Appends, limits: 
     seen: list[dict[str, Any]] = []
     for hop, limit in enumerate(limits):
         offset = int(seen[-1]["next"]) if seen else 0
-        stream = b"".join(log.feed(form(RUN, Place(offset)), limit))
+        stream = b"".join(log.feed(form(RUN, ResumePoint(offset)), limit))
         seen += chunks_of(stream if hop == len(limits) - 1 else stream[: int(cut * len(stream))])
 
     for channel in (OUT, ERR, DATA):
@@ -82,24 +82,24 @@ def test_cut_anywhere(form: type[JsonLines | Messages], parts: Appends, limits: 
 @pytest.mark.parametrize("form", FORMS)
 def test_place(form: type[JsonLines | Messages]):
     """The place is the offset read up to, but for half a character."""
-    encoder = form(RUN, Place(1))
+    encoder = form(RUN, ResumePoint(1))
 
     encoder.feed(Pieces([(OUT, b"abc\xe2")]).read(1))
 
-    assert encoder.place == Place(3)
+    assert encoder.resume_point == ResumePoint(3)
     assert encoder.next == 4
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_beside_the_log(form: type[JsonLines | Messages]):
     """What stands beside the log are objects with an `event`, told apart from chunks by that."""
-    encoder = form(RUN, Place(5))
+    encoder = form(RUN, ResumePoint(5))
     outcome = Outcome(Reason.TIMED_OUT, signal=9)
 
     said = [
-        encoder.hello({"id": RUN}),
-        encoder.tell("progress", {"done": 1}),
-        encoder.remark("nothing\nfor 5 s"),
+        encoder.preamble({"id": RUN}),
+        encoder.update("progress", {"done": 1}),
+        encoder.notice("nothing\nfor 5 s"),
         encoder.restart(),
         encoder.exit(State.EXITED, outcome),
     ]
@@ -117,5 +117,5 @@ def test_beside_the_log(form: type[JsonLines | Messages]):
 
 def test_beats():
     """The keep-alive of NDJSON is an empty line; a WebSocket has pings."""
-    assert JsonLines(RUN).beat() == b"\n"
-    assert Messages(RUN).beat() == b""
+    assert JsonLines(RUN).heartbeat() == b"\n"
+    assert Messages(RUN).heartbeat() == b""

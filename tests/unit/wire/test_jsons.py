@@ -79,5 +79,6 @@ def test_outcome():
     """An outcome has its time as text; none is None."""
     outcome = Outcome(Reason.EXITED, 3, ended_at=1.5)
 
-    assert outcome_json(outcome) == outcome.to_json() | {"ended_at": "1970-01-01T00:00:01.500000Z"}
+    times = {"ended_at": "1970-01-01T00:00:01.500000Z", "started_at": None}
+    assert outcome_json(outcome) == outcome.to_json() | times
     assert outcome_json(None) is None

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from runcast.model import Channel
 from runcast.wire.lines import LINE_BYTES, LineEvents
-from runcast.wire.place import Place, parse_event_id
+from runcast.wire.resume_point import ResumePoint, parse_event_id
 from tests.unit.wire.eventsource import Event, EventSource
 from tests.unit.wire.logs import DATA, ERR, OUT, PROPERTY, RUN, Appends, Pieces, appends, lines_of, words
 
@@ -40,9 +40,9 @@ def visit(
     seen: list[Event] = []
     for hop, limit in enumerate(limits):
         found = parse_event_id(source.last_event_id)
-        place = found.place if found and found.place else Place(0)
+        place = found.resume_point if found and found.resume_point else ResumePoint(0)
         encoder = LineEvents(RUN, place, named=True, **bounds)
-        stream = encoder.hello({"id": RUN}) + b"".join(log.feed(encoder, limit, channels))
+        stream = encoder.preamble({"id": RUN}) + b"".join(log.feed(encoder, limit, channels))
         cut = int(cuts[hop] * len(stream)) if hop < len(cuts) else len(stream)
         seen += source.read(stream[:cut])
     return [event for event in seen if event.type in CHANNELS]
@@ -125,8 +125,8 @@ def test_cut_after_every_event(parts: Appends, limit: int, other: int):
     for count, event in enumerate(events, 1):
         found = parse_event_id(event.id)
         assert found is not None
-        assert found.place is not None
-        assert read(log, LineEvents(RUN, found.place, named=True), other) == events[count:]
+        assert found.resume_point is not None
+        assert read(log, LineEvents(RUN, found.resume_point, named=True), other) == events[count:]
 
 
 @PROPERTY
@@ -157,11 +157,11 @@ def test_equal_keys_equal_bytes(parts: Appends, limit: int, other: int, which: i
     steady = LineEvents(RUN)
     keys = []
     said = []
-    places = [Place(0)]
+    places = [ResumePoint(0)]
     while steady.next < log.tail:
         said.append(steady.feed(log.read(steady.next, limit)))
         keys.append(steady.key)
-        places.append(steady.place)
+        places.append(steady.resume_point)
     said.append(steady.feed(log.read(steady.next), final=True))
     late = LineEvents(RUN, places[which % len(places)])
 
@@ -187,7 +187,9 @@ def test_any_offset(parts: Appends, offset: int, limit: int):
         ]
     )
 
-    assert data_of(read(log, LineEvents(RUN, Place(offset)), limit)) == data_of(read(behind, LineEvents(RUN)))
+    assert data_of(read(log, LineEvents(RUN, ResumePoint(offset)), limit)) == data_of(
+        read(behind, LineEvents(RUN))
+    )
 
 
 def test_prompt_does_not_hold_others_back():
@@ -209,8 +211,8 @@ def test_place():
 
     encoder.feed(log.read(0))
 
-    assert encoder.place == Place(6, ((ERR, 0), (OUT, 3)))
-    assert encoder.place.start == 0
+    assert encoder.resume_point == ResumePoint(6, ((ERR, 0), (OUT, 3)))
+    assert encoder.resume_point.read_from == 0
     assert encoder.next == 6
 
 
@@ -220,7 +222,7 @@ def test_filter_moves_on():
     encoder = LineEvents(RUN)
 
     assert encoder.feed(log.read(0, 100, {ERR})) == b""
-    assert encoder.place == Place(4)
+    assert encoder.resume_point == ResumePoint(4)
 
 
 def test_progress_bar():
@@ -242,7 +244,7 @@ def test_cr_at_the_beginning_is_nothing():
 
     encoder.feed(Pieces([(OUT, b"a\n\r\r")]).read(0))
 
-    assert encoder.place == Place(4)
+    assert encoder.resume_point == ResumePoint(4)
 
 
 def test_crlf_cut():
@@ -271,7 +273,7 @@ def test_no_other_line_ends(separator: str):
 def test_byte_order_mark():
     """A byte order mark in the output is text, also when it comes first."""
     encoder = LineEvents(RUN)
-    stream = encoder.hello({}) + encoder.feed(Pieces([(OUT, b"\xef\xbb\xbfa\n")]).read(0))
+    stream = encoder.preamble({}) + encoder.feed(Pieces([(OUT, b"\xef\xbb\xbfa\n")]).read(0))
 
     assert data_of(EventSource().read(stream))[1:] == ["\ufeffa"]
 
@@ -317,7 +319,7 @@ def test_line_without_end(unit: bytes):
 
     for _ in range(20):
         encoder.feed(log.read(encoder.next, 10_000))
-        assert encoder.place.offset - encoder.place.start <= LINE_BYTES
+        assert encoder.resume_point.offset - encoder.resume_point.read_from <= LINE_BYTES
 
 
 def test_line_of_the_limit():
@@ -355,8 +357,8 @@ def test_last_lines_without_end():
     ]
     found = parse_event_id(events[1].id)
     assert found is not None
-    assert found.place is not None
-    assert data_of(read(log, LineEvents(RUN, found.place))) == ["words"]
+    assert found.resume_point is not None
+    assert data_of(read(log, LineEvents(RUN, found.resume_point))) == ["words"]
 
 
 def test_gap():
@@ -383,7 +385,9 @@ def test_cut_beside_gap(before: Appends, between: Appends, behind: Appends, cut:
     seen = source.read(stream[: int(cut * len(stream))])
     found = parse_event_id(source.last_event_id)
 
-    encoder = LineEvents(RUN, found.place if found and found.place else Place(0), named=True)
+    encoder = LineEvents(
+        RUN, found.resume_point if found and found.resume_point else ResumePoint(0), named=True
+    )
     seen += read(log, encoder, limit)
 
     assert seen == whole
@@ -392,7 +396,7 @@ def test_cut_beside_gap(before: Appends, between: Appends, behind: Appends, cut:
 def test_bytes_dropped_behind_a_viewer():
     """Who comes back to find the beginning of an unfinished line dropped is told, and gets its rest."""
     log = Pieces([(Channel.GAP, b"." * 8), (OUT, b"word\n"), (ERR, b"new\n")])
-    place = Place(10, ((OUT, 3),))
+    place = ResumePoint(10, ((OUT, 3),))
 
     events = read(log, LineEvents(RUN, place))
 
@@ -408,7 +412,7 @@ def test_bytes_dropped_on_both_sides_of_a_place():
     """A gap that begins before the place of a viewer who comes back and ends behind it is told once."""
     log = Pieces([(Channel.GAP, b"." * 20), (OUT, b"x\n")])
 
-    events = read(log, LineEvents(RUN, Place(10, ((OUT, 3),))))
+    events = read(log, LineEvents(RUN, ResumePoint(10, ((OUT, 3),))))
 
     assert [(event.type, event.id) for event in events] == [("gap", at(20)), ("message", at(22))]
 
@@ -417,7 +421,7 @@ def test_place_with_nothing_there():
     """An id that names an unfinished line where the channel has none does no harm."""
     log = Pieces([(OUT, b"a\nb\n"), (OUT, b"c\n")])
 
-    events = read(log, LineEvents(RUN, Place(4, ((ERR, 1), (DATA, 0)))))
+    events = read(log, LineEvents(RUN, ResumePoint(4, ((ERR, 1), (DATA, 0)))))
 
     assert events == [Event("message", "c", at(6))]
 
@@ -444,4 +448,81 @@ def test_unknown_channel_is_kept_apart():
         ("b", at(3, "-o0")),
         ("ad", at(6, "-u3")),
         ("ce", at(8)),
+    ]
+
+
+def rested(parts: Appends, limit: int, rests: list[bool], most: int) -> tuple[Pieces, bytes]:
+    """Return a log, and its events where lines rest at some moments."""
+    log, said = Pieces(parts), b""
+    encoder = LineEvents(RUN, named=True, line_bytes=most)
+    number = 0
+    while encoder.next < log.tail:
+        said += encoder.feed(log.read(encoder.next, limit))
+        if rests[number : number + 1] == [True]:
+            said += encoder.partial_lines(set(encoder.unfinished_lines))
+        number += 1
+    return log, said + encoder.feed(log.read(log.tail), final=True)
+
+
+def shown(events: list[Event], kind: str) -> str:
+    """Return what a page shows that begins a new line behind each event but those of parts."""
+    mine = [event for event in events if event.type == kind]
+    return "".join(event.data if event.id.endswith("+") else f"{event.data}\n" for event in mine)
+
+
+RESTS = st.lists(st.booleans(), max_size=10)
+
+
+@PROPERTY
+@given(appends(), LIMITS, RESTS, st.sampled_from([12, 64, LINE_BYTES]))
+@example([(OUT, b"Go? \r"), (OUT, b"\n")], 5, [True], LINE_BYTES)
+@example([(OUT, b"10%"), (OUT, b"\r20%")], 3, [True], LINE_BYTES)
+@example([(OUT, b"twelve bytes\r\n")], 1, [], 12)
+@example([(OUT, b"twelve bytes" + b"\r" * 99 + b"\n")], 1, [], 12)
+@example([(OUT, b"a\r"), (ERR, b"b"), (OUT, b"c\r\r\n")], 2, [True, True, True], LINE_BYTES)
+def test_parts_are_the_line(parts: Appends, limit: int, rests: list[bool], most: int):
+    """However often a line rests, and however long it is, its parts are the line, once."""
+    log, said = rested(parts, limit, rests, most)
+    events = EventSource().read(said)
+
+    for kind, channel in CHANNELS.items():
+        expected = "".join(f"{line}\n" for line in lines_of(log.bytes_of(channel)))
+        assert shown(events, kind).removesuffix("\n") == expected.removesuffix("\n")
+
+
+@PROPERTY
+@given(appends(), LIMITS, RESTS, LIMITS)
+def test_back_after_a_part(parts: Appends, limit: int, rests: list[bool], other: int):
+    """Who comes back with any id, those of parts among them, gets the rest of each line, once."""
+    log, said = rested(parts, limit, rests, LINE_BYTES)
+    events = EventSource().read(said)
+
+    for count, event in enumerate(events, 1):
+        found = parse_event_id(event.id)
+        assert found is not None
+        assert found.resume_point is not None
+        back = events[:count] + read(log, LineEvents(RUN, found.resume_point, named=True), other)
+        for kind, channel in CHANNELS.items():
+            expected = "".join(f"{line}\n" for line in lines_of(log.bytes_of(channel)))
+            assert shown(back, kind).removesuffix("\n") == expected.removesuffix("\n")
+
+
+def test_part_says_that_it_goes_on():
+    """The ids of parts end in a plus: of what rested, and of what is longer than an event may be."""
+    log = Pieces([(OUT, b"Go? "), (ERR, b"oh\n"), (OUT, b"yes\n")])
+    encoder = LineEvents(RUN)
+    said = encoder.feed(log.read(0, 7))
+    assert encoder.unfinished_lines == {OUT: 4}
+    said += encoder.partial_lines({OUT}) + encoder.feed(log.read(7), final=True)
+    long = Pieces([(OUT, b"x" * (LINE_BYTES + 9) + b"\n")])
+
+    events = EventSource().read(said)
+    assert [(event.data, event.id) for event in events] == [
+        ("oh", at(7, "-o0")),
+        ("Go? ", at(7, "-O4+")),
+        ("yes", at(11)),
+    ]
+    assert [event.id for event in read(long)] == [
+        at(LINE_BYTES, f"-O{LINE_BYTES}+"),
+        at(LINE_BYTES + 10),
     ]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runcast.model import Channel, Chunk, Outcome, Reading, Reason, State
-from runcast.wire.poll import POLL_BYTES, poll_reply, settle
+from runcast.model import Channel, Chunk, Note, Outcome, Reading, Reason, State, Waiting
+from runcast.wire.poll import POLL_BYTES, poll_reply, sendable
 from tests.unit.wire.logs import DATA, ERR, OUT, PROPERTY, Appends, Pieces, appends
 from tests.unit.wire.test_chunks import content
 
@@ -29,7 +29,9 @@ def test_reply():
         state=State.EXITED,
         outcome=Outcome(Reason.EXITED, 0, ended_at=1.0),
         progress={"done": 1},
+        waiting=Waiting.of("Name?", hidden=False),
         closed=True,
+        line=7,
         lines=1,
         count=1,
         next_url="/more",
@@ -42,7 +44,9 @@ def test_reply():
         "next": f"{4:020d}",
         "state": "exited",
         "progress": {"done": 1},
+        "waiting": {"for": "input", "question": "Name?"},
         "closed": True,
+        "line": 7,
         "lines": 1,
         "count": 1,
         "next_url": "/more",
@@ -52,7 +56,20 @@ def test_reply():
 def test_nothing():
     """A reply may have no chunks; all its keys are there."""
     assert set(reply(Reading([], 5), 5)) == {
-        *("chunks", "offset", "next", "state", "outcome", "progress", "closed", "lines", "count", "next_url"),
+        *("chunks", "offset", "next", "state", "outcome", "progress", "waiting", "closed", "lines", "count"),
+        *("line", "next_url"),
+    }
+
+
+def test_note():
+    """The newest note is there where there is one."""
+    note = Note(4, 2, 1.0, "seen")
+    value = reply(Reading([], 5), 5, note=note)["note"]
+    assert value == {
+        "offset": f"{4:020d}",
+        "line": 2,
+        "time": "1970-01-01T00:00:01.000000Z",
+        "text": "seen",
     }
 
 
@@ -60,7 +77,7 @@ def test_values():
     """Channel data comes as JSON values, in order, with text of others as text."""
     log = Pieces([(DATA, b'1\n{"a":[2.5,"\xc3\xa9"]}\nnull\n'), (OUT, b"x\n")])
 
-    data, out = reply(settle(log.read(0)))["chunks"]
+    data, out = reply(sendable(log.read(0)))["chunks"]
 
     assert data["values"] == [1, {"a": [2.5, "é"]}, None]
     assert "text" not in data
@@ -73,7 +90,7 @@ def test_values():
 )
 def test_no_values(data: bytes):
     """Lines of channel data that are no JSON come as text: a reply can always be read."""
-    (chunk,) = reply(settle(Pieces([(DATA, data)]).read(0, POLL_BYTES)))["chunks"]
+    (chunk,) = reply(sendable(Pieces([(DATA, data)]).read(0, POLL_BYTES)))["chunks"]
 
     assert "values" not in chunk
     assert content(chunk) == data
@@ -84,9 +101,9 @@ def test_value_in_the_making():
     log = Pieces([(OUT, b"x"), (DATA, b'1\n{"a"')])
     alone = Pieces([(DATA, b'{"a"')])
 
-    assert settle(log.read(0)) == Reading([log.chunks[0], Chunk(1, 3, DATA, 0.0, b"1\n")], 3)
-    assert settle(alone.read(0)) == Reading([], 0)
-    assert content(reply(settle(alone.read(0), final=True))["chunks"][0]) == b'{"a"'
+    assert sendable(log.read(0)) == Reading([log.chunks[0], Chunk(1, 3, DATA, 0.0, b"1\n")], 3)
+    assert sendable(alone.read(0)) == Reading([], 0)
+    assert content(reply(sendable(alone.read(0), final=True))["chunks"][0]) == b'{"a"'
 
 
 def test_value_in_several_chunks():
@@ -94,17 +111,17 @@ def test_value_in_several_chunks():
     log = Pieces([(DATA, b'"' + b"a" * 70_000), (DATA, b"b" * 70_000), (DATA, b'c"\n2\n')])
     endless = Pieces([(DATA, b"a" * 65_536)] * 16)
 
-    (chunk,) = reply(settle(log.read(0, POLL_BYTES)))["chunks"]
+    (chunk,) = reply(sendable(log.read(0, POLL_BYTES)))["chunks"]
 
     assert [len(str(value)) for value in chunk["values"]] == [140_001, 1]
-    assert settle(endless.read(0, POLL_BYTES)).next == POLL_BYTES
+    assert sendable(endless.read(0, POLL_BYTES)).next == POLL_BYTES
 
 
 def test_character_in_the_making():
     """Half a character is left for the next poll; alone there is nothing to say yet."""
-    assert settle(Pieces([(OUT, b"a\xe2\x82")]).read(0)) == Reading([Chunk(0, 1, OUT, 0.0, b"a")], 1)
-    assert settle(Pieces([(OUT, b"\xe2\x82")]).read(0)) == Reading([], 0)
-    assert settle(Pieces([(OUT, b"\xe2\x82")]).read(0), final=True).next == 2
+    assert sendable(Pieces([(OUT, b"a\xe2\x82")]).read(0)) == Reading([Chunk(0, 1, OUT, 0.0, b"a")], 1)
+    assert sendable(Pieces([(OUT, b"\xe2\x82")]).read(0)) == Reading([], 0)
+    assert sendable(Pieces([(OUT, b"\xe2\x82")]).read(0), final=True).next == 2
 
 
 @pytest.mark.parametrize(
@@ -119,7 +136,7 @@ def test_character_in_the_making():
 )
 def test_max(count: int, next: int, texts: list[str]):
     """At most so many lines of all channels are said, one without its end counted as one."""
-    reading = settle(Pieces([(OUT, b"a\n"), (ERR, b"x\ny\n"), (OUT, b"zzz")]).read(0), max=count)
+    reading = sendable(Pieces([(OUT, b"a\n"), (ERR, b"x\ny\n"), (OUT, b"zzz")]).read(0), max=count)
 
     assert [chunk.data.decode() for chunk in reading.chunks] == texts
     assert reading.next == next
@@ -131,7 +148,7 @@ def test_one_value_each_poll():
     offset, seen = 0, []
 
     while offset < log.tail:
-        reading = settle(log.read(offset), max=1)
+        reading = sendable(log.read(offset), max=1)
         (chunk,) = reply(reading, offset)["chunks"]
         seen.append(chunk["values"])
         offset = reading.next
@@ -143,12 +160,12 @@ def test_max_and_filter():
     """When all that came is said, what a filter left out behind it is passed."""
     log = Pieces([(ERR, b"e\n"), (OUT, b"o\n")])
 
-    assert settle(log.read(0, 100, {ERR}), max=1).next == 4
+    assert sendable(log.read(0, 100, {ERR}), max=1).next == 4
 
 
 def test_gap():
     """A gap is an item."""
-    reading = settle(Pieces([(Channel.GAP, b"..."), (OUT, b"a\n")]).read(0), max=1)
+    reading = sendable(Pieces([(Channel.GAP, b"..."), (OUT, b"a\n")]).read(0), max=1)
 
     assert [chunk["channel"] for chunk in reply(reading)["chunks"]] == ["gap"]
     assert reading.next == 3
@@ -163,7 +180,7 @@ def test_polls_bring_all(parts: Appends, limit: int, count: int | None):
     seen: list[Chunk] = []
     while offset < log.tail:
         whole = log.read(offset, size)
-        reading = settle(whole, max=count, final=whole.next == log.tail)
+        reading = sendable(whole, max=count, final=whole.next == log.tail)
         size = limit if reading.next > offset else size + 1  # wait on: there is more to come
         seen += reading.chunks
         offset = reading.next

@@ -8,8 +8,9 @@ import pytest
 
 from runcast.errors import OffsetGone
 from runcast.model import Channel, Chunk, Outcome, Reading, Reason, State
-from runcast.wire import Encoder, Format, Query, encoder, headers, poll_reply, problem
-from runcast.wire.asks import parse_ask
+from runcast.wire import Encoder, Query, headers, poll_reply, problem
+from runcast.wire.client_messages import parse_client_message
+from runcast.wire.forms import ASCIICAST, ASCIICAST_EVENTS, FORMS, NDJSON, SSE, SSE_JSON, TEXT, Form
 from tests.unit.wire.logs import DATA, ERR, OUT, RUN
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "wire.md").read_text(encoding="utf-8")
@@ -27,32 +28,33 @@ READING = Reading(
 )
 STATUS = {"id": RUN, "name": "make", "state": "running"}
 PROGRESS = {"done": 1, "total": 4, "text": "linking"}
-OUTCOME = Outcome(Reason.EXITED, 0, ended_at=TIME + 3)
+OUTCOME = Outcome(Reason.EXITED, 0, ended_at=TIME + 3, started_at=TIME - 0.2)
 
 
-EXAMPLE_FORMS = [Format.TEXT, Format.SSE, Format.SSE_JSON, Format.NDJSON, Format.ASCIICAST]
+EXAMPLE_FORMS = [TEXT, SSE, SSE_JSON, NDJSON, ASCIICAST, ASCIICAST_EVENTS]
 
 
 def say_all(made: Encoder) -> list[bytes]:
     """Return what an encoder says of the example's run: hello, output, progress, exit."""
     return [
-        made.hello(STATUS),
+        made.preamble(STATUS),
         made.feed(READING),
-        made.tell("progress", PROGRESS),
+        made.update("progress", PROGRESS),
         made.exit(State.EXITED, OUTCOME),
     ]
 
 
-@pytest.mark.parametrize("form", EXAMPLE_FORMS)
-def test_examples(form: Format):
+@pytest.mark.parametrize("form", EXAMPLE_FORMS, ids=str)
+def test_examples(form: Form):
     """Each form's example is what its encoder says."""
-    hello, output, progress, exit_ = say_all(encoder(form, RUN, end=True, began=TIME - 0.25))
+    hello, output, progress, exit_ = say_all(form.encode(RUN, **form.pick(end=True, began=TIME - 0.25)))
     expected = {
-        Format.SSE_JSON: output.rstrip(b"\n") + b"\n",
-        Format.NDJSON: hello + output + progress,
-        Format.SSE: (hello + output + progress + exit_).removesuffix(b"\n"),
-        Format.TEXT: output + exit_,
-        Format.ASCIICAST: hello + output + exit_,
+        SSE_JSON: output.rstrip(b"\n") + b"\n",
+        NDJSON: hello + output + progress,
+        SSE: (hello + output + progress + exit_).removesuffix(b"\n"),
+        TEXT: output + exit_,
+        ASCIICAST: hello + output + exit_,
+        ASCIICAST_EVENTS: (hello + output + exit_).removesuffix(b"\n"),
     }
 
     assert expected[form] in EXAMPLES
@@ -68,6 +70,7 @@ def test_other_examples():
         outcome=None,
         progress=PROGRESS,
         closed=False,
+        line=3,
         lines=3,
         count=3,
         next_url="/runs/ID/log?format=json&offset=00000000000000000034",
@@ -89,14 +92,14 @@ def test_every_event():
     assert {"run", "progress", "state", "gap", "exit", "restart", "remark", "stderr", "data"} <= set(HEADINGS)
 
 
-@pytest.mark.parametrize("form", list(Format))
-def test_every_header(form: Format):
+@pytest.mark.parametrize("form", FORMS.values(), ids=str)
+def test_every_header(form: Form):
     """Each form's name and each header with its value is on the page."""
     for live in (True, False):
         for name, value in headers(form, live=live):
             assert f"| `{name}` |" in PAGE
             assert f"`{value}`" in PAGE or f": `{value}`" in PAGE
-    assert form is Format.WS or f"`{form}`" in PAGE
+    assert not form.media_type or f"`{form}`" in PAGE
 
 
 @pytest.mark.parametrize("channel", list(Channel))
@@ -111,4 +114,4 @@ def test_every_ask():
     shown = re.findall(r'`(\{".*?\})`', table)
 
     assert len(shown) == 7
-    assert all(parse_ask(message) for message in shown)
+    assert all(parse_client_message(message) for message in shown)

@@ -7,12 +7,12 @@ import pytest
 from runcast.model import Outcome, Reason, State
 from runcast.wire.chunk_events import ChunkEvents
 from runcast.wire.lines import LineEvents
-from runcast.wire.place import Place
+from runcast.wire.resume_point import ResumePoint
 from runcast.wire.sse import EventStream, event
 from tests.unit.wire.eventsource import Event, EventSource
 from tests.unit.wire.logs import ERR, OUT, RUN, Pieces
 
-PLACE = Place(7, ((ERR, 5),))
+PLACE = ResumePoint(7, ((ERR, 5),))
 
 
 @pytest.fixture(name="encoder", params=[LineEvents, ChunkEvents])
@@ -32,7 +32,7 @@ def test_hello(encoder: EventStream):
     """The first event says the run, how soon to come back, and an id: a silent run resumes too."""
     source = EventSource()
 
-    (hello,) = source.read(encoder.hello({"id": RUN, "state": "running"}))
+    (hello,) = source.read(encoder.preamble({"id": RUN, "state": "running"}))
 
     assert hello.type == "run"
     assert json.loads(hello.data) == {"id": RUN, "state": "running", "offset": "0" * 20}
@@ -44,7 +44,7 @@ def test_hello_again():
     """Who comes back and gets nothing but the first event keeps the place, unfinished lines included."""
     source = EventSource()
 
-    source.read(LineEvents(RUN, PLACE).hello({}))
+    source.read(LineEvents(RUN, PLACE).preamble({}))
 
     assert source.last_event_id == f"{RUN}:{'0' * 19}7-e5"
 
@@ -52,14 +52,14 @@ def test_hello_again():
 def test_what_has_no_id(encoder: EventStream):
     """Progress, state, remarks and signs of life leave the place of a viewer as it is."""
     source = EventSource()
-    source.read(encoder.hello({}))
+    source.read(encoder.preamble({}))
     before = source.last_event_id
 
     for said in (
-        encoder.tell("progress", {"done": 1, "total": 2, "text": "a\nb"}),
-        encoder.tell("state", {"state": "stopping"}),
-        encoder.remark("nothing for 5 s"),
-        encoder.beat(),
+        encoder.update("progress", {"done": 1, "total": 2, "text": "a\nb"}),
+        encoder.update("state", {"state": "stopping"}),
+        encoder.notice("nothing for 5 s"),
+        encoder.heartbeat(),
         encoder.restart(),
     ):
         assert b"id:" not in said
@@ -70,7 +70,7 @@ def test_what_has_no_id(encoder: EventStream):
 
 def test_tell(encoder: EventStream):
     """The latest value of something is a named event of JSON."""
-    (told,) = EventSource().read(encoder.tell("progress", {"done": 1, "text": "a\nb\r"}))
+    (told,) = EventSource().read(encoder.update("progress", {"done": 1, "text": "a\nb\r"}))
 
     assert told == Event("progress", '{"done":1,"text":"a\\nb\\r"}', "")
 
@@ -79,7 +79,7 @@ def test_beat(encoder: EventStream):
     """A keep-alive is a comment: no event."""
     source = EventSource()
 
-    assert source.read(encoder.beat()) == []
+    assert source.read(encoder.heartbeat()) == []
     assert source.comments == [" keep-alive"]
 
 
@@ -109,13 +109,13 @@ def test_exit(encoder: EventStream):
 
 def test_remark_of_lines():
     """In the form of lines a remark is seen by `onmessage`, as one line whatever is in it."""
-    said = LineEvents(RUN).remark("a\n\nb\rc")
+    said = LineEvents(RUN).notice("a\n\nb\rc")
 
     assert EventSource().read(said) == [Event("message", "a  b c", "")]
 
 
 def test_remark_of_chunks():
     """In the form of chunks a remark has its own type: an unnamed event is always JSON of chunks."""
-    said = ChunkEvents(RUN).remark("a\nb")
+    said = ChunkEvents(RUN).notice("a\nb")
 
     assert EventSource().read(said) == [Event("remark", '{"text":"a\\nb"}', "")]

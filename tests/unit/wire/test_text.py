@@ -3,7 +3,7 @@
 from hypothesis import given
 
 from runcast.model import Channel, Outcome, Reason, State
-from runcast.wire.place import Place
+from runcast.wire.resume_point import ResumePoint
 from runcast.wire.text import Text
 from tests.unit.wire.logs import ERR, OUT, PROPERTY, RUN, Appends, Pieces, appends
 
@@ -23,21 +23,21 @@ def test_raw(parts: Appends):
 def test_place():
     """The place is the offset of the next byte: text is resumed by counting."""
     log = Pieces([(OUT, b"abc"), (ERR, b"def")])
-    encoder = Text(RUN, Place(1))
+    encoder = Text(RUN, ResumePoint(1))
 
     assert encoder.feed(log.read(encoder.next, 3)) == b"bcd"
-    assert encoder.place == Place(4, fresh=False)
+    assert encoder.resume_point == ResumePoint(4, fresh=False)
     assert encoder.feed(log.read(encoder.next, 100, {OUT})) == b""
-    assert encoder.place == Place(6, fresh=False)
+    assert encoder.resume_point == ResumePoint(6, fresh=False)
 
 
 def test_nothing_beside_the_log():
     """What stands beside the log is silent, unless it was asked for."""
     encoder = Text(RUN)
 
-    assert encoder.hello({"id": RUN}) == b""
-    assert encoder.tell("progress", {"done": 1}) == b""
-    assert encoder.beat() == b""
+    assert encoder.preamble({"id": RUN}) == b""
+    assert encoder.update("progress", {"done": 1}) == b""
+    assert encoder.heartbeat() == b""
     assert encoder.restart() == b""
     assert encoder.exit(State.EXITED, FAILED) == b""
 
@@ -53,7 +53,7 @@ def test_lines_of_our_own_stand_alone():
     encoder = Text(RUN, end=True)
     encoder.feed(log.read(0))
 
-    assert encoder.remark("nothing for 5 s") == b"\nnothing for 5 s\n"
+    assert encoder.notice("nothing for 5 s") == b"\nnothing for 5 s\n"
     assert encoder.exit(State.EXITED, FAILED) == b"[runcast: exit code 3]\n"
 
 
@@ -62,12 +62,12 @@ def test_lines_of_our_own_stand_alone_for_who_joins():
     log = Pieces([(OUT, b"half")])
     one = Text(RUN)
     one.feed(log.read(0))
-    other = Text(RUN, one.place)
+    other = Text(RUN, one.resume_point)
     assert one.key == other.key
 
-    assert one.remark("nothing for 5 s") == b"\nnothing for 5 s\n"
+    assert one.notice("nothing for 5 s") == b"\nnothing for 5 s\n"
     assert one.key != other.key
-    assert other.remark("nothing for 5 s") == b"\nnothing for 5 s\n"
+    assert other.notice("nothing for 5 s") == b"\nnothing for 5 s\n"
     assert one.key == other.key
 
 

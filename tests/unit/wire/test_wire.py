@@ -7,40 +7,42 @@ import pytest
 
 from runcast import wire
 from runcast.model import Outcome, Reason, State
-from runcast.wire import Encoder, Format, Place, encoder
+from runcast.wire import Encoder, ResumePoint
+from runcast.wire.forms import FORMS, SSE, TEXT, Form
 from tests.unit.wire.logs import ERR, OUT, RUN, Pieces
 
-ALIVE = [Format.TEXT, Format.SSE, Format.SSE_JSON, Format.NDJSON, Format.WS, Format.ASCIICAST]
+ALIVE = [form for form in FORMS.values() if form.encoder is not None]
+WHOLE = [form for form in FORMS.values() if form.encoder is None]
 
 
-@pytest.mark.parametrize("form", ALIVE)
-def test_encoder(form: Format):
-    """Every form that goes on and on has an encoder, which begins at the place and ends at the tail."""
+@pytest.mark.parametrize("form", ALIVE, ids=str)
+def test_encoder(form: Form):
+    """Every streaming form has an encoder, which begins at the resume point and ends at the tail."""
     log = Pieces([(OUT, b"first\nsecond\xe2\x82")])
-    made = encoder(form, RUN, Place(6))
+    made = form.encode(RUN, ResumePoint(6))
 
     said = b"".join(log.feed(made))
 
     assert isinstance(made, Encoder)
-    assert made.key == (Place(14, fresh=form is not Format.TEXT), 14)
+    assert made.key == (ResumePoint(14, fresh=form is not TEXT), 14)
     assert b"first" not in said
     assert said
 
 
 def test_options():
     """Options reach the form that has them."""
-    text = encoder(Format.TEXT, RUN, end=True)
-    events = encoder(Format.SSE, RUN, named=True)
+    text = TEXT.encode(RUN, **TEXT.pick(named=True, end=True))
+    events = SSE.encode(RUN, **SSE.pick(named=True, end=True))
 
     assert text.exit(State.EXITED, Outcome(Reason.EXITED, 0)) == b"[runcast: exit code 0]\n"
     assert events.feed(Pieces([(ERR, b"x\n")]).read(0)).startswith(b"event: stderr\n")
 
 
-@pytest.mark.parametrize("form", [Format.POLL, Format.HTML])
-def test_no_encoder(form: Format):
+@pytest.mark.parametrize("form", WHOLE, ids=str)
+def test_no_encoder(form: Form):
     """A form of one reply has none."""
-    with pytest.raises(ValueError, match="expected a form that goes on and on"):
-        encoder(form, RUN)
+    with pytest.raises(ValueError, match="expected a streaming form"):
+        form.encode(RUN)
 
 
 def test_pure():

@@ -15,30 +15,32 @@ from django.views.decorators.csrf import csrf_exempt
 
 from runcast.errors import RuncastError
 from runcast.readers import hub
-from runcast.web.adapter import body_limit
-from runcast.web.bodies import parse_length, read_whole
+from runcast.web.adapters.runcast_app import body_limit
+from runcast.web.adapters.uploads import body_file_for, with_form
+from runcast.web.api.durable.reads import Later
+from runcast.web.api.durable.routes import refusal, with_always
+from runcast.web.api.log_reply import problem_reply
+from runcast.web.api.stdin_gate import sent
 from runcast.web.django.database import closing as closing_connections
 from runcast.web.django.views import cast, to_request, to_response
-from runcast.web.durable.reads import Later
-from runcast.web.durable.routes import is_stream, refusal, with_always
-from runcast.web.feeds import Feeds
-from runcast.web.http import Reply, Request
-from runcast.web.logs import problem_reply
-from runcast.web.sending import sent
-from runcast.web.shutdown import end_with_server, stopping
+from runcast.web.http.bodies import parse_length, read_whole
+from runcast.web.http.messages import Reply, Request
+from runcast.web.http.paths import is_stream
+from runcast.web.live.feeds import Feeds
+from runcast.web.servers.shutdown import end_with_server, stopping
 from runcast.web.wsgi import client_gone, read_body
 
 __all__ = ["aserve", "serve"]
 
-_feeds = Feeds()  # of who sends to a program: told when the server ends
+_feeds = Feeds()  # of clients that write to a program; notified when the server ends
 
 
-@csrf_exempt  # Cast.serve asks the browser which page sent what changes something
+@csrf_exempt  # RuncastApp.serve asks the browser which page sent what changes something
 def serve(request: HttpRequest, path: str) -> HttpResponseBase:
     """Answer a request to the mounted API."""
     below = _below(request, path)
     try:
-        below = replace(below, body=_read_body(request, body_limit(below.path)))
+        below = _with_body(request, below)
     except RuncastError as error:
         return to_response(problem_reply(error), request)
     # Nobody waits here under ASGI, where there is no environment.
@@ -53,7 +55,7 @@ async def aserve(request: HttpRequest, path: str) -> HttpResponseBase:
 
     def begin() -> Reply | Later | Request:  # in a thread: `authorize` may ask the database
         try:
-            whole = replace(below, body=_read_body(request, body_limit(below.path)))
+            whole = _with_body(request, below)
         except RuncastError as error:
             return problem_reply(error)
         if (screened := cast().screened(whole)) is not None:
@@ -65,13 +67,20 @@ async def aserve(request: HttpRequest, path: str) -> HttpResponseBase:
         reply = await sent(closing_connections(cast().responder.respond), reply, _feeds)
     elif isinstance(reply, Later):
         reply = await _settle(reply)
-    return to_response(cast().origins.told(below, reply), request)
+    return to_response(cast().origins.apply(below, reply), request)
 
 
 def _below(request: HttpRequest, path: str) -> Request:
-    asked = to_request(request)
-    root = asked.root + asked.path.removesuffix(f"/{path}")
-    return replace(asked, path=f"/{path}", root=root)
+    values = to_request(request)
+    root = values.root + values.path.removesuffix(f"/{path}")
+    return cast().identified(replace(values, path=f"/{path}", root=root))
+
+
+def _with_body(request: HttpRequest, below: Request) -> Request:
+    if (file := body_file_for(cast(), below)) is None:
+        return replace(below, body=_read_body(request, body_limit(below.path)))
+    file.read_from(request.read, parse_length(request.META.get("CONTENT_LENGTH"), file.limit))
+    return with_form(below, file)
 
 
 def _read_body(request: HttpRequest, limit: int) -> bytes:

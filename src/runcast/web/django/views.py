@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Unpack
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
@@ -18,44 +21,81 @@ from django.utils.module_loading import import_string
 from runcast.errors import UsageError
 from runcast.own_thread import in_pool
 from runcast.run import Run
-from runcast.web.adapter import OPTIONS, Cast, decorated
+from runcast.sources.run_context import note_starter
+from runcast.web.adapters.decorate import decorated
+from runcast.web.adapters.runcast_app import OPTIONS, RuncastApp
+from runcast.web.adapters.users import name_of
 from runcast.web.django.database import closing
-from runcast.web.http import Reply, Request
-from runcast.web.servers import advise_asgi
-from runcast.web.streams import pull_async
+from runcast.web.http.messages import Reply, Request
+from runcast.web.live.pull import pull_async
+from runcast.web.servers.advice import advise_asgi
 from runcast.web.wsgi import live_body
+
+if TYPE_CHECKING:
+    from runcast.options.typed import StartOptions, StreamOptions
 
 __all__ = ["astream", "cast", "make_cast", "start", "stream", "to_request", "to_response"]
 
 _SETTINGS = tuple(name.upper() for name in OPTIONS)
 
 
-def make_cast() -> Cast:
-    """Return what the settings say.
+class _DjangoProject(RuncastApp):
+    def debug(self, request: Request | None) -> bool:
+        """Return the setting DEBUG."""
+        return bool(settings.DEBUG)
+
+    def user_name(self, request: Request) -> str | None:
+        """Return the name of `request.user`, or of the user that the server names."""
+        name = name_of(getattr(request.original, "user", None))
+        return request.original.META.get("REMOTE_USER") or None if name is None else name
+
+    def own_secret(self) -> str | bytes | None:
+        """Return the setting SECRET_KEY."""
+        try:
+            return str(settings.SECRET_KEY)
+        except ImproperlyConfigured:
+            return None
+
+    def mounted_for(self, request: Request) -> str | None:
+        """Return where the urls of this request include ours: a middleware may give each host its own."""
+        try:
+            path = str(reverse("runcast:runs", args=["runs"]))
+        except NoReverseMatch:
+            return None
+        return path.removesuffix("/runs").removeprefix(request.root)
+
+
+def make_cast() -> RuncastApp:
+    """Return the application that the settings describe.
 
     Raises:
-        UsageError: they have a key that there is none of, or are refused by `Cast`.
+        UsageError: they have a key that there is none of, or are refused by `RuncastApp`.
     """
-    asked = dict(getattr(settings, "RUNCAST", {}))
-    if unknown := set(asked) - set(_SETTINGS):
+    options = dict(getattr(settings, "RUNCAST", {}))
+    if unknown := set(options) - set(_SETTINGS):
         raise UsageError(f"expected {', '.join(_SETTINGS)}, got {sorted(unknown)[0]!r}")
-    if isinstance(asked.get("AUTHORIZE"), str):
-        asked["AUTHORIZE"] = import_string(asked["AUTHORIZE"])
-    return Cast(**{name.lower(): value for name, value in asked.items()})
+    for name in ("AUTHORIZE", "USER"):
+        if isinstance(options.get(name), str):
+            options[name] = import_string(options[name])
+    if iscoroutinefunction(options.get("AUTHORIZE")):
+        # Django's own way: what it awaits may use the thread of the request, which blocks here.
+        options["AUTHORIZE"] = async_to_sync(options["AUTHORIZE"])
+    return _DjangoProject(**{name.lower(): value for name, value in options.items()})
 
 
 @cache
-def cast() -> Cast:
+def cast() -> RuncastApp:
     """Return this project's runs."""
     return make_cast()
 
 
-def start(source: Any, *args: Any, **options: Any) -> Run:
+def start(source: Any, *args: Any, **options: Unpack[StartOptions]) -> Run:
     """Start a run that no viewer's leaving ends; see `Store.start`."""
-    return cast().start(closing(source), *args, **options)
+    made = closing(source, process=bool(options.get("process")))
+    return cast().start(made, *args, **options)
 
 
-def stream(request: Any = None, source: Any = None, *args: Any, **options: Any) -> Any:
+def stream(request: Any = None, source: Any = None, *args: Any, **options: Unpack[StreamOptions]) -> Any:
     """Return the response of a view: start a run and stream it, or go on with the viewer's own.
 
     curl gets text, an EventSource events, a browser is led to the live page. Without a request it
@@ -65,25 +105,23 @@ def stream(request: Any = None, source: Any = None, *args: Any, **options: Any) 
         request: the view's, synchronous or not.
         source: what to run: a command, a function or a generator.
         args: the function's.
-        options: `interval`, `stop_unwatched` (see `Cast.view`) and those of `Store.start`.
+        options: `interval` (see `RuncastApp.view`), and those of `Store.start`.
     """
     if not isinstance(request, HttpRequest):
         return decorated(_stream_first, request, options)
     if source is None:
         raise UsageError("expected stream(request, source): what to run is missing")
-    asked = to_request(request)
-    one = cast()
-    try:
-        one.mounted = reverse("runcast:runs", args=["runs"]).removesuffix("/runs")
-        one.mounted = one.mounted.removeprefix(asked.root)
-    except NoReverseMatch:
-        one.mounted = None
-    view = f"django:{asked.root}{asked.path}"
-    return to_response(one.view(asked, view, closing(source), args, **options), request)
+    values = to_request(request)
+    view = f"django:{values.root}{values.path}"
+    made = closing(source, process=bool(options.get("process")))
+    return to_response(cast().view(values, view, made, args, **options), request)
 
 
-async def astream(request: HttpRequest, source: Any, *args: Any, **options: Any) -> HttpResponseBase:
+async def astream(
+    request: HttpRequest, source: Any, *args: Any, **options: Unpack[StreamOptions]
+) -> HttpResponseBase:
     """Do what `stream` does; the event loop goes on while the run is started."""
+    note_starter()  # before what starts it is another context
     response: HttpResponseBase = await in_pool(stream, request, source, *args, **options)
     return response
 
@@ -102,6 +140,7 @@ def to_request(request: HttpRequest) -> Request:
         {name.lower(): value for name, value in request.headers.items()},
         scheme=request.scheme or "http",
         original=request,
+        peer=request.META.get("REMOTE_ADDR") or "",
     )
 
 

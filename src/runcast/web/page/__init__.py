@@ -8,13 +8,18 @@ address, and a page never mixes two versions. A name with another hash is unknow
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable
 from functools import cache
 from html import escape
 from importlib.resources import files
 from string import Template
+from urllib.parse import quote
 
-__all__ = ["asset", "list_page", "run_page", "with_imports_below"]
+__all__ = ["asset", "element_module", "list_page", "run_page", "with_imports_below"]
 
+_ELEMENT = "runcast-log.js"
+_NAMED = re.compile(rb'"\./(?:assets/)?([\w.-]+(?:\?[^"]*)?)"')  # another asset, in a module
 _TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -30,27 +35,55 @@ def asset(name: str) -> tuple[str, bytes] | None:
     return _assets()[1].get(name)
 
 
-def with_imports_below(data: bytes, folder: str) -> bytes:
-    """Return a module that finds those which it imports below `folder`, not beside its own address."""
-    return data.replace(b'"./', f'"{folder}/'.encode())
+def with_imports_below(data: bytes, folder: str, query: str = "") -> bytes:
+    """Return a module that finds those which it imports below `folder`, not beside its own address.
+
+    Args:
+        data: the module.
+        folder: where the others are, a path or relative to the module; without a slash at its end.
+        query: what each of their addresses gets as its query, such as the token of who may load them.
+    """
+    behind = f"?{quote(query, safe='=&%+,;:@/?!$*()~')}" if query else ""
+    return _NAMED.sub(lambda named: f'"{folder}/{named[1].decode()}{behind}"'.encode(), data)
 
 
-def list_page(root: str, first: str = "") -> bytes:
+@cache
+def element_module() -> bytes:
+    """Return the module of the element `<runcast-log>` for a fixed address beside the folder `assets`.
+
+    It names all modules that the element is made of, so that a browser fetches them side by side.
+    """
+    version, assets = _assets()
+    found: dict[str, None] = {}
+    names = [_versioned(_ELEMENT, version)]
+    while names:
+        name = names.pop()
+        if name not in found and name.endswith(".js"):
+            found[name] = None
+            names += [other.decode() for other in _NAMED.findall(assets[name][1])]
+    first, *others = (f'"./assets/{name}";\n' for name in found)
+    return "".join([f"export * from {first}", *(f"import {other}" for other in others)]).encode()
+
+
+def list_page(root: str, first: str = "", *, commands: bool = False) -> bytes:
     """Return the page with the list of runs.
 
     Args:
         root: the path of the place that holds `/runs`.
         first: what to type in a terminal for a first run, shown while there is none.
+        commands: whether there is something to start.
     """
-    return _fill("runs.html", root, first=first)
+    return _fill("runs.html", root, first=first, may="commands" if commands else "")
 
 
-def run_page(root: str) -> bytes:
+def run_page(root: str, may: Iterable[str] = ()) -> bytes:
     """Return the page of one run, which finds out from its own address of which.
 
-    A root that ends in `=` is a view's own URL: there is no list of runs, and nothing to be done.
+    Args:
+        root: the path of the place that holds `/runs`. One that ends in `=` is a view's own URL.
+        may: what the client may do besides reading: `list`, `stop`, `rerun`, `delete`, and start `commands`.
     """
-    return _fill("run.html", root)
+    return _fill("run.html", root, may=" ".join(may))
 
 
 @cache
@@ -84,7 +117,6 @@ def _template(name: str) -> Template:
 
 
 def _fill(name: str, root: str, **texts: str) -> bytes:
-    alone = " data-alone" if root.endswith("=") else ""
     escaped = {key: escape(text) for key, text in texts.items()}
-    filled = _template(name).substitute(escaped, root=escape(root), alone=alone, v=_assets()[0])
+    filled = _template(name).substitute(escaped, root=escape(root), v=_assets()[0])
     return filled.encode(errors="replace")  # a path that is no UTF-8 is shown, too

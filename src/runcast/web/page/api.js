@@ -4,6 +4,7 @@ const root = document.documentElement.dataset.root;
 
 // How long a request may take before the server counts as out of reach, in milliseconds.
 const PATIENCE = 20000;
+const SENDING = 3600000; // … where files are sent with it
 
 /** The address of a run's page, and of all that belongs to it. */
 export const runUrl = (id, rest = "") => `${root}/runs/${encodeURIComponent(id)}${rest}`;
@@ -32,16 +33,18 @@ export class Refused extends Error {
 let ahead = 0;
 export const serverNow = () => Date.now() - ahead;
 
-/** Ask, and return the JSON of the answer; null for an empty one. */
+/** Ask, and return the JSON of the answer; null for an empty one. A body that is a text is sent as it is. */
 export async function ask(method, url, body = {}) {
   const changes = method !== "GET";
+  const form = body instanceof FormData; // whose type the browser writes, with its boundary
+  const type = form ? {} : { "Content-Type": typeof body === "string" ? "application/octet-stream" : "application/json" };
   const response = await fetch(url, {
     method,
-    // A JSON type even without a body: what a foreign page can send without asking first is refused.
-    headers: { Accept: "application/json", ...(changes && { "Content-Type": "application/json" }) },
-    body: changes ? JSON.stringify(body) : undefined,
+    // A header that no form has: what a foreign page can send without asking first is refused.
+    headers: { Accept: "application/json", ...(changes && { ...type, "X-Runcast": "1" }) },
+    body: !changes ? undefined : form || typeof body === "string" ? body : JSON.stringify(body),
     cache: "no-store",
-    signal: AbortSignal.timeout(PATIENCE),
+    signal: AbortSignal.timeout(form ? SENDING : PATIENCE),
   });
   const date = Date.parse(response.headers.get("Date"));
   if (date) ahead = Math.abs(Date.now() - date) < 2000 ? 0 : Date.now() - date; // Date is in whole seconds
@@ -53,8 +56,12 @@ export async function ask(method, url, body = {}) {
   throw new Refused(response.status, message, json, problem);
 }
 
+/** Whether the client may do something besides reading; the server wrote it into the page. */
+export const may = (what) => document.documentElement.dataset.may.split(" ").includes(what);
+
 /** The commands that may be started; none where an application does not serve them. */
 export async function askCommands() {
+  if (!may("commands")) return { commands: [], any: false };
   try {
     return await ask("GET", `${root}/commands`);
   } catch (error) {

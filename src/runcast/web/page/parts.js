@@ -1,4 +1,4 @@
-// What both pages are made of: finding elements, setting texts, telling problems and the connection.
+// What both pages are made of: finding and making elements, setting texts, telling problems and the connection.
 
 import { because } from "./api.js";
 
@@ -27,7 +27,14 @@ export async function busy(button, action) {
   button.disabled = false;
 }
 
-let told = false; // whether the problem on the page is one of the connection
+/** Make an element with its properties and children; what is no child is left out. */
+export function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children.filter(Boolean));
+  return made;
+}
+
+let lost = false; // whether the problem on the page is one of the connection
 
 /** Show how up to date the page is; `status` is what `keep` says. */
 export function showLink(status, error) {
@@ -36,6 +43,23 @@ export function showLink(status, error) {
   set($("link"), said);
   const lasting = status === "gone" || status === "signed out";
   if (lasting) problem(because(error));
-  else if (told) problem("");
-  told = lasting;
+  else if (lost) problem("");
+  lost = lasting;
+}
+
+/** What a browser keeps for all pages of this server; null where there is none, or it is denied. */
+export function stored(name) {
+  try {
+    return localStorage.getItem(`runcast.${name}`);
+  } catch {
+    return null;
+  }
+}
+
+export function store(name, value) {
+  try {
+    localStorage.setItem(`runcast.${name}`, value);
+  } catch {
+    // Denied: then it is for this page only.
+  }
 }

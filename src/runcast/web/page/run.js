@@ -1,179 +1,158 @@
 // The page of one run.
 
-import { ask, askCommands, runsUrl, runUrl, serverNow } from "./api.js";
+import { Address, beginningOf } from "./address.js";
+import { Artifacts } from "./artifacts.js";
+import { ask, askCommands, because, runsUrl, runUrl, serverNow } from "./api.js";
+import { content, milliseconds } from "./chunks.js";
+import { copies, copy } from "./copy.js";
+import { Find } from "./find.js";
+import { Hint } from "./hint.js";
+import { Hooks } from "./hooks.js";
+import { keys } from "./keys.js";
 import { keep } from "./live.js";
 import { Output } from "./output.js";
-import { $, busy, set, showLink } from "./parts.js";
-import { bytes, count, duration, moment, seconds, sentence, verdict, visible, what } from "./words.js";
-
-// How much of a long output is fetched and shown, in bytes from its end.
-const RECENT = 8 << 20;
-// How far behind a page may be before it skips to what is recent. A flood of output goes faster than
-// it can be shown, and what is skipped would have left the page at once.
-const LAG = 32 << 20;
+import { Outside } from "./outside.js";
+import { recording } from "./recording.js";
+import { showNeighbours } from "./neighbours.js";
+import { Notes } from "./notes.js";
+import { numberKeys } from "./numbers.js";
+import { $, busy, problem, set, showLink } from "./parts.js";
+import { Reading } from "./reading.js";
+import { Replay } from "./replay.js";
+import { asking } from "./choose.js";
+import { RunApi } from "./run_api.js";
+import { Sending } from "./sending.js";
+import { copyCurl, copyShared, orExpired, plainly, showShared } from "./sharing.js";
+import { Source } from "./source.js";
+import { Tools } from "./tools.js";
+import { Typing } from "./typing.js";
+import { UsageSoFar } from "./usage.js";
+import { Waiting } from "./waiting.js";
+import { bytes, count, duration, far, fileName, moment, person, seconds, sentence, shellLine, used, verdict, visible, what } from "./format.js";
 
 // The page is at the run's address, and at that of its log for a browser that goes there. Below a view
 // that is not mounted anywhere, addresses are in the query; `new URL` writes both in the same way.
 const base = new URL(runsUrl, location.href);
 const here = (location.pathname + location.search).slice((base.pathname + base.search).length + 1);
 const id = decodeURIComponent(here.split(/[/?&]/)[0]);
-const logUrl = runUrl(id, "/log");
-const wholeUrl = `${logUrl}?follow=0&format=text`;
+const api = new RunApi(runUrl(id));
+const askLog = (from) => api.log(from);
 
-const output = new Output($("output"), $("lines-here"), $("jump"), () => ($("before").hidden = false));
-
-/** The run, and how far its output has been taken. */
-const source = {
-  events: ["run", "state", "progress", "message", "exit"],
-  run: null,
-  over: false,
-  offset: null,
-  lines: 0,
-  countFrom: 0, // the offset from which on lines are counted here
-  looked: 0, // the offset at which the tail was last asked for
-  heard: performance.now(),
-
-  async look() {
-    this.update(await ask("GET", runUrl(id)));
-    // One that ended before the page was opened, and has been read to its end.
-    if (this.run.closed && this.offset === Number(this.run.tail_offset)) this.end();
+const hint = new Hint(id);
+const hooks = new Hooks(api);
+const MISSED = "Lines could not be fetched.";
+const say = (text) => set($("said"), text);
+const output = new Output({ scroller: $("output"), list: $("lines-here"), jump: $("jump"), ticks: $("ticks") }, askLog, {
+  failed(error) {
+    if (error) say(`${MISSED} ${because(error)}`);
+    else if ($("said").textContent.startsWith(MISSED)) say("");
   },
+  followed: (following) => (tools.following = following),
+});
+const tools = new Tools(output);
+const address = new Address(output, $("lines-here"), (hash) => copy(link(hash), `Link to ${hash.includes("-") ? "lines" : "line"} ${hash.slice(2).replace("-L", " to ")}`, $("said")), say);
 
-  async poll() {
-    for (;;) {
-      const answer = await this.read();
-      for (const chunk of answer.chunks) this.chunk(chunk);
-      this.offset = Math.max(this.offset, Number(answer.next));
-      if (answer.progress) showProgress(answer.progress);
-      if (answer.closed) return this.look();
-      if (answer.next === answer.offset) return;
-    }
-  },
+numberKeys($("output"), $("lines-here"), output);
 
-  async read() {
-    try {
-      return await ask("GET", `${logUrl}?format=json&wait=0&offset=${this.offset}`);
-    } catch (error) {
-      if (error.status !== 410) throw error;
-      this.gap(error.problem);
-      return this.read();
-    }
-  },
+const find = new Find(id, output);
+const notes = new Notes(output);
+const artifacts = new Artifacts(api);
+const sending = new Sending((rest) => api.at(rest), (error) => problem(because(error)));
+const typing = new Typing(output, sending, () => showWaiting());
+const waiting = new Waiting(async (text) => {
+  problem("");
+  try {
+    await ask("POST", api.at("/stdin"), text);
+  } catch (error) {
+    problem(because(error));
+  }
+}, (title, body) => outside.notify(title, body));
+const outside = new Outside(say);
+const usageSoFar = new UsageSoFar(api);
+const reading = new Reading(id, output, askLog, say, {
+  buildkite: new URLSearchParams(location.search).get("groups") === "buildkite",
+  mayFold: () => output.following || !arrived,
+});
 
-  url() {
-    return `${logUrl}?format=json&offset=${this.offset}`;
-  },
-
-  behind() {
-    return this.offset < Number(this.run.tail_offset) || this.run.closed;
-  },
-
-  take(name, text) {
-    const value = JSON.parse(text);
-    if (name === "message") {
-      for (const chunk of value.chunks) this.chunk(chunk);
-      return this.offset - this.looked > LAG; // time to ask how far the end is
-    }
-    if (name === "progress") showProgress(value);
-    else if (name === "exit") {
-      this.update({ ...this.run, ...value, ended_at: value.outcome.ended_at, closed: true });
-      this.end();
-    } else this.update({ ...this.run, ...value });
-    return false;
-  },
-
-  update(run) {
-    const tail = Number(run.tail_offset);
-    if (!this.run) {
-      this.offset = 0;
-      if (tail > RECENT) this.skip(run);
-    } else if (tail - this.offset > LAG) {
-      output.note(`${bytes(tail - RECENT - this.offset)} of output are skipped here, to keep up`);
-      this.skip(run);
-    }
-    this.run = run;
-    this.looked = this.offset;
-    showRun(run);
-  },
-
-  skip(run) {
-    this.offset = Number(run.tail_offset) - RECENT;
-    this.countOn(run);
-    output.skipLine();
-  },
-
-  /** Count lines on from what the server counted. */
-  countOn(run) {
-    this.lines = run.lines;
-    this.countFrom = Number(run.tail_offset);
-  },
-
-  chunk(chunk) {
-    const [from, to] = [Number(chunk.offset), Number(chunk.next)];
-    if (to <= this.offset) return; // a proxy or a poll may bring what is known already
-    if (chunk.channel === "gap") return this.gap(chunk);
-    this.offset = to;
-    this.heard = performance.now();
-    const data = content(chunk);
-    if (from >= this.countFrom) this.lines += feeds(data);
-    output.add(chunk.channel, data);
+const source = new Source(api, output, {
+  run: showRun,
+  typing: () => typing.on,
+  chunk(chunk, line) {
+    reading.add(chunk.channel, content(chunk), milliseconds(chunk), line);
+    if (!source.run.progress && reading.percent !== percent) showRun(source.run);
+    typing.came();
     showSize();
+    arrive();
   },
+  end: (run) => reading.end(run.outcome?.ok === false),
+});
 
-  gap(gap) {
-    const [from, to] = [Number(gap.offset), Number(gap.next)];
-    if (to <= this.offset) return;
-    this.offset = to;
-    if (to <= Number(this.run.tail_offset)) this.countOn(this.run); // dropped lines were lines, too
-    output.note(`${bytes(to - from)} of output are missing here: they were dropped at the cap on its size`);
-  },
+// Where to begin.
 
-  end() {
-    if (this.over) return;
-    this.over = true;
-    output.end();
-    // The final numbers, which count the whole log.
-    ask("GET", runUrl(id)).then((run) => {
-      this.run = run;
-      this.lines = run.lines;
-      showRun(run);
-    }, () => {});
-  },
-};
+const query = new URLSearchParams(location.search);
+const begins = location.hash || ["line", "tail", "since"].some((name) => query.has(name));
+if (begins) output.following = false;
+if (query.has("channel")) tools.only(["stdout", "stderr"].find((name) => name === query.get("channel")) ?? "");
+let arrived = false;
 
-function feeds(data) {
-  let number = 0;
-  const feed = typeof data === "string" ? "\n" : 10;
-  for (let at = data.indexOf(feed); at >= 0; at = data.indexOf(feed, at + 1)) number += 1;
-  return number;
-}
-
-/** What a chunk says: text, or bytes where it is none. */
-function content(chunk) {
-  if ("text" in chunk) return chunk.text;
-  if ("values" in chunk) return chunk.values.map((value) => `${JSON.stringify(value)}\n`).join("");
-  return Uint8Array.from(atob(chunk.base64), (char) => char.charCodeAt());
+/** All that there was when the page was opened is here: go to where its address says. */
+async function arrive() {
+  if (arrived || !source.arrived) return;
+  arrived = true;
+  find.begin();
+  if (!begins) return;
+  output.following = false;
+  if (location.hash) return address.go();
+  try {
+    const { line, tail, since } = beginningOf(query);
+    if (since !== undefined) say(await output.goTo((await askLog({ since, max: 1 })).line, 0));
+    else if (line !== undefined) say(await output.goTo(line, 0));
+    else if (tail !== undefined) say(await output.goTo(Math.max(1, output.total - tail + 1), 0));
+  } catch (error) {
+    say(error instanceof RangeError ? error.message : because(error));
+    output.toEnd();
+  }
 }
 
 // What is shown.
 
+let percent = null; // that the last line says, as it is shown
 let commands = { commands: [], any: false };
+let lost = null; // since when the server is out of reach
 
 function showRun(run) {
-  const [kind, word] = verdict(run);
+  const unread = run.outcome && !source.over; // its end is not on the page yet
+  const [kind, word] = unread ? ["quiet", "reading"] : verdict(run);
   const active = !run.outcome;
   const named = commands.commands.find((command) => command.name === run.name);
   const title = visible(named?.title || run.name);
   set($("title"), title);
   set($("state"), word);
   $("state").dataset.kind = kind;
-  set($("outcome"), sentence(run));
+  const asOf = lost && active ? ` As of ${moment(lost, lost)}.` : "";
+  set($("outcome"), sentence(run) + asOf);
+  $("sum").classList.toggle("stale", Boolean(asOf));
   $("outcome").dataset.kind = kind;
   $("command").parentElement.dataset.kind = run.source;
   set($("command"), what(run));
-  if (run.progress) showProgress(run.progress);
+  percent = reading.percent;
+  const read = active && percent !== null ? { done: percent, total: 100, status: "running" } : null;
+  const progress = run.progress ?? read;
+  showProgress(progress);
+  notes.show(run.notes ?? []);
+  artifacts.show(run);
+  showWaiting();
+  const mayType = active && run.tty === true && Boolean(run.links.stdin);
+  typing.allow(mayType);
+  $("replay").hidden = !source.over || !source.offset || !$("replaying").hidden;
   set($("pid"), run.pid ? String(run.pid) : "–");
-  document.title = `${{ good: "✓", bad: "✗", warn: "■" }[kind] || "▶"} ${title} – ${word}`;
+  $("disk-fact").hidden = !run.disk_bytes || active; // while it goes on its output says more
+  set($("disk"), bytes(run.disk_bytes ?? 0));
+  for (const [name, who] of [["by", run.started_by], ["stopped", run.outcome?.stopped_by]]) {
+    $(`${name}-fact`).hidden = !who;
+    set($(name), person(who));
+  }
+  outside.show({ kind, word, title, percent: progress?.total ? Math.floor((100 * progress.done) / progress.total) : null, active: (active || unread) && run.source !== "stream", sentence: sentence(run) });
   const started = run.started_at || run.created_at;
   $("started").dateTime = started;
   $("started").title = new Date(started).toString();
@@ -183,9 +162,17 @@ function showRun(run) {
   set($("stop"), run.state === "stopping" ? "Kill now" : "Stop");
   $("delete").hidden = active && !stream;
   $("rerun").hidden = run.source !== "command" || !(named || commands.any);
-  $("download").hidden = false;
+  $("other").hidden = !named || !Object.keys(named.params).length;
+  $("other").href = named ? `${runsUrl}?${asking(named, run.params)}` : runsUrl;
+  $("download").download = fileName(run);
+  $("download").hidden = $("copy-link").hidden = false;
+  $("copy-command").hidden = !run.command.length;
+  showShared(run);
+  hooks.show(run);
+  tools.began = Date.parse(started);
   showSize();
   showTime();
+  arrive();
 }
 
 function showSize() {
@@ -199,30 +186,47 @@ function showTime() {
   const started = seconds(run.started_at);
   if (started) {
     const ended = seconds(run.ended_at);
-    set($("duration"), duration((ended || serverNow() / 1000) - started, { over: Boolean(ended) }));
+    if (ended || !lost) set($("duration"), duration((ended || serverNow() / 1000) - started, { over: Boolean(ended) }));
+    $("duration").parentElement.hidden = Boolean(run.outcome?.text.includes(" after ")); // it stands there
   }
-  const silence = (performance.now() - source.heard) / 1000;
-  $("silent").hidden = source.over || source.offset > 0 || silence < 3;
-  if (!$("silent").hidden) set($("silent"), "No output yet. A program may hold it back while it writes to a pipe.");
-  if (source.over && !source.offset) {
-    set($("silent"), "It printed nothing.");
-    $("silent").hidden = false;
-  }
+  const usage = run.outcome ? used(run.outcome.usage) : usageSoFar.text(started && !lost ? serverNow() / 1000 - started : 0);
+  $("used-fact").hidden = !usage;
+  set($("used"), usage);
+  const nothing = source.offset ? "" : "It printed nothing.";
+  const silent = source.over ? nothing : hint.text(source.heard, !source.offset);
+  set($("silent"), silent);
+  $("silent").hidden = !silent;
 }
 
-function showProgress({ done, total, text }) {
-  $("progress").hidden = false;
-  if (total) {
-    $("bar").max = total;
-    $("bar").value = done;
+function showProgress(progress) {
+  $("progress").hidden = !progress || progress.status === "done";
+  if (!progress) return;
+  const { value, max, words } = far(progress);
+  if (max) {
+    $("bar").max = max;
+    $("bar").value = value;
   } else $("bar").removeAttribute("value");
-  set($("progress-text"), visible(text || (total ? `${done} of ${total}` : done ?? "")));
+  set($("progress-text"), words);
+}
+
+function showWaiting() {
+  const run = source.run;
+  const over = source.over || Boolean(run.outcome);
+  waiting.show((!over && run.waiting) || null, {
+    title: $("title").textContent,
+    enter: run.tty === true ? "\r" : "\n",
+    mayAnswer: Boolean(run.links.stdin),
+    typing: typing.on,
+  });
 }
 
 function show(status, error) {
-  showLink(status, error);
+  showLink(status, orExpired(error, source.run));
+  const before = lost;
+  lost = status === "retrying" ? lost ?? new Date() : null;
+  if (before !== lost && source.run) showRun(source.run);
   if (status !== "gone") return;
-  for (const one of ["stop", "rerun", "delete", "download"]) $(one).hidden = true;
+  for (const one of ["stop", "type", "replay", "rerun", "delete", "download", "copy-link", "copy-shared", "copy-command", "copy-curl"]) $(one).hidden = true;
   if (!source.run) set($("title"), "No such run");
 }
 
@@ -232,14 +236,14 @@ const does = (button, action) => button.addEventListener("click", () => busy(but
 
 does($("stop"), async () => {
   const grace = source.run.state === "stopping" ? 0 : 5;
-  const run = await ask("POST", runUrl(id, "/stop"), { grace });
+  const run = await ask("POST", api.at("/stop"), { grace });
   if (source.over) return;
   source.run = { ...source.run, state: run?.state || "stopping" };
   showRun(source.run);
 });
 
 does($("rerun"), async () => {
-  const run = await ask("POST", runUrl(id, "/rerun"));
+  const run = await ask("POST", api.at("/rerun"));
   location.assign(runUrl(run.id));
 });
 
@@ -254,16 +258,56 @@ does($("delete"), async () => {
     return;
   }
   const open = !source.run.closed && source.run.links.stream;
-  await ask("DELETE", open || runUrl(id));
+  await ask("DELETE", open || api.at());
   location.assign(document.querySelector("a.brand").href);
 });
 
-$("whole").href = wholeUrl;
-$("download").href = wholeUrl;
-$("download").download = `${id}.log`;
+const replay = new Replay(output, () => recording(output, askLog, Number(source.run.tail_offset)), () => showRun(source.run));
+does($("replay"), async () => {
+  await replay.begin();
+  $("replay").hidden = true;
+});
+
+// Of the page's own address only the origin: a token may stand in it.
+const link = (rest = "") => new URL(api.at(), location.origin).href + rest;
+copies($("copy-link"), "Link", link, () => plainly(source.run));
+does($("copy-shared"), () => copyShared(api, link));
+does($("copy-curl"), () => copyCurl(api, link));
+copies($("copy-command"), "Command", () => shellLine(source.run.command));
+keys([
+  ["/", $("find-open"), "Search all lines"],
+  ["n", $("find-next"), "Go to the next line that matches"],
+  ["N", $("find-before"), "Go to the one before"],
+  ["g", $("first"), "Go to the first line"],
+  ["G", $("jump"), "Jump to the end"],
+  ["f", $("follow"), "Follow the end, or do not"],
+  ["e", $("next-error"), "Go to the next error"],
+  ["E", $("previous-error"), "Go to the error before"],
+  ["j", $("raw"), "Show JSON as it is, or as rows"],
+  ["t", $("times"), "Times: by the clock, since the start, gaps, none"],
+  ["w", $("wrap"), "Wrap long lines, or do not"],
+  ["Enter", null, "In the output: to the numbers of lines. There the arrows go on, and Enter copies the link, with Shift to several lines"],
+  ["l", $("copy-link")],
+  ["c", $("copy-command")],
+  ["?", $("show-keys")],
+]);
+
+$("output").addEventListener("keydown", (event) => {
+  if (event.key !== "a" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+  if (event.target.closest("input, textarea")) return;
+  event.preventDefault();
+  if (output.whole) getSelection().selectAllChildren($("lines-here"));
+  else {
+    say("Only a part of the output is on the page at a time. Download has all of it.");
+    $("download").focus();
+  }
+});
+
+$("download").href = api.at("/log", { follow: 0, format: "text" });
 setInterval(showTime, 1000);
 askCommands().then((answer) => {
   commands = answer;
   if (source.run) showRun(source.run);
 }, () => {});
+showNeighbours(id);
 keep(source, show);

@@ -1,18 +1,47 @@
-// The page with what can be started and the list of runs.
+// The page with the list of runs: the newest, live; or older ones, those of a name, or lines that were searched for.
 
-import { ask, askCommands, runsUrl, runUrl, serverNow } from "./api.js";
+import { ask, askCommands, because, runsUrl, runUrl, serverNow } from "./api.js";
+import { count, moment, timeOf, visible } from "./format.js";
+import { showHits } from "./hits.js";
 import { keep } from "./live.js";
-import { $, busy, set, showLink } from "./parts.js";
-import { ago, bytes, commandLine, count, duration, seconds, verdict, visible, what } from "./words.js";
+import { showNames } from "./names.js";
+import { $, problem, set, showLink } from "./parts.js";
+import { elsewhere, narrowed, ofForm, ofList, ofSearch, stateOf } from "./query.js";
+import { goesOn, RunRows, sorted } from "./run_rows.js";
+import { showCommands, startable, titleOf } from "./start.js";
+
+const POLL = 5000; // milliseconds between two looks at a list that is not live, if a look is short
+const SHARE = 10; // a look takes at most one of so many parts of the time
+
+const given = new URLSearchParams(location.search);
+const query = ofList(given);
+const live = !query.size; // the server tells what changes of the newest runs only
+const rows = new RunRows($("runs"), titleOf);
+const DEEPER = 200; // older runs that the names beside the newest are shown with
+let returnTo = history.state?.scroll ?? 0; // pixels from the top, of a page that one comes back to
+let deeper = null; // null until they are fetched
 
 const source = {
-  events: ["runs"],
+  events: ["runs", "changes"],
+  listens: live,
   over: false,
-  runs: null,
+  pause: POLL,
+  runs: [], // as the server listed them
+  ended: new Map(), // runs that left the list as they ended: somebody was watching them
 
   async look() {
-    showCommands(await askCommands());
-    show(await ask("GET", runsUrl));
+    const began = performance.now();
+    try {
+      const [answer, listed] = await Promise.all([askCommands(), ask("GET", live ? runsUrl : `${runsUrl}?${query}`)]);
+      this.pause = Math.max(POLL, SHARE * (performance.now() - began));
+      this.runs = [...listed.runs, ...(listed.going ?? [])];
+      showCommands(answer, this.runs.length > 0);
+      this.show(listed);
+    } catch (error) {
+      if (error.status !== 400) throw error;
+      problem(because(error)); // of the address: it stays as it is
+      this.over = true;
+    }
   },
 
   async poll() {},
@@ -26,121 +55,122 @@ const source = {
   },
 
   take(name, text) {
-    show(JSON.parse(text));
+    const news = JSON.parse(text);
+    if (name === "runs") this.runs = news.runs;
+    else this.merge(news);
+    this.show({ next: news.next, stopped: news.next && "max" });
     return false;
+  },
+
+  /** Take what changed of the list. */
+  merge({ runs, gone, going }) {
+    const not = new Set([...gone, ...runs.map((run) => run.id)]);
+    const output = new Map(going.map((one) => [one.id, one]));
+    for (const run of this.runs) if (gone.includes(run.id) && goesOn(run)) this.follow(run.id);
+    const kept = this.runs.filter((run) => !not.has(run.id));
+    this.runs = [...kept.map((run) => ({ ...run, ...output.get(run.id) })), ...runs];
+  },
+
+  /** Keep a run in the list that has left it, if it is there still. */
+  async follow(id) {
+    try {
+      this.ended.set(id, await ask("GET", runUrl(id)));
+    } catch {
+      return; // it was removed
+    }
+    this.show();
+  },
+
+  /** Fetch older runs once: fifty may have little of a name. */
+  async lookBack(before) {
+    deeper = [];
+    try {
+      deeper = (await ask("GET", `${runsUrl}?${new URLSearchParams({ before, limit: DEEPER })}`)).runs;
+    } catch {
+      return; // the names are shown without them
+    }
+    this.show();
+  },
+
+  show(listed) {
+    for (const run of this.runs) this.ended.delete(run.id);
+    const runs = [...this.runs, ...this.ended.values()];
+    rows.show(sorted(runs));
+    showNames([...runs, ...(deeper ?? [])]);
+    if (listed) showPlaces(this.runs, listed);
+    if (listed && returnTo) scrollTo(0, returnTo);
+    if (listed) returnTo = 0;
+    if (live && listed?.next && !deeper) this.lookBack(listed.next);
+    $("empty").hidden = runs.length > 0;
+    if (!runs.length) showEmpty(listed ?? {});
   },
 };
 
-// Commands.
-
-let commands = null;
-
-function showCommands(answer) {
-  if (JSON.stringify(answer) === JSON.stringify(commands)) return; // the focus may be on one of them
-  commands = answer;
-  $("commands").replaceChildren(...commands.commands.map(card));
-  $("any").hidden = !commands.any;
-  $("start").hidden = !commands.any && !commands.commands.length;
-  $("empty-what").textContent = $("start").hidden
-    ? "No runs yet, and no commands to start: name some in the server's configuration (runcast serve --config FILE)."
-    : "No runs yet: start one above, and watch it from as many places as you like.";
+/** Show where the list goes on, and what it leaves out. */
+function showPlaces(runs, { next, stopped }) {
+  const ids = runs.map((run) => run.id).sort();
+  const [up, down] = [given.get("after"), given.get("before")];
+  lead("older", up ? ids[0] ?? up : next, "before");
+  set($("older"), stopped === "time" && !up ? "Look further back" : "Older runs");
+  lead("newer", down ? ids.at(-1) : up && next, "after");
+  if (up && next && stopped === "time") set($("newer"), "Look further");
+  $("newest").hidden = !up && !down;
+  $("newest").href = `${runsUrl}?${elsewhere(given, {})}`.replace(/\?$/, "");
+  const words = narrowed(given);
+  const looked = stopped === "time" ? ` Looked ${up ? "up" : "back"} to ${moment(timeOf(next), serverNow())} so far.` : "";
+  $("narrowed").hidden = !words && !up && !down;
+  const which = words ? `Runs ${words}` : down ? "Older runs" : "Runs";
+  set($("narrowed-said"), visible(`${which}: ${runs.length ? count(runs.length, "run") : "none"} here.`) + looked);
 }
 
-function card(command) {
-  const title = element("h3", {}, visible(command.title || command.name));
-  const button = element("button", { className: "main" }, "Start");
-  button.setAttribute("aria-label", `Start ${visible(command.title || command.name)}`);
-  button.addEventListener("click", () => start(button, { name: command.name }));
-  return element(
-    "li",
-    { className: "card" },
-    title,
-    command.description && element("p", {}, visible(command.description)),
-    element("code", { className: "what" }, commandLine(command.command)),
-    button,
-  );
+function lead(name, id, side) {
+  $(name).hidden = !id;
+  if (id) $(name).href = `${runsUrl}?${elsewhere(given, { [side]: id })}`;
 }
 
-function start(button, what) {
-  return busy(button, async () => {
-    const run = await ask("POST", runsUrl, what);
-    location.assign(runUrl(run.id));
-  });
+function showEmpty({ stopped }) {
+  const words = narrowed(given);
+  const whole = !words && live;
+  const name = given.get("name");
+  $("empty-how").hidden = !whole;
+  $("empty-like").hidden = !name || name.includes("*");
+  if (name) {
+    $("like").href = `${runsUrl}?${new URLSearchParams({ name: `*${name}*` })}`;
+    set($("like"), visible(`Runs with “${name}” in their name`));
+  }
+  if (stopped === "time") set($("empty-what"), visible(`No run ${words} so far: there are more to look at.`));
+  else if (words) set($("empty-what"), visible(`No run ${words}${given.get("before") ? " that is older" : ""}.`));
+  else if (!live) set($("empty-what"), given.get("after") ? "No newer runs." : "No older runs.");
+  else if (startable()) set($("empty-what"), "No runs yet: start one above, and watch it from as many places as you like.");
+  else set($("empty-what"), "No runs yet, and no commands to start: name some in the server's configuration (runcast serve --config FILE).");
 }
 
-$("any").addEventListener("submit", (event) => {
+// The form: what it says becomes the address.
+
+$("q").value = given.get("q") ?? "";
+$("name").value = given.get("name") ?? "";
+$("state").value = stateOf(given);
+$("regex").checked = given.get("regex") === "1";
+$("case").checked = given.get("case") === "1";
+$("filter").addEventListener("submit", (event) => {
   event.preventDefault();
-  start($("any").querySelector("button"), { command: $("command").value });
+  const [regex, cases] = [$("regex").checked, $("case").checked];
+  const wanted = ofForm({ q: $("q").value, name: $("name").value, state: $("state").value, regex, case: cases });
+  location.assign(wanted.size ? `${runsUrl}?${wanted}` : runsUrl);
 });
+$("state").addEventListener("change", () => $("filter").requestSubmit());
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.altKey || event.metaKey || event.target.closest?.("input, textarea, select")) return;
+  event.preventDefault();
+  $("q").focus();
+});
+$("filter").hidden = false;
 
-// Runs.
+// A page that one comes back to is where it was left; the browser would look before the rows are there.
+addEventListener("pagehide", () => history.replaceState({ ...history.state, scroll: scrollY }, ""));
 
-const rows = new Map();
-
-function show({ runs }) {
-  source.runs = runs;
-  const ids = new Set(runs.map((run) => run.id));
-  for (const [id, row] of rows) {
-    if (!ids.has(id)) {
-      row.item.remove();
-      rows.delete(id);
-    }
-  }
-  // Rows stay where they are, so that neither the focus nor a selection is lost.
-  let before = $("runs").firstElementChild;
-  for (const run of runs) {
-    const row = rows.get(run.id) || makeRow(run);
-    row.run = run;
-    if (row.item === before) before = before.nextElementSibling;
-    else $("runs").insertBefore(row.item, before);
-    showRow(row);
-  }
-  $("empty").hidden = runs.length > 0;
-}
-
-function makeRow(run) {
-  const row = {
-    name: element("bdi", { className: "name" }),
-    state: element("span", { className: "state" }),
-    command: element("code", { className: "what" }),
-    when: element("time", {}),
-    took: element("span", {}),
-    size: element("span", { className: "size" }),
-  };
-  const link = element("a", { href: runUrl(run.id) }, row.name);
-  const facts = element("span", { className: "meta" }, row.when, row.took, row.size);
-  row.item = element("li", { className: "row" }, row.state, element("span", { className: "which" }, link, row.command), facts);
-  row.item.dataset.id = run.id;
-  rows.set(run.id, row);
-  return row;
-}
-
-function showRow(row) {
-  const run = row.run;
-  const [kind, word] = verdict(run);
-  const title = commands?.commands.find((command) => command.name === run.name)?.title || run.name;
-  const when = run.started_at || run.created_at;
-  set(row.name, visible(title));
-  set(row.state, word);
-  row.state.dataset.kind = kind;
-  row.state.title = visible(run.damaged || "");
-  set(row.command, what(run));
-  set(row.when, ago(when, serverNow()));
-  row.when.dateTime = when;
-  row.when.title = new Date(when).toString();
-  const ended = seconds(run.ended_at);
-  set(row.took, run.started_at ? duration((ended || serverNow() / 1000) - seconds(run.started_at), { over: Boolean(ended) }) : "");
-  set(row.size, run.closed ? (run.lines ? count(run.lines, "line") : bytes(Number(run.tail_offset))) : "");
-}
-
-setInterval(() => {
-  for (const row of rows.values()) showRow(row);
-}, 1000);
-
-function element(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children.filter(Boolean));
-  return made;
-}
-
-keep(source, showLink);
+const search = ofSearch(given);
+if (search) {
+  askCommands().then((answer) => showCommands(answer, true), () => {});
+  showHits(search, given);
+} else keep(source, showLink);

@@ -1,223 +1,215 @@
-// What a program prints, as lines of styled text. No page is known here, only characters.
+// What a program prints on one channel: bytes or text become characters and sequences, and those a screen.
 //
-// Understood: line feed, carriage return and backspace (the line is written over), and of the escape
-// sequences colours (SGR), erasing in the line (EL) and moving within it. All others are dropped,
-// whole, also when they come in pieces: nothing that a program prints can do more than show text.
+// Nothing that a program prints can do more than show text: what is not here is dropped, questions to the terminal
+// (which would be answered by typing) and strings to it (titles, the clipboard) above all.
 
-const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g;
-const LONGEST_SEQUENCE = 256; // characters; what is longer was none
-export const LONGEST_LINE = 10000; // characters shown; the whole text has them all
+import { target } from "./links.js";
+import { Parser } from "./parser.js";
+import { Printer } from "./printer.js";
+import { LONGEST_ROW } from "./row.js";
+import { Screen } from "./screen.js";
+import { restyle, withLink } from "./sgr.js";
 
-const [TEXT, ESCAPE, CSI, STRING, STRING_ESCAPE, CHARSET] = Array(6).keys();
+const MOST = LONGEST_ROW; // times that anything is done: no screen is larger
 
-// A style is one 16-bit number: foreground and background (0 is none, 1 to 16 are the colours), flags.
-const FLAGS = { bold: 1 << 10, dim: 1 << 11, italic: 1 << 12, underline: 1 << 13, strike: 1 << 14, inverse: 1 << 15 };
-const ON = { 1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "inverse", 9: "strike" };
-const OFF = { 22: ["bold", "dim"], 23: ["italic"], 24: ["underline"], 27: ["inverse"], 29: ["strike"] };
+const CONTROLS = {
+  "\b": (screen) => screen.move(-1, 0),
+  "\t": (screen) => screen.tab(),
+  "\n": (screen) => screen.lineFeed(),
+  "\v": (screen) => screen.lineFeed(),
+  "\f": (screen) => screen.lineFeed(),
+  "\r": (screen) => screen.toColumn(0),
+  "\u000e": (screen) => (screen.charset = 1),
+  "\u000f": (screen) => (screen.charset = 0),
+  "\u0084": (screen) => screen.index(),
+  "\u0085": nextLine,
+  "\u0088": (screen) => screen.stop(true),
+  "\u008d": (screen) => screen.reverseIndex(),
+};
 
-/** The names of what a style has, for whoever shows it. */
-export function styleNames(style) {
-  const names = Object.keys(FLAGS).filter((name) => style & FLAGS[name]);
-  if (style & 31) names.push(`fg${(style & 31) - 1}`);
-  if ((style >> 5) & 31) names.push(`bg${((style >> 5) & 31) - 1}`);
-  return names;
+const ESCAPES = {
+  7: (screen) => screen.save(),
+  8: (screen) => screen.restore(),
+  D: (screen) => screen.index(),
+  E: nextLine,
+  H: (screen) => screen.stop(true),
+  M: (screen) => screen.reverseIndex(),
+  c: (screen) => {
+    screen.alternate(false);
+    screen.eraseDisplay(2);
+    screen.reset();
+  },
+  "(0": (screen) => (screen.charsets = [true, screen.charsets[1]]),
+  "(B": (screen) => (screen.charsets = [false, screen.charsets[1]]),
+  ")0": (screen) => (screen.charsets = [screen.charsets[0], true]),
+  ")B": (screen) => (screen.charsets = [screen.charsets[0], false]),
+};
+
+// Each with its first parameter as a count, which is 1 where it is missing or 0, and with all as they are.
+const SEQUENCES = {
+  "@": (screen, count) => screen.insertCells(count),
+  A: (screen, count) => screen.move(0, -count),
+  B: (screen, count) => screen.move(0, count),
+  C: (screen, count) => screen.move(count, 0),
+  D: (screen, count) => screen.move(-count, 0),
+  E: (screen, count) => {
+    screen.move(0, count);
+    screen.toColumn(0);
+  },
+  F: (screen, count) => {
+    screen.move(0, -count);
+    screen.toColumn(0);
+  },
+  G: (screen, count) => screen.toColumn(count - 1),
+  H: goTo,
+  I: (screen, count) => screen.forwardTab(count),
+  J: (screen, count, all) => screen.eraseDisplay(all[0]),
+  K: (screen, count, all) => screen.eraseLine(all[0]),
+  L: (screen, count) => screen.insertRows(count),
+  M: (screen, count) => screen.insertRows(-count),
+  P: (screen, count) => screen.deleteCells(count),
+  S: (screen, count) => screen.scroll(count),
+  T: (screen, count) => screen.scroll(-count),
+  X: (screen, count) => screen.eraseCells(count),
+  Z: (screen, count) => screen.backTab(count),
+  "`": (screen, count) => screen.toColumn(count - 1),
+  a: (screen, count) => screen.move(count, 0),
+  d: (screen, count) => screen.toRow(count - 1),
+  e: (screen, count) => screen.toRow(screen.y + count),
+  f: goTo,
+  g: (screen, count, all) => (all[0] === 0 || all[0] === 3) && screen.stop(false, all[0] === 3),
+  h: (screen, count, all) => all.includes(4) && (screen.inserts = true),
+  l: (screen, count, all) => all.includes(4) && (screen.inserts = false),
+  r: (screen, count, all) => screen.margins(count - 1, (all[1] || MOST) - 1),
+  s: (screen) => screen.save(),
+  u: (screen) => screen.restore(),
+};
+
+const MODES = {
+  1: (screen, on) => (screen.applicationKeys = on),
+  6: (screen, on) => {
+    screen.origin = on;
+    screen.toColumn(0);
+    screen.toRow(0);
+  },
+  7: (screen, on) => (screen.wraps = on),
+  25: (screen, on) => (screen.cursor = on),
+  47: (screen, on) => screen.alternate(on),
+  1047: (screen, on) => screen.alternate(on),
+  1048: (screen, on) => (on ? screen.save() : screen.restore()),
+  1049: (screen, on) => {
+    if (on) screen.save();
+    screen.alternate(on);
+    if (!on) screen.restore();
+  },
+  2004: (screen, on) => (screen.bracketsPastes = on),
+};
+
+function nextLine(screen) {
+  screen.toColumn(0);
+  screen.index();
 }
 
-/** One line: its text, and the style of each character where there is any. */
-export class Line {
-  text = "";
-  styles = ""; // as long as the text, a style as the code of each character; empty while all are plain
-  column = 0;
-  cut = false;
-
-  put(text, style) {
-    const room = LONGEST_LINE - this.column;
-    if (text.length > room) {
-      this.cut = true;
-      text = text.slice(0, Math.max(0, room));
-    }
-    if (style || this.styles) {
-      this.styles = this.#over(this.styles.padEnd(this.text.length, "\0"), String.fromCharCode(style).repeat(text.length), "\0");
-    }
-    this.text = this.#over(this.text, text, " ");
-    this.column += text.length;
-  }
-
-  #over(old, text, blank) {
-    if (this.column === old.length) return old + text;
-    return old.slice(0, this.column).padEnd(this.column, blank) + text + old.slice(this.column + text.length);
-  }
-
-  erase(what) {
-    if (what === 0) this.#keep(0, Math.min(this.column, this.text.length));
-    else if (what === 2) this.#keep(0, 0);
-    else if (what === 1) this.#keep(this.column, this.text.length);
-  }
-
-  #keep(from, to) {
-    this.text = this.text.slice(from, to).padStart(to, " ");
-    this.styles = this.styles && this.styles.slice(from, to).padStart(to, "\0");
-  }
-
-  move(column) {
-    this.column = Math.min(Math.max(0, column), LONGEST_LINE);
-  }
-
-  /** The line as pairs of a text and its style. */
-  spans() {
-    if (!this.styles) return [[this.text, 0]];
-    const spans = [];
-    for (let start = 0, end = 0; start < this.text.length; start = end) {
-      while (end < this.text.length && this.styles[end] === this.styles[start]) end += 1;
-      spans.push([this.text.slice(start, end), this.styles.charCodeAt(start)]);
-    }
-    return spans;
-  }
+function goTo(screen, count, all) {
+  screen.toColumn((all[1] || 1) - 1);
+  screen.toRow(count - 1);
 }
 
-/** The output of one channel, as it comes. `line()` gives the line to write on, `feed()` ends it. */
+/** What `url=…;content='…'` says: values in quotes may have semicolons, and a backslash is before a quote. */
+function attributes(text) {
+  const pairs = text.matchAll(/(\w+)=(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^;]*))/g);
+  return Object.fromEntries(Array.from(pairs, ([, key, one, two, bare]) => [key, (one ?? two ?? bare).replace(/\\(.)/g, "$1")]));
+}
+
+/** The output of one channel, as it comes. */
 export class Terminal {
-  #state = TEXT;
-  #sequence = "";
-  #style = 0;
   #decoder = new TextDecoder();
   #cutCharacter = false;
+  #parser = new Parser(this);
+  #printer;
 
-  constructor(line, feed) {
-    this.line = line;
-    this.feed = feed;
+  /** @param owner the one of the screen's rows; `fed(count)` is called for line feeds, and `comes(text)`, if it has that, before text is taken. @param size see `Screen` */
+  constructor(owner, size) {
+    this.owner = owner;
+    this.screen = new Screen(owner, size);
+    this.#printer = new Printer(this.screen);
   }
 
   /** Take bytes, of which the last character may be cut. */
   bytes(data) {
-    this.#take(this.#decoder.decode(data, { stream: true }));
+    this.#feed(this.#decoder.decode(data, { stream: true }));
     this.#cutCharacter = true;
   }
 
   text(text) {
     if (this.#cutCharacter) this.flush();
-    this.#take(text);
+    this.#feed(text);
+  }
+
+  #feed(text) {
+    if (text) this.owner.comes?.(text);
+    this.#parser.feed(text);
   }
 
   /** Nothing more comes, or not what belongs to what is held back. */
   flush() {
     this.#cutCharacter = false;
-    this.#take(this.#decoder.decode());
+    this.#feed(this.#decoder.decode());
   }
 
-  #take(text) {
-    for (let at = 0; at < text.length; ) {
-      if (this.#state !== TEXT) {
-        this.#step(text[at]);
-        at += 1;
-        continue;
-      }
-      CONTROL.lastIndex = at;
-      const found = CONTROL.exec(text);
-      const end = found ? found.index : text.length;
-      if (end > at) this.line().put(text.slice(at, end), this.#style);
-      if (found) this.#control(found[0]);
-      at = end + 1;
+  // What the parser calls.
+
+  print(text) {
+    this.#printer.print(text);
+  }
+
+  get takesLines() {
+    return this.screen.takesLines;
+  }
+
+  /** Print lines of narrow characters. */
+  lines(texts) {
+    this.screen.lines(texts);
+    this.#printer.loosen();
+  }
+
+  control(char) {
+    CONTROLS[char]?.(this.screen);
+    if (char === "\n") {
+      this.owner.fed(1);
+      this.screen.style = withLink(this.screen.style, null); // one that is never ended would be all that follows
     }
+    this.#printer.loosen();
   }
 
-  #control(char) {
-    if (char === "\n") this.feed();
-    else if (char === "\r") this.line().move(0);
-    else if (char === "\b") this.line().move(this.line().column - 1);
-    else if (char === "\u001b") this.#state = ESCAPE;
+  /** Take a command for the system around a terminal: links (8) and Buildkite's (1339), whose text is within. */
+  command(text) {
+    const [, number, rest] = /^(\d+);(.*)$/.exec(text) ?? [];
+    if (number === "8") this.screen.style = withLink(this.screen.style, target(rest.slice(rest.indexOf(";") + 1)));
+    else if (number === "1339") this.#link(attributes(rest));
   }
 
-  #step(char) {
-    // A line feed ends every sequence: one that is never ended would swallow all that follows.
-    if ("\n\u0018\u001a".includes(char) || this.#sequence.length > LONGEST_SEQUENCE) {
-      this.#state = TEXT;
-      this.#sequence = "";
-      if (char === "\n") this.feed();
-      return;
+  #link({ url, content }) {
+    const style = this.screen.style;
+    this.screen.style = withLink(style, target(url));
+    this.#printer.print((content || url || "").replace(/[\u0000-\u001f\u007f-\u009f]/g, ""));
+    this.screen.style = style;
+  }
+
+  escape(sequence) {
+    ESCAPES[sequence]?.(this.screen);
+    this.#printer.loosen();
+  }
+
+  csi(parameters, final, prefix, between) {
+    if (final === "m" && !prefix && !between) this.screen.style = restyle(this.screen.style, parameters);
+    else if (between === "!" && final === "p") this.screen.softReset();
+    else if (!between) {
+      const all = parameters.split(";").map((text) => Math.min(MOST, parseInt(text, 10) || 0));
+      if (final === "b" && !prefix) this.#printer.repeat(all[0] || 1);
+      else if (!prefix) SEQUENCES[final]?.(this.screen, all[0] || 1, all);
+      else if (prefix === "?" && (final === "h" || final === "l")) for (const mode of all) MODES[mode]?.(this.screen, final === "h");
     }
-    switch (this.#state) {
-      case ESCAPE:
-        this.#sequence = "";
-        if (char === "[") this.#state = CSI;
-        else if ("]PX^_".includes(char)) this.#state = STRING;
-        else if (char >= " " && char <= "/") this.#state = CHARSET;
-        else if (char !== "\u001b") this.#state = TEXT;
-        break;
-      case CHARSET:
-        if (char < " " || char > "/") this.#state = char === "\u001b" ? ESCAPE : TEXT;
-        break;
-      case CSI:
-        if (char === "\u001b") this.#state = ESCAPE;
-        else if (char >= "@" && char <= "~") {
-          this.#state = TEXT;
-          this.#csi(this.#sequence, char);
-        } else if (char >= " " && char < "@") this.#sequence += char;
-        else {
-          this.#state = TEXT; // it was none
-          this.#take(char);
-        }
-        break;
-      case STRING:
-        if (char === "\u0007" || char === "\u009c") this.#state = TEXT;
-        else if (char === "\u001b") this.#state = STRING_ESCAPE;
-        break;
-      default: // an escape within a string: ESC \ ends it, another begins a sequence of its own
-        this.#state = char === "\\" ? TEXT : ESCAPE;
-        if (char !== "\\") this.#step(char);
-    }
+    this.#printer.loosen();
   }
-
-  #csi(parameters, final) {
-    if (!/^[\d;:]*$/.test(parameters)) return; // private and intermediate ones are none of ours
-    const first = parseInt(parameters, 10);
-    const line = this.line();
-    if (final === "m") this.#sgr(parameters);
-    else if (final === "K") line.erase(first || 0);
-    else if (final === "G") line.move((first || 1) - 1);
-    else if (final === "C") line.move(line.column + (first || 1));
-    else if (final === "D") line.move(line.column - (first || 1));
-  }
-
-  #sgr(parameters) {
-    const codes = parameters.split(/[;:]/).map((text) => parseInt(text, 10) || 0);
-    for (let at = 0; at < codes.length; at += 1) {
-      const code = codes[at];
-      if (code === 0) this.#style = 0;
-      else if (ON[code]) this.#style |= FLAGS[ON[code]];
-      else if (OFF[code]) for (const name of OFF[code]) this.#style &= ~FLAGS[name];
-      else if (code >= 30 && code <= 37) this.#colour(0, code - 29);
-      else if (code >= 90 && code <= 97) this.#colour(0, code - 81);
-      else if (code === 39) this.#colour(0, 0);
-      else if (code >= 40 && code <= 47) this.#colour(5, code - 39);
-      else if (code >= 100 && code <= 107) this.#colour(5, code - 91);
-      else if (code === 49) this.#colour(5, 0);
-      else if (code === 38 || code === 48) {
-        const many = codes[at + 1] === 2;
-        const colour = many ? nearest(codes.slice(at + 2, at + 5)) : indexed(codes[at + 2]);
-        this.#colour(code === 38 ? 0 : 5, colour);
-        at += many ? 4 : 2;
-      }
-    }
-  }
-
-  #colour(shift, colour) {
-    this.#style = (this.#style & ~(31 << shift)) | (colour << shift);
-  }
-}
-
-/** One of 256 colours as one of our sixteen, from 1. */
-function indexed(index = 7) {
-  if (index < 16) return index + 1;
-  if (index >= 232) return nearest(Array(3).fill((index - 232) * 10 + 8));
-  return nearest([36, 6, 1].map((unit) => (Math.floor((index - 16) / unit) % 6) * 51));
-}
-
-/** The one of our sixteen colours, from 1, that is most like this red, green and blue. */
-function nearest(rgb) {
-  const [red, green, blue] = [0, 1, 2].map((at) => rgb[at] || 0);
-  const most = Math.max(red, green, blue);
-  if (most - Math.min(red, green, blue) < 40) return most < 50 ? 1 : most < 150 ? 9 : most < 220 ? 8 : 16;
-  const bits = [red, green, blue].map((value, at) => (value > most / 2 ? 1 << at : 0));
-  return 1 + bits[0] + bits[1] + bits[2] + (most > 200 ? 8 : 0);
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from runcast.web.adapter import command_line
+from runcast.web.adapters.runcast_app import command_line
 from runcast.web.django.views import cast
 
 __all__ = ["Command"]

@@ -1,0 +1,133 @@
+"""Keys: names that runs of a store have until they are removed, so that a start finds what has begun.
+
+Owns the folder `keys` of a store: a key is a hard link to the `run.json` of its run, under a hash.
+Does not know how a run is started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runcast.errors import FileDamaged, RunExists
+from runcast.ids import is_run_id
+from runcast.json_objects import read_json
+from runcast.sysio.files import create, folder, is_folder, is_locked, open_own, remove
+from runcast.sysio.locks import lock
+
+__all__ = ["compared", "free_key", "holder_of", "take_key"]
+
+_KEY_SECONDS = 60.0  # a run that has the key but is not there yet is being started
+
+
+def take_key(store: str, key: str, new: str, request: Mapping[str, Any]) -> tuple[int | None, str | None]:
+    """Claim a key for this run; return a lock to close once it began, or else the folder of another run.
+
+    Creating a hard link is atomic, even among many processes (link(2)). The linked file is locked: if the
+    lock is free, and there is no run, the process that had the key died before its run began.
+
+    Args:
+        store: its folder.
+        key: the name.
+        new: the folder of this run.
+        request: that of this run, in clear if its record is masked.
+
+    Raises:
+        RunExists: the key names a run with another request.
+    """
+    link = _link(store, key)
+    folder(os.path.dirname(link), make=True)
+    deadline = time.monotonic() + _KEY_SECONDS
+    taken = open_own(f"{new}/run.json", os.O_RDONLY)
+    try:
+        lock(taken)
+        while True:
+            with contextlib.suppress(FileExistsError):
+                os.link(f"{new}/run.json", link)
+                kept, taken = taken, -1
+                return kept, None
+            holder = holder_of(store, key, request)
+            if holder is not None:
+                return None, holder
+            other = _named(link)
+            if other is None:
+                continue
+            if is_locked(link) and time.monotonic() < deadline:
+                time.sleep(0.002)
+            elif not other or not is_folder(f"{store}/{other['id']}"):  # it died, or the run was removed
+                _unlink_same(link, other.get("id"))
+    finally:
+        if taken >= 0:
+            os.close(taken)
+
+
+def holder_of(store: str, key: str, request: Mapping[str, Any]) -> str | None:
+    """Return the folder of the run that has a key, if there is one.
+
+    Raises:
+        RunExists: that run has another request.
+    """
+    other = _named(_link(store, key))
+    if not other or not is_folder(path := f"{store}/{other['id']}"):
+        return None
+    names = compared(request)
+    if (masked := other.get("fingerprint")) is not None:
+        from runcast.store.masked import fingerprint  # few runs are masked
+
+        same = masked == fingerprint(store, request, names)
+    else:
+        same = all(other.get(name) == request[name] for name in names)
+    if not same:
+        raise RunExists(
+            f"the key {key[:80]!r} already names run {other['id']}, which was started with other options: "
+            "use another key, or remove that run"
+        )
+    return path
+
+
+def compared(request: Mapping[str, Any]) -> Sequence[str]:
+    """Return the names of what two requests with one key must have in common."""
+    if request["view"]:
+        return "source", "view"
+    command = ("command",) if request["source"] == "command" else ()
+    return "source", "view", "name", *command
+
+
+def _named(link: str) -> dict[str, Any] | None:
+    """Return the request of the run that a link names; empty if it cannot be read, None for no link."""
+    try:
+        named = read_json(link)
+        return named if is_run_id(str(named.get("id"))) else {}  # it names a folder
+    except FileNotFoundError:
+        return None
+    except FileDamaged:
+        return {}
+
+
+def free_key(store: str, key: str, run_id: str) -> None:
+    """Have a key name nothing, if it still names this run."""
+    _unlink_same(_link(store, key), run_id)
+
+
+def _link(store: str, key: str) -> str:
+    import hashlib  # loads OpenSSL, and few starts have a key
+
+    return f"{store}/keys/{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def _unlink_same(link: str, run_id: str | None) -> None:
+    """Remove a key, if it still names this run: one process at a time, for nobody's else may be removed."""
+    keys = os.path.dirname(link)
+    if not is_folder(keys):
+        return
+    with contextlib.suppress(FileNotFoundError):
+        taken = create(f"{keys}/.lock", os.O_RDWR)
+        try:
+            lock(taken)
+            if (_named(link) or {}).get("id") == run_id:
+                remove(link)
+        finally:
+            os.close(taken)

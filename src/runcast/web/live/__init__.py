@@ -1,0 +1,1 @@
+"""Live replies: what a viewer is sent, step by step, and the feeds that share those steps."""

@@ -1,0 +1,50 @@
+"""Limitations of some servers for live replies: detected at the first one, and logged once.
+
+Owns the warnings, each with its cure. docs/howto/usual-recipes.md has the reasons.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["advise_asgi", "advise_wsgi"]
+
+log = logging.getLogger("runcast.web")
+_told: set[str] = set()
+
+
+def _warn(name: str, text: str) -> None:
+    if name not in _told:
+        _told.add(name)
+        log.warning(text)
+
+
+def advise_wsgi(environ: Mapping[str, Any]) -> None:
+    """Tell once what the server of a WSGI request cannot do."""
+    software = str(environ.get("SERVER_SOFTWARE", ""))
+    if software.startswith("WSGIServer/"):
+        _warn(
+            "chunks",
+            "this server (wsgiref, or Django's runserver) sends no chunks: a client that reads in blocks, "
+            "such as requests with iter_lines(), sees lines late, and none can tell a cut from the end: "
+            "serve by gunicorn --threads, waitress or cheroot",
+        )
+    elif not environ.get("wsgi.multithread", True) and not environ.get("wsgi.run_once"):
+        _warn(
+            "sync",
+            "this server gives each worker one request at a time, so each viewer holds a worker: "
+            "use threads or greenlets (gunicorn --threads 40, or -k gevent)",
+        )
+
+
+def advise_asgi() -> None:
+    """Tell once what the server of an ASGI request cannot do."""
+    if "daphne.server" in sys.modules:
+        _warn(
+            "daphne",
+            "daphne takes whatever it is given and keeps it in memory for a viewer who reads slowly: "
+            "serve by uvicorn, hypercorn or gunicorn -k asgi",
+        )

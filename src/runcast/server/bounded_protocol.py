@@ -20,6 +20,7 @@ from runcast.server.connections import KNOWN, Connections, network
 from runcast.server.guard_middleware import SECURITY_HEADERS
 from runcast.server.replies import problem
 from runcast.web.http.messages import Reply
+from runcast.web.servers.peer import keep_alive
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
@@ -110,6 +111,9 @@ class Bounded(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(transport)
+        # Not of the listening socket: what came before it had this option, as the first connection by
+        # which systemd starts a server, would never be probed.
+        keep_alive(transport.get_extra_info("socket").fileno())
         self._since = self.loop.time()
         self.address = network(self.client[0]) if self.client else ""
         # Weakly: it goes into the scope of each request, which this refers to. As a circle, thousands of

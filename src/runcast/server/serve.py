@@ -47,7 +47,7 @@ from runcast.store.token import checked, kept_token
 from runcast.supervisor import descriptors
 from runcast.web.http.origins import Origins, parse_origin
 from runcast.web.servers.left_running import going_on, mark_logged
-from runcast.web.servers.peer import keep_alive, vanished
+from runcast.web.servers.peer import vanished
 
 __all__ = ["UNSET", "Options", "http_protocol", "serve"]
 
@@ -320,8 +320,6 @@ class _Server(uvicorn.Server):
         self._book = Connections(bound(descriptors.raise_limit()), self._count)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        for one in sockets or ():
-            keep_alive(one)
         if self._certificate is None:
             await super().startup(sockets)
         else:

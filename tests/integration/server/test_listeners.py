@@ -316,6 +316,24 @@ def test_socket_activation(store: Store, opened: socket.socket):
     mine.kill()
 
 
+def test_first_connection_is_probed(store: Store, opened: socket.socket):
+    """Who connected before the server began is noticed when its network goes, as all others are."""
+    with socket.create_connection(opened.getsockname()) as client, activated(opened):
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 200 " in client.recv(1000)
+        wait_until(
+            lambda: timer_of(opened.getsockname()[1], client.getsockname()[1]) == "02", what="keep-alive probes"
+        )
+
+
+def timer_of(port: int, other: int) -> str:
+    """Return which timer runs for the server's side of a connection (proc(5): 02 is that of probes)."""
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table][1:]
+    ends = [f":{port:04X}", f":{other:04X}"]
+    return next(row[5][:2] for row in rows if [row[1][-5:], row[2][-5:]] == ends)
+
+
 def test_notify(store: Store, opened: socket.socket, tmp_path: Path):
     """A unit of Type=notify hears when it serves, and when it ends; runs do not have the variable."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

@@ -7,11 +7,11 @@ from runcast.web.servers.peer import VANISHED_SECONDS, keep_alive, vanished
 OPTIONS = ["TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"]
 
 
-def test_accepted_sockets_have_it():
-    """What a listening socket was given, each connection that it accepts has; and it is probed in time."""
+def test_probed_in_time():
+    """A silent connection is probed within two heartbeats."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        keep_alive(listener)
         with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            keep_alive(accepted)
             idle, every, times, user = (
                 accepted.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in OPTIONS
             )

@@ -24,7 +24,7 @@ _INFO = struct.Struct("=2xBB4x48xI")
 
 
 def keep_alive(connection: socket.socket | int, *, blocking: bool = False) -> None:
-    """Have a silent connection probed; what a listening socket has, those that it accepts inherit.
+    """Have a silent connection probed.
 
     Args:
         connection: the socket or its descriptor; one that is not TCP is left as it is.

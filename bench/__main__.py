@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 
+from bench import chart
 from bench.bench import Bench, Patience
 from bench.machine import busy_share, facts
 from bench.row import Figure, Row, Skipped, load_rows
@@ -35,6 +36,7 @@ def _arguments(rows: dict[str, Row]) -> argparse.Namespace:
     )
     parser.add_argument("--disk", metavar="DIR", help="a folder on the disk to measure with")
     parser.add_argument("--json", metavar="FILE", help="write every sample to a file")
+    parser.add_argument("--chart", metavar="FILE", help="draw the main figures beside their peers, as SVG")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     arguments = parser.parse_args()
     names = {name.lower(): name for name in rows}
@@ -97,6 +99,11 @@ def main() -> None:
     if arguments.json:
         with open(arguments.json, "w") as file:
             json.dump(as_json(machine, found), file, indent=1)
+    if arguments.chart:
+        with open(arguments.chart, "w") as file:
+            file.write(chart.svg(machine, found))
+        for what in chart.missing(found):
+            print(f"not in the chart: {what}", file=sys.stderr)
     if interrupted:
         sys.exit(130)
     if any(figure.name == "failed" for figures in found.values() for figure in figures):

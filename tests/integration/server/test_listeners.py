@@ -322,7 +322,8 @@ def test_first_connection_is_probed(store: Store, opened: socket.socket):
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b" 200 " in client.recv(1000)
         wait_until(
-            lambda: timer_of(opened.getsockname()[1], client.getsockname()[1]) == "02", what="keep-alive probes"
+            lambda: timer_of(opened.getsockname()[1], client.getsockname()[1]) == "02",
+            what="keep-alive probes",
         )
 
 

@@ -19,7 +19,13 @@ PYTEST := $(RUN) pytest -q
 LOCK := requirements-dev.lock
 # Named after the checkout: a copied or moved .venv still points to the old place and is made anew.
 STAMP := $(VENV)/installed$(subst /,-,$(CURDIR))
+# To serve takes a tenth of what to test takes.
+SERVE_VENV := .venv-serve
+SERVE_LOCK := requirements-serve.lock
+SERVE_STAMP := $(SERVE_VENV)/installed$(subst /,-,$(CURDIR))
 UV := .venv-lock/bin/uv
+COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 SUITE := tests/conformance/node_modules/.installed
 XTERM := tests/page/node_modules/.installed
 PLAYER := tests/browser/node_modules/.installed
@@ -40,16 +46,18 @@ install: $(STAMP) ## Create .venv with the locked tools and an editable runcast 
 	@:
 
 # A missing stamp means a first, moved or interrupted install, which starts from nothing.
-$(STAMP): pyproject.toml $(LOCK)
-	@echo "Installing into $(VENV)"
-	@test -e $@ || $(PYTHON) -m venv --clear $(VENV)
-	@$(RUN) pip install -qq --disable-pip-version-check --require-hashes -r $(LOCK)
-	@$(RUN) pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(STAMP) $(SERVE_STAMP): pyproject.toml
+	@echo "Installing into $(@D)"
+	@test -e $@ || $(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $(filter %.lock,$^)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+$(STAMP): $(LOCK)
+$(SERVE_STAMP): $(SERVE_LOCK)
 
 .PHONY: serve
-serve: $(STAMP) ## Serve the example commands on 127.0.0.1:8765 (SERVE_ARGS="--port 0")
-	@exec $(RUN) runcast serve --port 8765 --config examples/server.toml $(SERVE_ARGS)
+serve: $(SERVE_STAMP) ## Serve the example commands on 127.0.0.1:8765 (SERVE_ARGS="--port 0")
+	@exec $(SERVE_VENV)/bin/python -m runcast serve --port 8765 --config examples/server.toml $(SERVE_ARGS)
 
 .PHONY: test-programs
 test-programs:
@@ -142,10 +150,11 @@ screenshot: $(STAMP) test-programs ## Take the screenshots of the docs anew
 	@$(RUN) tests.browser.screenshots
 
 .PHONY: lock
-lock: $(UV) ## Recompile the lock after a change in pyproject.toml (LOCK_ARGS=--upgrade)
-	@$(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-		--all-extras --group dev --output-file $(LOCK) $(LOCK_ARGS) pyproject.toml
+lock: $(UV) ## Recompile the locks after a change in pyproject.toml (LOCK_ARGS=--upgrade)
+	@$(COMPILE) --all-extras --group dev --output-file $(LOCK) $(LOCK_ARGS) pyproject.toml
+	@# The versions that are tested are those that serve.
+	@$(COMPILE) --extra server --extra client --group build --constraints $(LOCK) \
+		--output-file $(SERVE_LOCK) $(LOCK_ARGS) pyproject.toml
 
 $(UV):
 	@$(PYTHON) -m venv --clear $(@D:/bin=)

@@ -113,7 +113,8 @@ class Bounded(asyncio.Protocol):
         super().connection_made(transport)
         # Not of the listening socket: what came before it had this option, as the first connection by
         # which systemd starts a server, would never be probed.
-        keep_alive(transport.get_extra_info("socket").fileno())
+        if (one := transport.get_extra_info("socket")) is not None:
+            keep_alive(one.fileno())
         self._since = self.loop.time()
         self.address = network(self.client[0]) if self.client else ""
         # Weakly: it goes into the scope of each request, which this refers to. As a circle, thousands of

@@ -101,6 +101,11 @@ test-floors: $(STAMP) $(UV) test-programs ## Run what matters with the lowest ve
 release: $(STAMP) ## Build and check the sdist and the wheel of VERSION=1.2.3; tags and uploads nothing
 	@scripts/release $(VERSION)
 
+.PHONY: test-wheel
+test-wheel: $(STAMP) ## Build the wheel, install it in a clean environment for each extra, and try it there
+	@rm -rf build/wheel && $(VENV)/bin/python scripts/build.py build/wheel
+	@PYTHON=$(PYTHON) scripts/test-wheel build/wheel/*.whl
+
 .PHONY: soak
 soak: $(STAMP) test-programs ## Run the large forms of the promises, for hours (RUNCAST_SOAK=0.01 PYTEST_ARGS="-k leaks")
 	@$(PYTEST) --durations=0 tests/soak $(PYTEST_ARGS)

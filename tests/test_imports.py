@@ -25,7 +25,7 @@ LAYERS = (
     {"hints", "json_objects", "options"},
     {"store"},
     {"log", "wire"},
-    {"supervisor", "readers", "search"},
+    {"link", "supervisor", "readers", "search"},
     {"sources"},
     {"run"},
     {"client", "starting", "durable", "retention"},
@@ -56,11 +56,14 @@ INSIDE = {
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Stricter than the layers: the only rooms that these may import, and those that they never may.
 ONLY = {"wire": {"errors", "model", "offsets", "quantities", "utf8"}}
+LINKING = {"link"}  # an engine between hosts: slow to load, slow to answer, at times not there
 NEVER = {
-    "supervisor": {"readers", "wire", "web", "run", "runs"},
-    "sources": {"readers"},
-    "readers": {"sources"},
-    "client": {"store", "runs"},
+    "supervisor": {"readers", "wire", "web", "run", "runs"} | LINKING,
+    "sources": {"readers"} | LINKING,
+    "readers": {"sources"} | LINKING,
+    "client": {"store", "runs"} | LINKING,
+    "web": LINKING,
+    "server": LINKING,
 }
 # Rooms that know files, and what only they may name.
 FILES = {"store", "log", "durable", "supervisor", "sysio"}
@@ -236,6 +239,14 @@ def test_forkserver_is_light():
     assert not loaded & {"threading", "hashlib", "random", "secrets"}
 
 
+def test_link_is_light():
+    """The interface of links, their errors and their checks load no client of any engine."""
+    loaded = loaded_by("import runcast.link, runcast.link.memory, runcast.testing")
+
+    assert "runcast.link.base" in loaded
+    assert not loaded & {"redis", "ssl", "asyncio"}
+
+
 def test_heavy_import_is_seen():
     """The check for light imports finds a module that is loaded indirectly."""
     assert "asyncio" in loaded_by("import asyncio.subprocess") & HEAVY
@@ -251,7 +262,9 @@ def plant(root: Path, files: dict[str, str]) -> Path:
 
 
 FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n "
-GROUND = {"__init__.py": "", "errors.py": "", "model.py": "", "ids.py": "", "log/__init__.py": ""}
+GROUND = {
+    f"{name}.py": "" for name in ("__init__", "errors", "model", "ids", "log/__init__", "link/__init__")
+}
 
 
 @pytest.mark.parametrize(
@@ -267,6 +280,8 @@ GROUND = {"__init__.py": "", "errors.py": "", "model.py": "", "ids.py": "", "log
         ({"sources/a.py": "from runcast.readers import X"}, "sources must not know readers"),
         ({"readers/a.py": "from ..sources.b import X"}, "sources is not below readers"),
         ({"client.py": "from .runs import Store"}, "runs is not below client"),
+        ({"readers/a.py": "from ..link import X"}, "link is not below readers"),
+        ({"web/a.py": "from ..link import X"}, "web must not know link"),
         ({"attic.py": "from . import model"}, "attic is no room of the house"),
         ({"log/a.py": "from . import b", "log/b.py": "from .a import X"}, "import cycle: "),
         ({"log/a.py": "from . import b", "log/b.py": f"{FOR_TYPES}from .a import X"}, "cycle of types: "),

@@ -38,6 +38,7 @@ EXTRAS = {  # by extra: a package of each, which says that it is installed
     "cherrypy": ("cherrypy",),
     "starlette": ("starlette",),
     "otel": ("opentelemetry",),
+    "redis": ("redis",),
 }
 _BOUNDS = {"memory": resource.RLIMIT_AS, "cpu_time": resource.RLIMIT_CPU, "file_size": resource.RLIMIT_FSIZE}
 _LOOK_SECONDS = 0.2  # at the clock

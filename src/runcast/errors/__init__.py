@@ -35,50 +35,90 @@
     ├── ServerUnreachable          a server does not answer its client, or no longer (502)
     ├── NotRuncast                 the server is not a runcast server that the client understands (502)
     ├── AccessRefused              a server does not allow its client to do this (403)
+    ├── LinkError                  the link between hosts (`runcast.link`) did not do this
+    │   ├── LinkDown               … because it is down, so whether it was done is unknown (503)
+    │   ├── LinkRefused            … because its engine cannot be used as it is set up (503)
+    │   ├── Fenced                 … because somebody else has ended the run, or holds the host (409)
+    │   ├── Full                   … because the engine has no room (507)
+    │   ├── NoRun                  … because it has no such run (404)
+    │   ├── NoHost                 … because the host does not answer (503)
+    │   └── Late                   … because no answer of the host came in time (504)
     └── WaitTimeout                the deadline of a wait passed; nothing else happened (504)
 
 `RunStopped`, which is raised inside a function whose run is being stopped, is not an error and not
 part of the tree: like KeyboardInterrupt it is not caught by `except Exception`.
 
 A message is one sentence: what was expected, what came, and what to do about it. `http_status` is the
-status for HTTP replies, `exit_code` the exit code of the command line. This module imports nothing
-of runcast.
+status for HTTP replies, `exit_code` the exit code of the command line. This room imports nothing
+else of runcast.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runcast.errors.link import Fenced, Full, Late, LinkDown, LinkError, LinkRefused, NoHost, NoRun
+from runcast.errors.root import RuncastError
+from runcast.errors.streams import (
+    CapReached,
+    ProducerFenced,
+    ProducerGap,
+    StreamConflict,
+    StreamFull,
+    StreamGone,
+    StreamNotFound,
+)
 
 if TYPE_CHECKING:
     from runcast.model import Outcome
 
 __all__ = [
-    *("AccessRefused", "ArtifactNotFound", "BadOffset", "CapReached", "CommandRefused"),
-    *("FileDamaged", "FormatTooNew", "LineNotFound", "LogClosed", "NotAcceptable", "NotRuncast"),
-    *("OffsetBeyondTail", "OffsetGone", "ProducerFenced", "ProducerGap", "RunActive", "RunElsewhere"),
-    *("RunExists", "RunFailed", "RunFinished", "RunMasked", "RunNotFound", "RunPinned", "RunStopped"),
-    *("RuncastError", "ServerUnreachable", "StartFailed", "StoreUnusable", "StoreUnwritable"),
-    *("StreamConflict", "StreamFull", "StreamGone", "StreamNotFound", "SupervisorLost", "UploadGone"),
-    *("UsageError", "WaitTimeout"),
+    "AccessRefused",
+    "ArtifactNotFound",
+    "BadOffset",
+    "CapReached",
+    "CommandRefused",
+    "Fenced",
+    "FileDamaged",
+    "FormatTooNew",
+    "Full",
+    "Late",
+    "LineNotFound",
+    "LinkDown",
+    "LinkError",
+    "LinkRefused",
+    "LogClosed",
+    "NoHost",
+    "NoRun",
+    "NotAcceptable",
+    "NotRuncast",
+    "OffsetBeyondTail",
+    "OffsetGone",
+    "ProducerFenced",
+    "ProducerGap",
+    "RunActive",
+    "RunElsewhere",
+    "RunExists",
+    "RunFailed",
+    "RunFinished",
+    "RunMasked",
+    "RunNotFound",
+    "RunPinned",
+    "RunStopped",
+    "RuncastError",
+    "ServerUnreachable",
+    "StartFailed",
+    "StoreUnusable",
+    "StoreUnwritable",
+    "StreamConflict",
+    "StreamFull",
+    "StreamGone",
+    "StreamNotFound",
+    "SupervisorLost",
+    "UploadGone",
+    "UsageError",
+    "WaitTimeout",
 ]
-
-
-class RuncastError(Exception):
-    """The root: catch this to catch everything that runcast raises on purpose."""
-
-    http_status: int = 500
-    exit_code: int = 2
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Some classes take other arguments than the message, so unpickling (from a pool of processes)
-        # must not call `__init__`.
-        return _restore, (type(self), self.args, self.__dict__)
-
-
-def _restore(kind: type[RuncastError], args: tuple[Any, ...], values: dict[str, Any]) -> RuncastError:
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(values)
-    return error
 
 
 class UsageError(RuncastError, ValueError):
@@ -253,88 +293,6 @@ class NotAcceptable(RuncastError):
     def __init__(self, accept: str, offered: tuple[str, ...]) -> None:
         super().__init__(f"expected Accept to take one of {', '.join(offered)}, got {accept[:200]!r}")
         self.offered = offered
-
-
-class StreamNotFound(RuncastError, LookupError):
-    """No stream has this name."""
-
-    http_status = 404
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"no stream {name[:80]!r} here: create it first (PUT)")
-        self.name = name
-
-
-class StreamGone(RuncastError, LookupError):
-    """A stream that was deleted; its name stays taken as long as it has forks."""
-
-    http_status = 410
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the stream {name[:80]!r} was deleted, only its forks are left")
-        self.name = name
-
-
-class StreamConflict(RuncastError):
-    """The stream is not as the request expects it.
-
-    Attributes:
-        tail: its tail offset, where it is relevant.
-        closed: whether the conflict is that it is closed.
-    """
-
-    http_status = 409
-
-    def __init__(self, message: str, *, tail: int | None = None, closed: bool = False) -> None:
-        super().__init__(message)
-        self.tail = tail
-        self.closed = closed
-
-
-class ProducerGap(StreamConflict):
-    """A producer's sequence number that skips others."""
-
-    def __init__(self, expected: int, received: int) -> None:
-        super().__init__(f"expected Producer-Seq {expected}, got {received}: send those in between first")
-        self.expected = expected
-        self.received = received
-
-
-class ProducerFenced(RuncastError):
-    """A producer of an epoch that is over; `epoch` is the current one."""
-
-    http_status = 403
-
-    def __init__(self, given: int, epoch: int) -> None:
-        super().__init__(f"expected Producer-Epoch {epoch} or later, got {given}: another one took over")
-        self.epoch = epoch
-
-
-class StreamFull(RuncastError):
-    """An append for which there is no room; nothing of it was stored, and `tail` is where it would begin."""
-
-    http_status = 507
-
-    def __init__(self, tail: int, message: str | None = None) -> None:
-        super().__init__(
-            message
-            or "expected room for the append on the server's disk, there is none: nothing of it was stored, "
-            f"the stream ends at {tail}; send it again later"
-        )
-        self.tail = tail
-
-
-class CapReached(StreamFull):
-    """An append beyond the cap of one stream; `cap` is that, in bytes. Sending it again does not help."""
-
-    def __init__(self, tail: int, cap: int) -> None:
-        super().__init__(
-            tail,
-            f"expected a stream of at most {cap} bytes of its own, this append would make it longer: nothing "
-            f"of it was stored, the stream ends at {tail}; begin another one, or raise the server's limit "
-            "(runcast serve --stream-cap)",
-        )
-        self.cap = cap
 
 
 class StoreUnusable(RuncastError):

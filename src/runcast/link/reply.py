@@ -1,0 +1,73 @@
+"""Replies: what a request to a link will have returned, or raised.
+
+A link's requests are queued, so that a single thread can have many under way and wait in its own
+`poll`. Each returns a `Reply`, which `Link.step` settles. Nothing here blocks, and nothing is
+thread-safe: all of it happens in the thread that uses the link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+__all__ = ["Reply"]
+
+T = TypeVar("T")
+
+
+class Reply(Generic[T]):
+    """The reply to one request.
+
+    Attributes:
+        done: whether it has come, or has failed.
+    """
+
+    __slots__ = ("_calls", "_error", "_value", "done")
+
+    _value: T
+
+    def __init__(self) -> None:
+        self.done = False
+        self._error: Exception | None = None
+        self._calls: list[Callable[[Reply[T]], object]] | None = None
+
+    def result(self) -> T:
+        """Return what the request returned.
+
+        Raises:
+            LinkError: it failed; each request says in which ways it may.
+            RuntimeError: there is no reply yet: see `done`.
+        """
+        if not self.done:
+            raise RuntimeError("expected a reply that has come, it has not: wait for it")
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def then(self, call: Callable[[Reply[T]], object]) -> None:
+        """Have `call` called with the reply once it has come: from within `step`, or at once."""
+        if self.done:
+            call(self)
+        elif self._calls is None:
+            self._calls = [call]
+        else:
+            self._calls.append(call)
+
+    def succeed(self, value: T) -> None:
+        """Settle it. Backends call this, once; after that nothing changes it."""
+        if not self.done:
+            self._value = value
+            self._settle()
+
+    def fail(self, error: Exception) -> None:
+        """Settle it with an error."""
+        if not self.done:
+            self._error = error
+            self._settle()
+
+    def _settle(self) -> None:
+        self.done = True
+        if self._calls is not None:
+            calls, self._calls = self._calls, None
+            for call in calls:
+                call(self)

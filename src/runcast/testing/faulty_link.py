@@ -1,0 +1,187 @@
+"""A link that fails on purpose, by a seed: the same seed fails at the same requests.
+
+What it does is what a network and an engine do: a request that is lost on its way (`dropped`), one
+that is done and whose reply is lost (`cut`), one that a caller repeats although it was done
+(`doubled`), and replies that come late (`delayed`), in order.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
+
+from runcast.errors import LinkDown
+from runcast.link import Ask, Hello, Link, Look, Reply, Stretch
+from runcast.link.base import Field
+
+__all__ = ["FaultyLink"]
+
+T = TypeVar("T")
+
+
+class FaultyLink(Link):
+    """Another link with faults.
+
+    Args:
+        link: the other one, which belongs to this one from now on.
+        seed: of the faults.
+        rate: the share of requests that have a fault, 0 to 1.
+
+    Attributes:
+        faults: how many there were of each kind.
+    """
+
+    def __init__(self, link: Link, seed: int, rate: float = 0.1) -> None:
+        self._link, self._rate = link, rate
+        self._chance = random.Random(seed)
+        self._open: deque[tuple[Reply[Any], Reply[Any], list[int]]] = deque()
+        self._apart: list[Reply[bytes]] = []
+        self._up = False
+        self.faults: Counter[str] = Counter()
+
+    def fileno(self) -> int:
+        """Return the other link's."""
+        return self._link.fileno()
+
+    def step(self) -> None:
+        """Step, and settle the replies that have come and are not held back."""
+        self._link.step()
+        while self._open:
+            mine, its, hold = self._open[0]
+            if not its.done or hold[0] > 0:
+                hold[0] -= 1
+                return
+            self._open.popleft()
+            try:
+                mine.succeed(its.result())
+            except Exception as error:
+                mine.fail(error)
+
+    def timeout(self) -> float | None:
+        """Return the other link's, or little while a reply is held back."""
+        return 0.0 if self._open and self._open[0][1].done else self._link.timeout()
+
+    def close(self) -> None:
+        """Close the other link."""
+        self._break("closed")
+        self._link.close()
+
+    def _break(self, why: str) -> None:
+        self._up = False
+        open_ones, self._open = [mine for mine, _, _ in self._open] + self._apart, deque()
+        self._apart = []
+        for reply in open_ones:
+            reply.fail(LinkDown(f"expected a link without faults, this one was {why}: connect again"))
+
+    def _add(self, call: Callable[[], Reply[T]], *, repeatable: bool = True) -> Reply[T]:
+        mine: Reply[T] = Reply()
+        if not self._up:
+            mine.fail(LinkDown("expected a link that is connected, it is not: call hello first"))
+            return mine
+        kinds = ["dropped", "cut", "delayed", *(["doubled"] if repeatable else [])]
+        kind = self._chance.choice(kinds) if self._chance.random() < self._rate else ""
+        self.faults[kind or "none"] += 1
+        if kind == "dropped":
+            mine.fail(LinkDown("expected a link without faults, this one was dropped: connect again"))
+            self._break(kind)
+            return mine
+        its = call()
+        if kind == "doubled":
+            its = call()
+        self._open.append((mine, its, [self._chance.randrange(1, 5) if kind == "delayed" else 0]))
+        if kind == "cut":
+            its.then(
+                lambda _: self._break("cut") if any(open_one[0] is mine for open_one in self._open) else None
+            )
+        return mine
+
+    def hello(self) -> Reply[Hello]:
+        """Connect the other link, at times in vain."""
+        self._break("connected again")
+        self._up = True
+        return self._add(self._link.hello)
+
+    def create(self, run: str, request: bytes, host: str, key: str | None = None) -> Reply[str]:
+        """Make a run."""
+        return self._add(lambda: self._link.create(run, request, host, key))
+
+    def put(self, run: str, start: int, end: int, data: bytes, records: bytes) -> Reply[int | None]:
+        """Append; one that is doubled replies as its repetition does."""
+        return self._add(lambda: self._link.put(run, start, end, data, records))
+
+    def tell(self, run: str, field: Field, value: bytes) -> Reply[bool]:
+        """Set a field."""
+        return self._add(lambda: self._link.tell(run, field, value))
+
+    def trim(self, run: str, before: int) -> Reply[int]:
+        """Forget entries."""
+        return self._add(lambda: self._link.trim(run, before))
+
+    def drop(self, run: str) -> Reply[None]:
+        """Forget a run."""
+        return self._add(lambda: self._link.drop(run))
+
+    def read(self, run: str, offset: int, limit: int) -> Reply[Stretch]:
+        """Read entries."""
+        return self._add(lambda: self._link.read(run, offset, limit))
+
+    def look(self, runs: Sequence[str]) -> Reply[dict[str, Look]]:
+        """Look at runs."""
+        return self._add(lambda: self._link.look(runs))
+
+    def watch(self, runs: Collection[str]) -> None:
+        """Watch, without faults."""
+        self._link.watch(runs)
+
+    def unwatch(self, runs: Collection[str]) -> None:
+        """Watch no more."""
+        self._link.unwatch(runs)
+
+    def news(self) -> set[str]:
+        """Return the news."""
+        if not self._up:
+            raise LinkDown("expected a link that is connected, it is not: call hello")
+        return self._link.news()
+
+    def list(self, before: str | None, limit: int) -> Reply[Sequence[str]]:
+        """List ids."""
+        return self._add(lambda: self._link.list(before, limit))
+
+    def lease(self, host: str, seconds: float, holder: bytes) -> Reply[None]:
+        """Hold a host's lease."""
+        return self._add(lambda: self._link.lease(host, seconds, holder))
+
+    def leases(self) -> Reply[dict[str, float]]:
+        """List the leases."""
+        return self._add(self._link.leases)
+
+    def lose(self, run: str, outcome: bytes) -> Reply[bool]:
+        """Set the outcome of a run whose host is gone."""
+        return self._add(lambda: self._link.lose(run, outcome), repeatable=False)
+
+    def ask(self, host: str, request: bytes, seconds: float) -> Reply[bytes]:
+        """Have a host do something, without faults of its own: its reply would hold back all others."""
+        mine: Reply[bytes] = Reply()
+        if not self._up:
+            mine.fail(LinkDown("expected a link that is connected, it is not: call hello first"))
+            return mine
+        self._apart = [reply for reply in self._apart if not reply.done] + [mine]
+
+        def settle(its: Reply[bytes]) -> None:
+            try:
+                mine.succeed(its.result())
+            except Exception as error:
+                mine.fail(error)
+
+        self._link.ask(host, request, seconds).then(settle)
+        return mine
+
+    def asks(self) -> Reply[Sequence[Ask]]:
+        """Take what others want."""
+        return self._add(self._link.asks, repeatable=False)
+
+    def answer(self, ask: Ask, answer: bytes) -> Reply[None]:
+        """Answer."""
+        return self._add(lambda: self._link.answer(ask, answer))

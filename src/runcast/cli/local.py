@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from runcast.cli.terminal import report
 from runcast.errors import RuncastError, RunNotFound, UsageError
 from runcast.ids import is_run_id
+from runcast.log.fetch import patient
 from runcast.model import CHUNK_BYTES, Channel, Chunk
 from runcast.readers import begin
 from runcast.run import Run
@@ -143,7 +144,7 @@ class Local:
             self._store.remove(found)
 
     def so_far(self, run: AnyRun, channels: Collection[str], place: Place) -> Iterator[Chunk]:
-        log = cast(Run, run).log()
+        log = patient(cast(Run, run).log())
         chosen = frozenset(map(Channel, channels)) or None
         tail = log.tail_offset
         offset = begin(log, channels=chosen, **place)

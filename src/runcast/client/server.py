@@ -22,6 +22,7 @@ from runcast.errors import (
     RunElsewhere,
     RunNotFound,
     RunPinned,
+    SegmentAway,
     ServerUnreachable,
     UsageError,
 )
@@ -127,6 +128,8 @@ class Server:
                 return RunPinned(run_id or "")
             if name == "RunElsewhere":
                 return RunElsewhere(run_id or "", str(problem["host"]))
+            if name == "SegmentAway":
+                return SegmentAway(run_id or "", int(problem["offset"]), int(problem["next"]))
             if name == "OffsetGone":
                 return OffsetGone(int(problem["offset"]), int(problem["next"]))
             if name == "OffsetBeyondTail":

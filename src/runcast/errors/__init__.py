@@ -20,6 +20,7 @@
     ├── LogClosed                  an append to a closed log (409)
     ├── OffsetBeyondTail           an offset past the last byte (416)
     ├── OffsetGone                 an offset whose bytes were dropped (410)
+    ├── SegmentAway                bytes that are the log's, but not on this disk (503)
     ├── NotAcceptable              a client that accepts none of the forms offered (406)
     ├── StreamNotFound             no stream has this name (404)
     ├── StreamGone                 a stream that was deleted, but still has forks (410)
@@ -106,6 +107,7 @@ __all__ = [
     "RunPinned",
     "RunStopped",
     "RuncastError",
+    "SegmentAway",
     "ServerUnreachable",
     "StartFailed",
     "StoreUnusable",
@@ -283,6 +285,19 @@ class OffsetGone(RuncastError):
         )
         self.offset = offset
         self.next = next_offset
+
+
+class SegmentAway(RuncastError):
+    """Bytes of a run's log, from offset `start` to `end`, that are kept elsewhere and not on this disk."""
+
+    http_status = 503
+
+    def __init__(self, path: str, start: int, end: int) -> None:
+        super().__init__(
+            f"expected bytes {start} to {end} of run {path.rpartition('/')[2]} on this disk, they are kept "
+            "elsewhere and were not brought here: see that the store's agent runs, then read again"
+        )
+        self.path, self.start, self.end = path, start, end  # the path is the run's folder
 
 
 class NotAcceptable(RuncastError):

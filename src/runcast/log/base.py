@@ -13,13 +13,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, Literal, NamedTuple, ParamSpec, TypeVar
 
-from runcast.errors import OffsetBeyondTail, OffsetGone, StoreUnusable, UsageError
-from runcast.log.extent import Dropped, Extent, Part, Piece
+from runcast.errors import OffsetBeyondTail, OffsetGone, SegmentAway, StoreUnusable, UsageError
+from runcast.log.extent import Dropped, Extent
+from runcast.log.ranges import blocks_back, chunks_of, fetch, is_wanted
 from runcast.log.records import RECORD_SPAN, Record, count_lines
 from runcast.log.states import offset_of_states
 from runcast.model import CHUNK_BYTES, Channel, Chunk, Outcome, Reading
 
-__all__ = ["TRIES", "Log", "Span", "fetch"]
+__all__ = ["TRIES", "Log", "Span"]
 
 _OFFSET: Final = 0  # places of the fields in Record
 _TIME: Final = 1
@@ -98,6 +99,20 @@ class Log(ABC):
     def close(self) -> None:  # noqa: B027  not abstract: a backend without descriptors needs none
         """Release resources of the reader (file descriptors). The log itself is untouched."""
 
+    def want(self, offset: int) -> bool:
+        """Ask for the segment that begins at an offset and is away; return whether anybody hears it."""
+        return False
+
+    def on_away(self, wait: Callable[[SegmentAway, Callable[[], bool]], object]) -> None:  # noqa: B027  not abstract: most backends have all bytes
+        """Have `wait` called where a read needs bytes that are not on this disk, in place of the error."""
+
+    @retried
+    def away(self, offset: int) -> SegmentAway | None:
+        """Return what a read at an offset lacks on this disk; None if it finds what it begins with."""
+        spans = self._extents()
+        at = bisect_right(spans, offset, key=_start) - 1
+        return spans[at].extent.missing() if at >= 0 and offset < spans[at].end else None
+
     def _forget(self) -> None:  # noqa: B027  not abstract: a backend without a cache needs none
         """Drop cached extents, which turned out to be stale."""
 
@@ -140,9 +155,10 @@ class Log(ABC):
 
         Raises:
             OffsetBeyondTail: `offset` lies past the tail.
+            SegmentAway: the first bytes are not on this disk (log/away.py).
             UsageError: a limit below 1.
         """
-        spans = self._extents()
+        spans, begun = self._extents(), offset
         tail = spans[-1].end if spans else 0
         if not 0 <= offset <= tail:
             raise OffsetBeyondTail(offset, tail)
@@ -161,14 +177,19 @@ class Log(ABC):
                 if not labelled:
                     data = fetch(span.extent, offset, end)
                     return Reading([Chunk(offset, end, Channel.UNKNOWN, 0.0, data)], end)
-                return Reading(_chunks(span.extent, offset, end), end)
+                return Reading(chunks_of(span.extent, offset, end), end)
             for piece in span.extent.pieces(offset, span.end):
                 scanned += 1
                 offset = piece.end
-                if _wanted(piece, channels):
+                if is_wanted(piece, channels):
                     offset = min(offset, piece.start + limit)
                     limit -= offset - piece.start
-                    data = fetch(span.extent, piece.start, offset)
+                    try:
+                        data = fetch(span.extent, piece.start, offset)
+                    except SegmentAway:
+                        if piece.start == begun:
+                            raise
+                        return Reading(chunks, piece.start)
                     chunks.append(Chunk(piece.start, offset, piece.channel, piece.time_ns / _NS, data))
                 if limit <= 0 or scanned >= _SCAN_PIECES:
                     break
@@ -196,6 +217,10 @@ class Log(ABC):
         for span in reversed(spans):
             if span.start > offset:
                 continue
+            if span.end <= offset and (known := span.extent.lines_to_end()) is not None:
+                if span.end >= base:
+                    base, lines = span.end, known
+                break
             _, record = self._last(span, _OFFSET, offset)
             if record is not None:
                 if record.offset >= base:
@@ -218,8 +243,12 @@ class Log(ABC):
                     lines += part.lines
                     continue
                 for start, end, labelled, _ in span.extent.pieces(part.start, part.end):
-                    if labelled is channel:
+                    if labelled is not channel:
+                        continue
+                    try:
                         lines += self._count(start, end)
+                    except SegmentAway:  # from a record to the end, both of which are known
+                        lines += self.lines_before(end) - self.lines_before(start)
         return lines
 
     @retried
@@ -302,7 +331,7 @@ class Log(ABC):
                 if not fresh and part.lines is not None and part.lines < lines:
                     lines -= part.lines
                     continue
-                for start, data in _blocks_back(span.extent, part, channels):
+                for start, data in blocks_back(span.extent, part, channels):
                     at = len(data)
                     if fresh and data.endswith(b"\n"):
                         at -= 1
@@ -357,40 +386,5 @@ class Log(ABC):
         return sum(count_lines(data) for _, data in self._blocks(start, end))
 
 
-def fetch(extent: Extent, start: int, end: int) -> bytes:
-    """Return all bytes of a range: a short result would be a silent hole."""
-    data = extent.pread(start, end - start)
-    if len(data) < end - start:
-        raise Dropped
-    return data
-
-
-def _blocks_back(extent: Extent, part: Part, channels: Collection[Channel]) -> Iterator[tuple[int, bytes]]:
-    """Yield the bytes of some channels in a part, block by block, the last ones first."""
-    for piece in reversed(list(extent.pieces(part.start, part.end))):
-        stop = piece.end if _wanted(piece, channels) else piece.start
-        while stop > piece.start:
-            start = max(piece.start, stop - CHUNK_BYTES)
-            yield start, fetch(extent, start, stop)
-            stop = start
-
-
-def _chunks(extent: Extent, start: int, end: int) -> list[Chunk]:
-    """Return the chunks of a range; its bytes are read at once, however many labels there are."""
-    data = fetch(extent, start, end)
-    pieces = list(extent.pieces(start, end))
-    if len(pieces) == 1:
-        _, _, channel, time_ns = pieces[0]
-        return [Chunk(start, end, channel, time_ns / _NS, data)]
-    return [
-        Chunk(first, stop, channel, time_ns / _NS, data[first - start : stop - start])
-        for first, stop, channel, time_ns in pieces
-    ]
-
-
 def _start(span: Span) -> int:
     return span.start
-
-
-def _wanted(piece: Piece, channels: Collection[Channel]) -> bool:
-    return piece.channel in channels or piece.channel is Channel.UNKNOWN

@@ -8,17 +8,21 @@ stores bytes and records; it never searches.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Literal, NamedTuple
 
+from runcast.errors import SegmentAway
 from runcast.log.records import RECORD_BYTES, RECORD_SPAN, Record, lines_of, none_of, unpack
 from runcast.model import Channel
 
-__all__ = ["Dropped", "Extent", "Part", "Piece"]
+__all__ = ["Dropped", "Extent", "Part", "Piece", "WaitFor"]
 
 _FEW, _MANY = 8, 128  # records fetched at once: at first, and (4 KiB, one page) at most
 _MOST = 4096  # … where they are only counted
 _NEVER = -1
+
+WaitFor = Callable[[SegmentAway, Callable[[], bool]], object]
+"""Called with what is away, and what returns whether it is here by now: waits for it, or raises the error."""
 
 
 class Dropped(Exception):
@@ -45,7 +49,8 @@ class Part(NamedTuple):
 class Extent(ABC):
     """Bytes from `start` on, without a hole. Offsets are those of the log, not of the extent.
 
-    The methods raise `Dropped` when the extent is gone. Cached values are replaced as a whole, so
+    The methods raise `Dropped` when the extent is gone, and `pread` raises `SegmentAway` where the bytes
+    are not on this disk: the others do without them. Cached values are replaced as a whole, so
     several threads may search at once if the backend allows it.
     """
 
@@ -73,6 +78,14 @@ class Extent(ABC):
     def records(self, first: int, count: int) -> list[Record | None]:
         """Return up to `count` records from number `first` on, None for each damaged one."""
         return unpack(self.packed(first, count))
+
+    def lines_to_end(self) -> int | None:
+        """Return how many line feeds the log has up to the end, where that is known without its bytes."""
+        return None
+
+    def missing(self) -> SegmentAway | None:
+        """Return what of the bytes is not on this disk now; None if they are here."""
+        return None
 
     @abstractmethod
     def torn(self) -> bool:

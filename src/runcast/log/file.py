@@ -12,14 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-from runcast.errors import FileDamaged, RunNotFound
+from runcast.errors import FileDamaged, RunNotFound, SegmentAway
 from runcast.log.base import Log, Span, retried
 from runcast.log.extent import Dropped
 from runcast.log.records import RECORD_BYTES, count_lines, header
-from runcast.log.segments import segment_name, segment_starts
-from runcast.log.stored_segment import StoredSegment
+from runcast.log.segments import AWAY, INDEX, segment_name, segment_starts
+from runcast.log.stored_segment import Opened, StoredSegment
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
 from runcast.model import Outcome
+from runcast.store.mirrors import ask_for
 from runcast.store.run_files import RunFiles
 from runcast.sysio.files import open_folder, open_or_make, open_own
 from runcast.sysio.writes import write_whole
@@ -42,7 +43,7 @@ class FileLog(Log):
         self.directory = RunFiles(path)
         self._segments: list[StoredSegment] = []
         self._sealed: list[Span] = []  # all segments but the last, the only one that grows
-        self._opened: list[StoredSegment] = []
+        self._opened = Opened()
         self._folder_fd: int | None = None
         self._listed: tuple[int, int] | None = None  # mtime of the folder, and when it was listed
 
@@ -114,9 +115,23 @@ class FileLog(Log):
         try:
             if not self._segments:
                 self._refresh()
-            return (self._segments[-1], self._segments[-1]._open()[0]) if self._segments else None
+            fd = self._segments[-1].growing() if self._segments else None
+            return None if fd is None else (self._segments[-1], fd)
         except (Dropped, FileDamaged):  # the next read finds a newer one, or raises the error
             return None
+
+    def away(self, offset: int) -> SegmentAway | None:
+        """Return what a read at an offset lacks on this disk; looks at no file if nothing was away."""
+        here = self._segments and all(segment.lines_to_end() is None for segment in self._segments)
+        return None if here else super().away(offset)
+
+    def want(self, offset: int) -> bool:
+        """Ask the store's agent for the segment that begins at an offset; return whether it hears."""
+        return ask_for(self.directory.path, offset)
+
+    def on_away(self, wait: Callable[[SegmentAway, Callable[[], bool]], object]) -> None:
+        """Have `wait` called where a read needs bytes that are not on this disk, in place of the error."""
+        self._opened.wait_for = wait
 
     def close(self) -> None:
         """Close the files. A later read reopens them."""
@@ -253,7 +268,8 @@ class FileLogWriter(LogWriter):
 
     def _drop(self, start: int) -> None:
         path = self._path(start)
-        for name in (path, path + ".index"):  # bytes first: an index alone is ignored
+        # The index last: it alone is ignored. The mark first: else the bytes would be away for a moment.
+        for name in (path + AWAY, path, path + INDEX):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
 
@@ -302,6 +318,8 @@ def sync_segment(directory: RunFiles, start: int) -> None:
 
 
 def _is_whole(span: Span) -> bool:
-    """Return whether the index describes existing bytes only: a power loss can remove the bytes alone."""
+    """Return whether the bytes are here, and all that the index describes: a power loss can remove some."""
+    if span.extent.lines_to_end() is not None:
+        return False
     _, last = span.extent.last_before(0, _ANY)
     return not span.extent.torn() and (last is None or last.offset <= span.end)

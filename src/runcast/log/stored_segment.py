@@ -1,7 +1,8 @@
 """A segment of a log as its two files have it: bytes, and the index of their channels and times.
 
-Owns their descriptors, and what is logged where one of the files is missing or damaged. What the
-records of an index mean is `extent.py`'s; which segments there are is `file.py`'s.
+Owns their descriptors, and what is logged where one of the files is missing or damaged. Bytes that are
+away (away.py) are looked for again whenever they are read. What the records of an index mean is
+`extent.py`'s; which segments there are is `file.py`'s.
 """
 
 from __future__ import annotations
@@ -9,44 +10,66 @@ from __future__ import annotations
 import os
 
 from runcast import loggers
-from runcast.errors import FileDamaged
-from runcast.log.extent import Dropped, Extent
+from runcast.errors import FileDamaged, SegmentAway
+from runcast.log.away import Away, away_at
+from runcast.log.extent import Dropped, Extent, WaitFor
 from runcast.log.records import RECORD_BYTES, Record, check_header
 from runcast.log.segments import segment_name
 from runcast.log.writer import SEGMENT_BYTES
 from runcast.sysio.files import open_own, own_size
 
-__all__ = ["StoredSegment"]
+__all__ = ["Opened", "StoredSegment"]
 
 _OPEN_SEGMENTS = 4  # of one log at a time: descriptors are scarcer than open() is dear
 _MOST_INDEX = 2 * SEGMENT_BYTES  # a writer begins a new segment when the index is as large as its bytes
 
 
-class StoredSegment(Extent):
-    """One pair of files, opened on demand; only a few segments of a log are open at a time."""
+class Opened:
+    """What the segments of one log share: which are open, and who waits for what is away."""
 
-    def __init__(self, folder: str, start: int, opened: list[StoredSegment]) -> None:
+    def __init__(self) -> None:
+        self.segments: list[StoredSegment] = []
+        self.wait_for: WaitFor | None = None
+
+
+class StoredSegment(Extent):
+    """One pair of files, opened on demand; only a few segments of a log are open at a time.
+
+    Args:
+        folder: of the log.
+        start: where it begins.
+        opened: what the segments of the log share.
+    """
+
+    def __init__(self, folder: str, start: int, opened: Opened) -> None:
         super().__init__(start)
         self._path = f"{folder}/{segment_name(start)}"
         self._opened = opened
-        self._fds: tuple[int, int | None] | None = None  # of the bytes, and of the index if there is one
+        # Of the bytes, unless they are away, and of the index if there is one.
+        self._fds: tuple[int | None, int | None] | None = None
+        self._away: Away | None = None
         self._sealed: int | None = None
 
-    def _open(self) -> tuple[int, int | None]:
+    def _open(self) -> tuple[int | None, int | None]:
         if self._fds is None:
+            data: int | None = None
             try:
                 data = open_own(self._path, os.O_RDONLY)
+                self._away = None
             except FileNotFoundError:
-                raise Dropped from None
+                self._away = away_at(self._path)
+                if self._away is None:
+                    raise Dropped from None
             try:
                 index = self._open_index()
             except BaseException:
-                os.close(data)
+                if data is not None:
+                    os.close(data)
                 raise
             self._fds = data, index
-            self._opened.append(self)
-            if len(self._opened) > _OPEN_SEGMENTS:
-                self._opened[0].close()
+            self._opened.segments.append(self)
+            if len(self._opened.segments) > _OPEN_SEGMENTS:
+                self._opened.segments[0].close()
         return self._fds
 
     def _open_index(self) -> int | None:
@@ -74,22 +97,66 @@ class StoredSegment(Extent):
             raise
         return index
 
+    def growing(self) -> int | None:
+        """Return the descriptor of the bytes; None if they are away, and so grow no more."""
+        return self._open()[0]
+
+    def _came(self) -> bool:
+        """Return whether bytes that were away are here now, and open then.
+
+        Raises:
+            Dropped: they are neither here nor away any more.
+        """
+        if self._fds is not None and self._fds[0] is None:
+            self.close()
+        return self._open()[0] is not None
+
     def size(self) -> int:
-        return os.fstat(self._open()[0]).st_size
+        data = self._open()[0]
+        if data is None:
+            assert self._away is not None
+            return self._away.bytes
+        return os.fstat(data).st_size
+
+    def missing(self) -> SegmentAway | None:
+        if self._away is None or self._came():
+            return None
+        return SegmentAway(self._path.rpartition("/log/")[0], self.start, self.start + self._away.bytes)
+
+    def lines_to_end(self) -> int | None:
+        return None if self._away is None else self._away.lines
 
     def sealed_size(self) -> int:
         """Return the size, which is read once: a later segment exists, so this one no longer grows."""
         if self._sealed is None:
             try:
-                self._sealed = own_size(self._path)
+                self._sealed = self._size_closed()
             except (FileNotFoundError, FileDamaged) as error:  # a gap
                 if isinstance(error, FileDamaged):
-                    self._log_damage("it is no regular file")
+                    self._log_damage("it, or its mark, is no regular file, or damaged")
                 raise Dropped from None
         return self._sealed
 
+    def _size_closed(self) -> int:
+        """Return the size without opening the bytes."""
+        try:
+            return own_size(self._path)
+        except FileNotFoundError:
+            self._away = away_at(self._path)
+            if self._away is None:
+                raise
+            return self._away.bytes
+
     def pread(self, offset: int, count: int) -> bytes:
-        return os.pread(self._open()[0], count, offset - self.start)
+        data = self._open()[0]
+        if data is None and (away := self.missing()) is not None:
+            if self._opened.wait_for is None:
+                raise away
+            self._opened.wait_for(away, self._came)
+        if data is None:
+            data = self._open()[0]
+            assert data is not None, "bytes that were waited for are here"
+        return os.pread(data, count, offset - self.start)
 
     def _index(self) -> int | None:
         data, index = self._open()
@@ -127,4 +194,4 @@ class StoredSegment(Extent):
                 if fd is not None:
                     os.close(fd)
             self._fds = None
-            self._opened.remove(self)
+            self._opened.segments.remove(self)

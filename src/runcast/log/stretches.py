@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from runcast.errors import StoreUnusable
-from runcast.log.base import TRIES, Log, Span, fetch
+from runcast.log.base import TRIES, Log, Span
 from runcast.log.extent import Dropped, Piece
+from runcast.log.ranges import fetch
 from runcast.model import Channel, Chunk
 
 __all__ = ["Stretch", "stretches"]

@@ -1,8 +1,9 @@
 """Follow logs: read, wait for more, until closed. One implementation for threads and for tasks.
 
 Owns the order of steps (read, check for the close, read once more, wait), which makes sure that the
-last bytes arrive. `follow` and `until` never block: they yield a `Wait`, for which `drive` blocks a
-thread and `drive_async` suspends a task. Several logs are one wait.
+last bytes arrive. Bytes that are not on this disk are requested, and waited for like those that are not
+written yet. `follow` and `until` never block: they yield a `Wait`, for which `drive` blocks a thread and
+`drive_async` suspends a task. Several logs are one wait.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from runcast import loggers
-from runcast.errors import OffsetBeyondTail
+from runcast.errors import OffsetBeyondTail, SegmentAway
+from runcast.log import Log
+from runcast.log.fetch import Fetch
 from runcast.model import Chunk
 from runcast.readers.cursor import Cursor
 from runcast.readers.hub import Seen, Watch, hub
@@ -22,7 +25,7 @@ from runcast.readers.hub import Seen, Watch, hub
 if TYPE_CHECKING:
     from runcast.readers.sources import Watchable
 
-__all__ = ["Followed", "Steps", "Wait", "drive", "drive_async", "follow", "until"]
+__all__ = ["Followed", "Steps", "Wait", "drive", "drive_async", "fetched", "follow", "until"]
 
 _LOOK_EVERY = 1.0  # seconds between checks that the writer is alive, at most
 
@@ -31,10 +34,14 @@ Value = TypeVar("Value")
 
 
 class Wait(NamedTuple):
-    """Yielded by a generator of steps where it would wait; `timeout` in seconds."""
+    """Yielded by a generator of steps where it would wait; `timeout` in seconds.
+
+    `away`: for bytes that are not on this disk, so not at the tail, whose wait readers may share.
+    """
 
     seen: Seen
     timeout: float
+    away: bool = False
 
 
 Steps = Generator["Value | Wait", None, None]
@@ -77,6 +84,8 @@ class Followed(Generic[Key]):
     demand: Callable[[int], object] = lambda offset: None
     watch: Watch | None = field(default=None, init=False)
     ending: bool = field(default=False, init=False)
+    away: SegmentAway | None = field(default=None, init=False)  # what the last read lacked
+    fetch: Fetch | None = field(default=None, init=False)
 
 
 def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps[tuple[Key, Chunk] | None]:
@@ -108,11 +117,11 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
                     yield None
                     heard = time.monotonic()
                 continue
-            ended = [one for one in active if one.ending]
+            ended = [one for one in active if one.ending and one.away is None]
             for one in active:
                 if woken:
                     one.look()
-                one.ending = one.ending or one.cursor.log.closed
+                one.ending = one.away is None and (one.ending or one.cursor.log.closed)
             for one in ended:
                 active.remove(one)
                 if one.watch:
@@ -128,7 +137,11 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
                     continue
                 wait = min(wait, timeout - silent)
             for one in active:
-                one.demand(one.cursor.offset)
+                if one.away is None:
+                    one.demand(one.cursor.offset)
+                else:
+                    one.fetch = one.fetch or Fetch(one.cursor.log, follows=True)
+                    wait = min(wait, one.fetch.ask(one.away))
             yield Wait(seen, wait)
             woken = True
     finally:
@@ -139,11 +152,46 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
 
 
 def _read(one: Followed[Key]) -> list[Chunk]:
+    one.away = None
     try:
         return one.cursor.read()
+    except SegmentAway as away:  # nothing yet
+        one.away = away
+        return []
     except OffsetBeyondTail:
         one.look()  # most likely it was removed: then this raises a better error
         raise
+
+
+def fetched(
+    log: Log, call: Callable[[], Value], stopping: Callable[[], bool] = lambda: False
+) -> Generator[Wait, None, Value]:
+    """Return what a call that reads a log returns, once the segments that it needs are on this disk.
+
+    Args:
+        log: the log.
+        call: reads it; called again after each wait.
+        stopping: returns whether to wait no more.
+
+    Raises:
+        SegmentAway: nothing brings them.
+    """
+    try:
+        return call()
+    except SegmentAway:
+        pass
+    fetch, watch = Fetch(log), hub().watch(log)
+    try:
+        while True:
+            seen = [(watch, watch.version)]
+            try:
+                return call()
+            except SegmentAway as away:
+                if stopping():
+                    raise
+                yield Wait(seen, fetch.ask(away), away=True)
+    finally:
+        watch.close()
 
 
 def until(

@@ -13,9 +13,9 @@ from functools import partial as bound
 from typing import Any, NamedTuple, TypeVar
 
 from runcast.acting import acting_who
-from runcast.errors import RunActive, RunFinished, SupervisorLost, UsageError
+from runcast.errors import RunActive, RunFinished, SegmentAway, SupervisorLost, UsageError
 from runcast.model import Chunk, Outcome
-from runcast.readers import Cursor, Followed, Lines, Wait, begin, follow, until
+from runcast.readers import Cursor, Followed, Lines, Wait, begin, fetched, follow, until
 from runcast.readers.follow import Steps
 from runcast.run.arguments import Channels, Place, channels_of, check_place
 from runcast.run.artifacts import read_artifact
@@ -52,8 +52,13 @@ class LocalSteps(RunBase, RunSteps[LocalAction]):
     def _chunk_steps(self, timeout: float | None, channel: Channels, place: Place) -> Steps[Chunk | None]:
         check_place(place)
         log, channels = self.log(), channels_of(channel)
-        cursor = Cursor(log, begin(log, channels=channels, **place), channels)
-        return _chunks(Followed(self, cursor, self.settle, self.want), timeout)
+        cursor = Cursor(log, 0, channels)
+        chunks = _chunks(Followed(self, cursor, self.settle, self.want), timeout)
+        try:
+            cursor.offset = begin(log, channels=channels, **place)
+        except SegmentAway:
+            return _once_fetched(cursor, place, chunks)
+        return chunks
 
     def _line_steps(
         self, timeout: float | None, channel: Channels, partial: bool, progress: bool, place: Place
@@ -156,6 +161,13 @@ def _lines(steps: Steps[Chunk | None], partial: bool, progress: bool) -> Steps[s
             yield step
     for _channel, line in lines.flush():
         yield line
+
+
+def _once_fetched(cursor: Cursor, place: Place, chunks: Steps[Chunk | None]) -> Steps[Chunk | None]:
+    """Yield chunks from a place on that cannot be found before some of the log is brought to this disk."""
+    log, channels = cursor.log, cursor.channels
+    cursor.offset = yield from fetched(log, lambda: begin(log, channels=channels, **place))
+    yield from chunks
 
 
 Any_Run = TypeVar("Any_Run", bound=RunBase)

@@ -51,7 +51,7 @@ class FirstMatch:
         *,
         again: bool = False,
     ) -> None:
-        self._log, self._start, self._channels = log, start, channels
+        self.log, self._start, self._channels = log, start, channels
         self._least = start if again else start + 1  # where a line ends that counts
         self._search = Search(expression, log.lines_before)
         self._offset = max(start - _BACK_BYTES, 0)
@@ -60,7 +60,7 @@ class FirstMatch:
 
     def up_to(self, offset: int) -> Hit | None:
         """Return the first line that ends before an offset, if there is one."""
-        for stretch in stretches(self._log, self._offset, offset, _READ_BYTES, self._channels):
+        for stretch in stretches(self.log, self._offset, offset, _READ_BYTES, self._channels):
             found = self._first(self._search.feed(stretch.chunk, stretch.time))
             if found is not None:
                 return found
@@ -88,7 +88,7 @@ class FirstMatch:
 
     def close(self) -> None:
         """Close the log."""
-        self._log.close()
+        self.log.close()
 
     def _begin(self) -> Hit | None:
         """Read what began before the start, where nothing was read behind it."""

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from runcast.errors import RuncastError
+from runcast.log.fetch import patient
 from runcast.log.file import FileLog
 from runcast.model import Channel
 from runcast.search.expression import Expression
@@ -58,7 +59,7 @@ def _answer(given: dict[str, Any]) -> None:
     expression = Expression(given["q"], regex=True)
     channels = [Channel(name) for name in given["channels"]] or None
     match = FirstMatch(
-        FileLog(given["path"]), expression, int(given["start"]), channels, again=given["again"]
+        patient(FileLog(given["path"])), expression, int(given["start"]), channels, again=given["again"]
     )
     for line in sys.stdin:
         question = json.loads(line)
@@ -89,7 +90,7 @@ def _search_runs(given: dict[str, Any]) -> None:
     search = SearchOfRuns(
         given["runs"],
         Expression(given["q"], regex=given["regex"], ignore_case=given["ignore_case"]),
-        lambda run: FileLog(files_of(run).path),
+        lambda run: patient(FileLog(files_of(run).path)),
         lambda run: str(files_of(run).described()[0]["name"]),
         Bounds(**given["bounds"]),
         [Channel(name) for name in given["channels"]] or None,
@@ -110,7 +111,7 @@ def _limit(seconds: float) -> None:
 def _search(given: dict[str, Any]) -> None:
     seconds = float(given["seconds"])
     _limit(seconds)
-    log = FileLog(given["path"])
+    log = patient(FileLog(given["path"]))
     line = int(given["line"])
     found = searched = 0
     stopped: str | None = None

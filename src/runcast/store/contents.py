@@ -24,11 +24,12 @@ from runcast.utf8 import is_text
 from runcast.who import Who
 
 __all__ = [
-    *("FORMAT", "NOTES_BYTES", "SIZES_BYTES", "UNKNOWN", "notes_in", "outcome_in", "progress_in"),
-    *("request_in", "sizes_in", "state_of"),
+    *("AGENT", "FORMAT", "NOTES_BYTES", "SIZES_BYTES", "UNKNOWN", "notes_in", "outcome_in"),
+    *("progress_in", "request_in", "sizes_in", "state_of"),
 ]
 
 FORMAT = 1
+AGENT = "agent"  # the name of the owner that is a store's agent (mirrors.py)
 UNKNOWN = "unknown"  # the source of a run whose run.json has none
 NOTES_BYTES = 1024 * 1024  # more than 100 notes take, each of 500 characters in JSON
 SIZES_BYTES = 512 * 1024  # more than is read of `sizes`; that is some 5,000 changes
@@ -108,7 +109,7 @@ _STATE: Checks = {
     "supervisor": (lambda value: _count(value) and 0 < value < 2**31, "a process id"),  # type: ignore[operator]
     "started_at": _TIME,
     "waiting": (_or_none(_waiting), "what it may be waiting for, or null"),
-    "owner": (lambda value: isinstance(value, str) and is_run_id(value), "a name"),
+    "owner": (lambda value: isinstance(value, str) and (is_run_id(value) or value == AGENT), "a name"),
 }
 _PROGRESS: Checks = {
     "done": (_or_none(_number), "a number or null"),

@@ -4,6 +4,7 @@
     progress.json  the latest progress; replaced whole
     outcome.json   written once, durably; its presence and a free lock mean: closed
     pinned         empty; its presence means: nothing removes the run
+    mirror         of a run of another store: whose it is (mirrors.py)
     unsettled      of a lost run: its processes are still to be looked for, where that can be done
     result.json    the value of a function in a process of its own, for its supervisor
     files/         files that are values of its parameters (uploads.py)
@@ -37,6 +38,7 @@ from runcast.store.contents import (
     progress_in,
     request_in,
 )
+from runcast.store.mirrors import mirror_of
 from runcast.store.run_marks import RunMarks
 from runcast.store.uploads import FILES
 from runcast.sysio.files import DIR_MODE, create, open_own, own_size
@@ -55,6 +57,7 @@ BESIDE = (
     ".sizes-",
     ".notes-",
     ".artifacts-",
+    ".away-",
 )
 _BLOCK_BYTES = 512  # of `st_blocks`, whatever the file system's blocks are (stat(2))
 OUTCOME_RESERVE = 4096  # bytes kept free from the start, so that a full disk cannot swallow the outcome
@@ -281,6 +284,11 @@ class RunFiles(RunMarks):
             write_file(f"{self.path}/unsettled", b"")
         else:
             os.unlink(f"{self.path}/unsettled")
+
+    @property
+    def mirror_of(self) -> str | None:
+        """The name of the host whose run this is a mirror of; None for a run of this store's own."""
+        return mirror_of(self.path)
 
     @property
     def pinned(self) -> bool:

@@ -16,6 +16,8 @@ import socket
 import struct
 from typing import Any
 
+from runcast.sysio.unix_sockets import connect_path, short_name
+
 __all__ = [
     "REQUEST_LENGTH",
     "ControlConnection",
@@ -31,15 +33,6 @@ __all__ = [
 REQUEST_LENGTH = struct.Struct("<I")  # before the JSON of a request to start a run
 _LINE_BYTES = 64 * 1024
 _STDIN_BYTES = 64 * 1024  # of one request; a sender splits
-_PATH_BYTES = 100  # sun_path holds 108 with its end (unix(7)); longer paths go through /proc
-
-
-def _short(path: str) -> tuple[str, int | None]:
-    """Return a name for a path that fits into a socket address, and the descriptor it may need."""
-    if len(os.fsencode(path)) <= _PATH_BYTES:
-        return path, None
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    return f"/proc/self/fd/{folder}/{os.path.basename(path)}", folder
 
 
 def unnamed_listener() -> socket.socket:
@@ -52,7 +45,7 @@ def unnamed_listener() -> socket.socket:
 
 def listen_at(listener: socket.socket, path: str, backlog: int = 16) -> None:
     """Have a socket listen at a path, which may be of any length."""
-    name, folder = _short(path)
+    name, folder = short_name(path)
     try:
         listener.bind(name)
         listener.listen(backlog)
@@ -70,26 +63,6 @@ def listen_path(path: str, backlog: int = 16) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def connect_path(path: str, timeout: float) -> socket.socket:
-    """Return a connection to what listens at a path.
-
-    Raises:
-        OSError: nobody does.
-    """
-    name, folder = _short(path)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(timeout)
-        connection.connect(name)
-    except BaseException:
-        connection.close()
-        raise
-    finally:
-        if folder is not None:
-            os.close(folder)
-    return connection
 
 
 def pack_request(request: dict[str, Any]) -> bytes:

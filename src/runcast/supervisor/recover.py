@@ -4,7 +4,8 @@ A run is lost when its lock is free and nobody wrote an outcome. The one who fin
 takes the free lock settles it: a follower, the list, the forkserver. Where its outcome cannot be written it
 is lost all the same, in each process that finds it. Owns who may settle, and whose processes may
 be killed: only those of a run whose origin is here (store/origin.py). A run of another host is nobody's
-here. One whose processes could not be looked for is marked, and looked at again by who can.
+here, nor is a mirror of one (store/mirrors.py), whatever machine that is on. One whose processes could not
+be looked for is marked, and looked at again by who can.
 
 Settling may take seconds: the processes that are left are killed first. So an event loop that finds a
 lost run begins that in a thread, and goes on; the run is lost meanwhile, and its outcome is to come.
@@ -69,7 +70,7 @@ def recover(path: str, *, died_now: bool = False, hooks: BeginHooks = begin_hook
     if relation is None:
         return False
     if relation is Relation.HOST:
-        raise RunElsewhere(directory.id, str(directory.origin().get("host")))
+        raise RunElsewhere(directory.id, directory.mirror_of or str(directory.origin().get("host")))
     if directory.ended:  # by a writer that ended it after the first look, and is gone since
         return False
     if _left_to_thread(recover, path):
@@ -149,6 +150,8 @@ def _left_to_thread(settle: Callable[[str], bool], path: str) -> bool:
 
 def _relation(directory: RunFiles) -> Relation | None:
     """Return what the origin of a run is to here; None if the run is gone."""
+    if directory.mirror_of is not None:  # whatever its origin says: two stores may be on one machine
+        return Relation.HOST
     try:
         return relation_to(directory.path, directory.origin())
     except OSError:

@@ -1,4 +1,4 @@
-"""A Unix socket that listens at a path: its file, its permissions, what it may replace.
+"""A Unix socket at a path of any length: its file, its permissions, what it may replace; a connection to it.
 
 A file that nobody listens on any more, left by a process that was killed, is replaced; nothing else is.
 Knows no protocol.
@@ -15,9 +15,38 @@ from collections.abc import Iterator
 
 from runcast.sysio.locks import lock
 
-__all__ = ["MOST_BYTES", "listening"]
+__all__ = ["MOST_BYTES", "connect_path", "listening", "short_name"]
 
 MOST_BYTES = 107  # of a path, unix(7): 108 with the NUL at the end
+_PATH_BYTES = 100  # longer paths go through /proc
+
+
+def short_name(path: str) -> tuple[str, int | None]:
+    """Return a name for a path that fits into a socket address, and the descriptor it may need."""
+    if len(os.fsencode(path)) <= _PATH_BYTES:
+        return path, None
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return f"/proc/self/fd/{folder}/{os.path.basename(path)}", folder
+
+
+def connect_path(path: str, timeout: float) -> socket.socket:
+    """Return a connection to what listens at a path, with a timeout in seconds.
+
+    Raises:
+        OSError: nobody does.
+    """
+    name, folder = short_name(path)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(name)
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        if folder is not None:
+            os.close(folder)
+    return connection
 
 
 @contextlib.contextmanager

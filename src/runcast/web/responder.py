@@ -13,6 +13,7 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -100,7 +101,8 @@ class Responder(Access):
         except (RuncastError, OSError) as error:
             reply = problem_reply(error)
             if opens_page(request):
-                return problem_page(reply, error, request, listed=self._authorize("list", None, request))
+                page = problem_page(reply, error, request, listed=self._authorize("list", None, request))
+                return replace(page, away=reply.away)
             return reply
 
     def _dispatch(self, request: Request) -> Reply:

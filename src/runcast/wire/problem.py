@@ -16,6 +16,7 @@ from runcast.errors import (
     RuncastError,
     RunElsewhere,
     RunNotFound,
+    SegmentAway,
     StartFailed,
     StoreUnwritable,
     StreamFull,
@@ -26,7 +27,13 @@ from runcast.wire.jsons import compact
 
 __all__ = ["PROBLEM_TYPE", "problem"]
 
-_OPEN = (WaitTimeout, StreamFull, StoreUnwritable, StartFailed)  # 5xx errors that keep their details
+_OPEN = (
+    WaitTimeout,
+    StreamFull,
+    StoreUnwritable,
+    StartFailed,
+    SegmentAway,
+)  # 5xx errors that keep their details
 PROBLEM_TYPE = "application/problem+json"
 
 
@@ -61,6 +68,8 @@ def _more(error: RuncastError) -> dict[str, object]:
     match error:
         case OffsetGone():
             return {"offset": format_offset(error.offset), "next": format_offset(error.next)}
+        case SegmentAway():
+            return {"offset": format_offset(error.start), "next": format_offset(error.end)}
         case OffsetBeyondTail():
             return {"offset": format_offset(error.offset), "tail": format_offset(error.tail)}
         case RunElsewhere():

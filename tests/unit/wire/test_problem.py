@@ -83,5 +83,5 @@ def test_every_error():
     for kind in kinds:
         error = kind.__new__(kind)
         error.run_id, error.offset, error.next, error.tail, error.offered = "", 0, 0, 0, ()
-        error.host = ""
+        error.host, error.start, error.end = "", 0, 0
         assert body(error)["title"]

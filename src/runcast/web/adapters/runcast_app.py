@@ -41,9 +41,10 @@ from runcast.web.http.origins import Origins, is_foreign
 from runcast.web.http.paths import STREAMS, is_stream
 from runcast.web.http.share import ShareKey
 from runcast.web.live.feeds import Feeds
+from runcast.web.live.once_here import here, once_here
 from runcast.web.responder import Responder
 from runcast.web.servers.left_running import log_at_exit
-from runcast.web.servers.shutdown import wake_with_server
+from runcast.web.servers.shutdown import stopping, wake_with_server
 from runcast.who import VISITOR, Kind, Who
 
 if TYPE_CHECKING:
@@ -241,9 +242,9 @@ class RuncastApp:
         """
         request, reply = self.identified(request), self.screened(request)
         if reply is None and is_stream(request.path):
-            reply = answer(self.durable, request, gone)
+            reply = once_here(lambda: answer(self.durable, request, gone), gone)
         elif reply is None:
-            reply = self.responder.respond(request)
+            reply = once_here(lambda: self.responder.respond(request), gone)
         return self.origins.apply(request, reply)
 
     async def serve_async(self, request: Request, feeds: Feeds, gone: Gone) -> Reply:
@@ -255,17 +256,22 @@ class RuncastApp:
             gone: returns when the client has left; called only where the reply must be waited for.
         """
         request, reply = self.identified(request), self.screened(request)
-        if reply is None and is_stream(request.path):
-            reply = await answer_async(self.durable, request, feeds, gone)
-            if (ended := self.responder.ended(request)) is not None:  # while it waited
-                reply = problem_reply(ended)
-        elif reply is None and self.responder.is_quick(request):
-            reply = self.responder.respond(request)
-        elif reply is None and is_sent(request):  # waits for a program to read it, maybe for ever
-            reply = await sent(self.responder.respond, request, feeds)
-        elif reply is None:
-            reply = await in_pool(self.responder.respond, request)  # waits for a supervisor or a disk
+        if reply is None:
+            reply = await self._answer(request, feeds, gone)
+            while reply.away is not None and await here(reply.away, lambda: feeds.stopping):
+                reply = await self._answer(request, feeds, gone)
         return self.origins.apply(request, reply)
+
+    async def _answer(self, request: Request, feeds: Feeds, gone: Gone) -> Reply:
+        if is_stream(request.path):
+            reply = await answer_async(self.durable, request, feeds, gone)
+            ended = self.responder.ended(request)  # while it waited
+            return reply if ended is None else problem_reply(ended)
+        if self.responder.is_quick(request):
+            return self.responder.respond(request)
+        if is_sent(request):  # waits for a program to read it, maybe for ever
+            return await sent(self.responder.respond, request, feeds)
+        return await in_pool(self.responder.respond, request)  # waits for a supervisor or a disk
 
     async def serve_socket(
         self, request: Request, feeds: Feeds, socket: Socket, *, reads_only: bool = False
@@ -305,6 +311,9 @@ class RuncastApp:
         Raises:
             UsageError: of what the view itself is made of; the visitor can do nothing about it.
         """
+        return once_here(lambda: self._view(request, view, source, args, **options))
+
+    def _view(self, request: Request, view: str, source: Any, args: tuple[Any, ...], **options: Any) -> Reply:
         mounted = self.mounted_for(request)
         runs = None if mounted is None else f"{request.root}{mounted}/runs"
         interval = options.pop("interval", None)
@@ -328,7 +337,10 @@ class RuncastApp:
     ) -> Reply:
         """Answer a request to a view without blocking the event loop; see `view`."""
         note_starter()  # before a thread starts it, in another context
-        return await in_pool(self.view, request, view, source, args, **options)
+        reply = await in_pool(self._view, request, view, source, args, **options)
+        while reply.away is not None and await here(reply.away, stopping):
+            reply = await in_pool(self._view, request, view, source, args, **options)
+        return reply
 
     def below(self, request: Request) -> Request:
         """Return a request as the mounted API sees it."""

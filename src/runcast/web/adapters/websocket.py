@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from runcast.acting import acting
-from runcast.errors import RuncastError, UsageError
+from runcast.errors import RuncastError, SegmentAway, UsageError
 from runcast.own_thread import in_own_thread, in_pool
 from runcast.run import Run
 from runcast.web.api.log_reply import log_view, problem_reply
@@ -23,6 +23,7 @@ from runcast.web.api.refusals import NotAllowed
 from runcast.web.http.response_stream import is_over
 from runcast.web.live.feeds import Feeds
 from runcast.web.live.log_stream import LogStream
+from runcast.web.live.once_here import here
 from runcast.web.responder import Responder
 from runcast.wire import (
     WS,
@@ -90,9 +91,7 @@ async def serve_websocket(
     """
     form = negotiate_subprotocol(request.header("sec-websocket-protocol"))
     try:
-        quick = responder.is_quick(request)
-        opening = (responder, request, form)
-        run, stream = _open(*opening) if quick else await in_pool(_open, *opening)
+        run, stream = await _opened(responder, request, form, feeds)
     except RuncastError as error:
         await socket.refuse(problem_reply(error), str(error))
         return
@@ -230,6 +229,18 @@ async def _left(socket: Socket) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def _opened(responder: Responder, request: Request, form: Form, feeds: Feeds) -> tuple[Run, LogStream]:
+    """Return the run and its stream, which begins at a place that may have to be brought to this disk."""
+    while True:
+        try:
+            if responder.is_quick(request):
+                return _open(responder, request, form)
+            return await in_pool(_open, responder, request, form)
+        except SegmentAway as away:
+            if not await here(away, lambda: feeds.stopping):
+                raise
 
 
 def _open(responder: Responder, request: Request, form: Form) -> tuple[Run, LogStream]:

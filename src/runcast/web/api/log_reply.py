@@ -11,7 +11,7 @@ from collections.abc import Callable
 from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from urllib.parse import urlencode
 
-from runcast.errors import OffsetBeyondTail, RuncastError, RunElsewhere, StoreUnwritable
+from runcast.errors import OffsetBeyondTail, RuncastError, RunElsewhere, SegmentAway, StoreUnwritable
 from runcast.log import Log
 from runcast.model import Channel, Reason
 from runcast.offsets import parse_offset
@@ -41,6 +41,7 @@ from runcast.wire.query import START_PARAMS
 
 __all__ = ["log_reply", "log_view", "problem_reply"]
 
+_RETRY_SECONDS = "2"  # after which what is away may be here
 _FULL, _UNWRITABLE = {ENOSPC, EDQUOT}, {EROFS, EACCES, EPERM}
 _WITH_LINES = (Reason.LOST, Reason.FAILED_TO_START)  # outcomes for which a text may have added lines
 _OWN_WRITER = ("command", "function", "generator")  # while live, their logs need no check for damage
@@ -59,7 +60,10 @@ def problem_reply(error: RuncastError | OSError) -> Reply:
         error = StoreUnwritable((error.strerror or str(error)).lower(), full=error.errno in _FULL)
     status, body = problem(error)
     fixed = [("Content-Type", PROBLEM_TYPE), ("Cache-Control", "no-store")]
-    return Reply(status, [*fixed, ("X-Content-Type-Options", "nosniff")], body)
+    fixed.append(("X-Content-Type-Options", "nosniff"))
+    if isinstance(error, SegmentAway):
+        return Reply(status, [*fixed, ("Retry-After", _RETRY_SECONDS)], body, away=error)
+    return Reply(status, fixed, body)
 
 
 def log_reply(
@@ -81,6 +85,7 @@ def log_reply(
         NotAcceptable: there is no such form.
         UsageError: a parameter is invalid.
         OffsetBeyondTail, OffsetGone: the offset cannot be read.
+        SegmentAway: the bytes there are not on this disk.
     """
     query = Query.parse(request.parameters)
     form = negotiate(request.header("accept"), query.format)
@@ -90,17 +95,22 @@ def log_reply(
     if last and parse_event_id(last) == EventId(run.id, None):
         return Reply(204, [("Cache-Control", "no-store")])  # the client has the outcome: EventSource stops
     live = query.follow and not run.closed
+    log = None
     if not live or run.request["source"] not in _OWN_WRITER:
-        _ = run.tail_offset  # a log that cannot be read is an error before the first byte
+        log = run.log()
+        _ = log.tail_offset  # a log that cannot be read is an error before the first byte
     if live and (last or query.offset is not None) and (host := run.elsewhere) is not None:
         if _resume_point(run, query, last, form).read_from == run.tail_offset:  # the client has everything
             raise RunElsewhere(run.id, host)
     fields = headers(form, live=live)
     if form is POLL:
         start = _resume_point(run, query, last, form).read_from
+        _expect_here(log, start)
         return Reply(200, fields, stream=PollStream(run, query, start, _next_poll(run, request)))
     if not form.verbatim:
-        return Reply(200, fields, stream=LogStream(log_view(run, query, form, last, request, interval)))
+        view = log_view(run, query, form, last, request, interval)
+        _expect_here(log, view.resume_point.read_from)
+        return Reply(200, fields, stream=LogStream(view))
     tag = None if live else _tag(run, query, last, interval)
     if tag is not None:
         fields = [*fields, ("ETag", tag)]
@@ -113,9 +123,16 @@ def log_reply(
         if request.header("if-range") in (None, tag):
             return _part(run, form, part, fields)
     view = log_view(run, query, form, last, request, interval)
+    _expect_here(log, view.resume_point.read_from)
     if (size := _size(run, query, view.interval, view.resume_point.read_from)) is not None:
         fields = [*fields, ("Content-Length", str(size))]
     return Reply(200, fields, stream=LogStream(view))
+
+
+def _expect_here(log: Log | None, offset: int) -> None:
+    """Raise `SegmentAway` where a reply could not begin at once; one of a log that grows waits by itself."""
+    if log is not None and (away := log.away(offset)) is not None:
+        raise away
 
 
 def _tag(run: Run, query: Query, last_event_id: str | None, interval: float | None) -> str | None:
@@ -245,6 +262,7 @@ def _part(run: Run, form: Form, header: str, fields: list[tuple[str, str]]) -> R
         start, end = parse_range(header, tail)
         if start < end:
             log.check_offset(start, end)
+            _expect_here(log, start)
     finally:
         log.close()
     if start >= end:

@@ -27,6 +27,7 @@ from runcast.web.http.bodies import parse_length, read_whole
 from runcast.web.http.messages import Reply, Request
 from runcast.web.http.paths import is_stream
 from runcast.web.live.feeds import Feeds
+from runcast.web.live.once_here import here
 from runcast.web.servers.shutdown import end_with_server, stopping
 from runcast.web.wsgi import client_gone, read_body
 
@@ -62,11 +63,15 @@ async def aserve(request: HttpRequest, path: str) -> HttpResponseBase:
             return screened
         return cast().durable.respond(whole) if is_stream(whole.path) else whole
 
-    reply = await sync_to_async(begin)()
-    if isinstance(reply, Request):
-        reply = await sent(closing_connections(cast().responder.respond), reply, _feeds)
-    elif isinstance(reply, Later):
-        reply = await _settle(reply)
+    async def answer() -> Reply:
+        reply = await sync_to_async(begin)()
+        if isinstance(reply, Request):
+            return await sent(closing_connections(cast().responder.respond), reply, _feeds)
+        return await _settle(reply) if isinstance(reply, Later) else reply
+
+    reply = await answer()
+    while reply.away is not None and await here(reply.away, stopping):
+        reply = await answer()
     return to_response(cast().origins.apply(below, reply), request)
 
 

@@ -17,6 +17,7 @@ from runcast.errors import UsageError
 from runcast.who import VISITOR, Who
 
 if TYPE_CHECKING:
+    from runcast.errors import SegmentAway
     from runcast.web.http.body_file import BodyFile
     from runcast.web.http.response_stream import ResponseStream
 
@@ -96,18 +97,23 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer to a request: a body, or a stream."""
+    """The answer to a request: a body, or a stream.
+
+    `away` is what a log lacks on this disk, where that is why the request could not be answered: it can be
+    once that was brought here (web/live/once_here.py).
+    """
 
     status: int
     headers: Iterable[tuple[str, str]] = ()
     body: bytes = b""
     stream: ResponseStream | None = None
+    away: SegmentAway | None = None
 
     def adding(self, more: tuple[tuple[str, str], ...]) -> Reply:
         """Return the reply with those of the given headers that it lacks."""
         headers = list(self.headers)
         headers += _missing(tuple([name for name, _ in headers]), more)
-        return Reply(self.status, headers, self.body, self.stream)
+        return Reply(self.status, headers, self.body, self.stream, self.away)
 
 
 @functools.lru_cache(256)

@@ -267,6 +267,9 @@ class Feeds:
                         await self._next_turn(began)
                         began = time.monotonic()
                     continue
+                if step.away:
+                    await hub().wait_async(step.seen, step.timeout)
+                    continue
                 if self._join(viewer, stream, own):
                     return
                 # Where the feed is further, go on at once. Else both are at the tail, and only an

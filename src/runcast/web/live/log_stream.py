@@ -13,7 +13,8 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from runcast.errors import FileDamaged, RunElsewhere, RunNotFound, StreamNotFound
+from runcast.errors import FileDamaged, RunElsewhere, RunNotFound, SegmentAway, StreamNotFound
+from runcast.log.fetch import Fetch
 from runcast.model import CHUNK_BYTES, Channel, Chunk, Note, Reading, State, TerminalSize
 from runcast.readers import Steps, Wait, hub
 from runcast.run import Run
@@ -29,8 +30,8 @@ from runcast.wire.resume_point import START, ResumePoint
 
 __all__ = ["CUT_SHORT", "KEEPALIVE_SECONDS", "LogStream", "LogView", "before_offset"]
 
-# What ends a reply that has begun: the log was removed, damaged, or belongs to another host.
-CUT_SHORT = (FileDamaged, RunElsewhere, RunNotFound, StreamNotFound)
+# What ends a reply that has begun: the log was removed, damaged, belongs to another host, or is not here.
+CUT_SHORT = (FileDamaged, RunElsewhere, RunNotFound, SegmentAway, StreamNotFound)
 KEEPALIVE_SECONDS = 15.0  # the longest silence of a reply; proxies cut after 60 s
 _CHECK_SECONDS = 1.0  # between checks that the supervisor is alive
 _STEP_BYTES = 1024 * 1024  # a viewer that stops reading holds the bytes of its last step: no more than this …
@@ -102,6 +103,7 @@ class LogStream(ResponseStream):
         self._size: TerminalSize | None = None  # that was sent last
         self._has_sizes = self.encoder.has_sizes and bool(view.run.tty)
         self._noted = 0.0
+        self._away: SegmentAway | None = None  # what the last reading lacked on this disk
         self._limit = CHUNK_BYTES  # of one reading
         self._line_timers = LineTimers()
         self._note_every = unwatched_seconds(view.run) / 4
@@ -163,7 +165,12 @@ class LogStream(ResponseStream):
         limit = self._limit if until is None else min(self._limit, until - offset)
         if limit <= 0:
             return Reading([], offset)
-        reading = self.log.read(offset, limit, self.view.channels, labelled=self.encoder.labelled)
+        self._away = None
+        try:
+            reading = self.log.read(offset, limit, self.view.channels, labelled=self.encoder.labelled)
+        except SegmentAway as away:
+            self._away = away
+            return Reading([], offset)
         return self._up_to_resize(reading)
 
     def _searched(self, reading: Reading) -> Generator[Wait, None, Reading]:
@@ -259,6 +266,7 @@ class LogStream(ResponseStream):
         watch = hub().watch(self.log) if view.follow else None
         sent_at = output_at = time.monotonic()
         ending = woken = False
+        fetch = Fetch(self.log, follows=view.follow)
         check, folder_changes = True, 0  # whether to read the run's state: not at each append of a fast one
         try:
             while not self.stopping and not self.finished:
@@ -275,6 +283,16 @@ class LogStream(ResponseStream):
                     yield data  # empty where a filter left all of it out: others have their turn
                     if data:  # … which is silence for the viewer with the filter
                         sent_at = output_at = time.monotonic()
+                    continue
+                if self._away is not None:
+                    if watch is None:
+                        watch = hub().watch(self.log)
+                        continue
+                    wait = fetch.ask(self._away)
+                    if view.keepalive is not None and time.monotonic() - sent_at >= view.keepalive:
+                        yield self.encoder.heartbeat()
+                        sent_at = time.monotonic()
+                    yield Wait(seen, wait, away=True)
                     continue
                 if self._line is not None or (self._until is not None and self._until.stopped):
                     self.finished = True

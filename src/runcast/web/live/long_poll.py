@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Hashable, Mapping
+from functools import partial
 
+from runcast.errors import SegmentAway
 from runcast.log import Log
 from runcast.model import Channel, Reading, TerminalSize
 from runcast.offsets import format_offset
-from runcast.readers import Steps, Wait, hub
+from runcast.readers import Steps, Wait, fetched, hub
 from runcast.run import Run
 from runcast.run.base import files_of
 from runcast.web.http.response_stream import ResponseStream
@@ -81,7 +83,11 @@ class PollStream(ResponseStream):
                 note_watched(self._run)
                 seen = [(watch, watch.version)]
                 closed = log.closed  # before the read: so that nothing can come behind it
-                reading = self._read(log, closed)
+                try:
+                    reading = yield from fetched(log, partial(self._read, log, closed), self._ends)
+                except SegmentAway:  # like output that has not come yet
+                    closed, reading = False, Reading([], self.offset)
+                    break
                 line = yield from self._last_line(reading, closed and reading.next == log.tail_offset)
                 if line is not None:
                     reading = before_offset(reading, line.next)
@@ -105,30 +111,36 @@ class PollStream(ResponseStream):
                 woken = True
             self.finished = True
             end = closed and reading.next == log.tail_offset and line is None
-            yield poll_reply(
-                reading,
-                self.offset,
-                state=self._run.state,
-                outcome=self._run.outcome,
-                progress=self._run.progress,
-                note=next(reversed(self._run.notes), None),
-                waiting=self._run.waiting,
-                closed=end,
-                line=log.lines_before(self.offset) + 1,
-                lines=log.lines,
-                # Of a generator that fails, the lines of the traceback are none of its values.
-                count=log.lines_before(reading.next) - log.lines_of(Channel.STDERR, reading.next),
-                next_url=None if end or line else self._next_url(reading.next),
-                sizes=self._sizes(reading.next),
-                chunk_lines=self._lines(reading, log),
-                until=self._found(line, end),
-            )
+            yield (yield from fetched(log, lambda: self._reply(log, reading, line, end), self._ends))
             self._delivered(reading.next, end)  # this step comes once the reply was taken
         except CUT_SHORT:  # since it began: the next request gets the error
             self.finished = self.cut = True
         finally:
             watch.close()
             log.close()
+
+    def _ends(self) -> bool:
+        return self.stopping
+
+    def _reply(self, log: Log, reading: Reading, line: Line | None, end: bool) -> bytes:
+        return poll_reply(
+            reading,
+            self.offset,
+            state=self._run.state,
+            outcome=self._run.outcome,
+            progress=self._run.progress,
+            note=next(reversed(self._run.notes), None),
+            waiting=self._run.waiting,
+            closed=end,
+            line=log.lines_before(self.offset) + 1,
+            lines=log.lines,
+            # Of a generator that fails, the lines of the traceback are none of its values.
+            count=log.lines_before(reading.next) - log.lines_of(Channel.STDERR, reading.next),
+            next_url=None if end or line else self._next_url(reading.next),
+            sizes=self._sizes(reading.next),
+            chunk_lines=self._lines(reading, log),
+            until=self._found(line, end),
+        )
 
     def _last_line(self, reading: Reading, end: bool) -> Generator[Wait, None, Line | None]:
         """Return the line with which polls are to end, if it is in this reading."""

@@ -68,9 +68,9 @@ def _alone(
                 if stream.confirms and gone():
                     return None
                 continue
-            if subscriber := subscribe(stream, steps, step):
+            if not step.away and (subscriber := subscribe(stream, steps, step)):
                 return subscriber
-            hub().wait(step.seen, retry_timeout(stream, step))
+            hub().wait(step.seen, step.timeout if step.away else retry_timeout(stream, step))
             if gone():
                 return None
             stream.stopping = stream.stopping or stopping()

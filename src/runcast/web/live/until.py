@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from runcast.errors import RuncastError
 from runcast.model import Channel
 from runcast.own_thread import Background, begin
-from runcast.readers import Wait, hub
+from runcast.readers import Wait, fetched, hub
 from runcast.run import Run
 from runcast.run.base import files_of
 from runcast.search import Expression
@@ -105,7 +105,8 @@ class Until:
     def up_to(self, offset: int) -> Steps[Line | None]:
         """Return the first line that ends before an offset."""
         if self._here is not None:
-            return _line(self._here.up_to(offset))
+            here = self._here
+            return _line((yield from fetched(here.log, lambda: here.up_to(offset))))
         return (yield from self._ask({"up_to": offset}))
 
     def rested(self) -> Steps[Line | None]:

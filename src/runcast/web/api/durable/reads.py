@@ -8,14 +8,15 @@ steps that yields a reply; events are a `ResponseStream`, like every live reply.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple
 
-from runcast.errors import OffsetGone
+from runcast.errors import OffsetGone, SegmentAway
 from runcast.log import Log
+from runcast.log.fetch import Fetch
 from runcast.model import CHUNK_BYTES, Channel
 from runcast.offsets import format_offset
-from runcast.readers import Steps, Wait, hub
+from runcast.readers import Steps, Wait, fetched, hub
 from runcast.web.api.durable.source import Source
 from runcast.web.http.messages import Reply, is_known
 from runcast.web.http.response_stream import DURABLE, ResponseStream
@@ -79,7 +80,7 @@ class Later:
                 seen = [(watch, watch.version)]
                 if woken:
                     self._source.settle()
-                part = look(log, self._start, READ_BYTES, json=self._source.media_type == JSON)
+                part = yield from fetched(log, self._look_at(log), lambda: self.stopping)
                 left = self._until - time.monotonic()
                 if part.next != self._start or part.ended or left <= 0 or self.stopping:
                     break
@@ -92,18 +93,27 @@ class Later:
             watch.close()
             log.close()
 
+    def _look_at(self, log: Log) -> Callable[[], Slice]:
+        return lambda: look(log, self._start, READ_BYTES, json=self._source.media_type == JSON)
+
 
 def look(log: Log, start: int, limit: int, *, json: bool = False) -> Slice:
     """Read the bytes from an offset on; in JSON mode whole messages, even one beyond the limit.
 
     Raises:
         OffsetGone: the bytes there were dropped.
+        SegmentAway: they are not on this disk.
     """
     closed = log.closed
     parts: list[bytes] = []
     offset, room = start, limit
     while True:
-        reading = log.read(offset, room, labelled=False) if room > 0 else None
+        try:
+            reading = log.read(offset, room, labelled=False) if room > 0 else None
+        except SegmentAway:
+            if not parts:
+                raise
+            break
         if reading is None or reading.next == offset:
             break
         chunk = reading.chunks[0]
@@ -250,14 +260,18 @@ class _Events(ResponseStream):
         source = self._source
         log = source.open_log()
         watch = hub().watch(log)
-        sent_at = time.monotonic()
+        fetch, sent_at = Fetch(log, follows=True), time.monotonic()
         news, woken = begin, False
         try:
             while not self.stopping and time.monotonic() < self._until:
                 seen = [(watch, watch.version)]
                 if woken:
                     source.settle()
-                part = self._part(log)
+                try:
+                    part = self._part(log)
+                except SegmentAway as away:
+                    yield Wait(seen, fetch.ask(away), away=True)
+                    continue
                 if part.data or news or part.ended:
                     payload = data_event(part.data, source.media_type) if part.data else b""
                     self.offset, news = part.next, False

@@ -266,7 +266,7 @@ def refusal(error: RuncastError | OSError) -> Reply:
             headers.append(("Stream-Next-Offset", format_offset(error.next)))
         case MethodNotAllowed():
             headers.append(("Allow", error.allowed))
-    return Reply(reply.status, [*reply.headers, *headers], reply.body)
+    return replace(reply, headers=[*reply.headers, *headers])
 
 
 def with_always(reply: Reply) -> Reply:

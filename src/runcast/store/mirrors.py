@@ -1,0 +1,68 @@
+"""Runs of other hosts in this store, and the agent of the store, which brings what is not on this disk.
+
+    <run-id>/mirror            of a mirror: an object with `host`, the name of the host whose run it is;
+                               written before the folder gets its name
+    .owners/agent, agent.sock  the agent's lock, which it holds while it lives, and its control socket
+
+A mirror has the files of the run, byte for byte. While the agent lives it owns its mirrors (run_folder.py):
+`owner` in their locks is `AGENT`. A mirror without an agent is neither lost nor over: its host alone knows.
+What a reader needs of a log and does not find here, it asks the agent for, in a mirror as in a run of this
+store's own. Must not know what an agent does, or how long a reader waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+
+from runcast.errors import FileDamaged
+from runcast.json_objects import read_json
+from runcast.store.contents import AGENT
+from runcast.store.run_folder import OWNERS
+from runcast.sysio.writes import write_new
+
+__all__ = ["AGENT", "agent_socket", "ask_for", "mark_mirror", "mirror_of"]
+
+_MIRROR = "mirror"
+_TELL_SECONDS = 0.05  # an event loop may be who tells; it will tell again
+
+
+def agent_socket(store: str) -> str:
+    """Return the path of the socket at which the agent of a store listens."""
+    return f"{store}/{OWNERS}/{AGENT}.sock"
+
+
+def mark_mirror(path: str, host: str) -> None:
+    """Mark a run's folder, before it gets its name, as the mirror of a run of another host.
+
+    Raises:
+        FileExistsError: it is marked.
+    """
+    write_new(f"{path}/{_MIRROR}", json.dumps({"host": host}).encode())
+
+
+def mirror_of(path: str) -> str | None:
+    """Return the name of the host whose run a folder mirrors; None where it is a run of this store's own."""
+    try:
+        return str(read_json(f"{path}/{_MIRROR}").get("host", "another host"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, FileDamaged):  # it is a mirror all the same
+        return "another host"
+
+
+def ask_for(path: str, offset: int) -> bool:
+    """Ask the agent for the segment of a run's log that begins at an offset; return whether it heard that.
+
+    The request is the one that lazy generators get, `{"op": "want", "run": …, "offset": …}`, without an
+    answer: what comes is seen in the folder of the log.
+    """
+    from runcast.sysio.unix_sockets import connect_path  # late: most logs are all here
+
+    store, run_id = os.path.split(path)
+    request = {"op": "want", "run": run_id, "offset": offset, "answer": False}
+    with contextlib.suppress(OSError), connect_path(agent_socket(store), _TELL_SECONDS) as connection:
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        return True
+    return False

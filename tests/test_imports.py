@@ -22,7 +22,7 @@ LAYERS = (
     {"errors", "escapes", "ids", "loaded", "loggers", "quantities", "shortages"}
     | {"signatures", "trace_context", "utf8", "who", "_version"},
     {"acting", "keep", "masking", "model", "offsets", "own_thread", "rights", "sysio"},
-    {"hints", "json_objects", "options"},
+    {"hints", "json_objects", "known_proxies", "options"},
     {"store"},
     {"log", "wire"},
     {"link", "supervisor", "readers", "search"},

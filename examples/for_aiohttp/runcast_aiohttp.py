@@ -33,6 +33,8 @@ class Runcast(RuncastApp):
         options: `store`, `authorize`, `commands`, and the others that all adapters have.
     """
 
+    sockets = True  # whose handshake without an Upgrade is answered by what cures the proxy
+
     def __init__(self, **options):
         super().__init__(**options)
         self.feeds = Feeds()

@@ -42,6 +42,8 @@ class RawRequest(NamedTuple):
     @property
     def navigation(self) -> bool:
         """Whether a browser opens a page, as far as the headers show; programs may send none."""
+        if "sec-websocket-key" in self.headers:  # the handshake of a WebSocket, whose Upgrade a proxy dropped
+            return False
         mode = self.one("sec-fetch-mode")  # absent on plain http to other machines, and in old browsers
         return self.method in ("GET", "HEAD") and not self.websocket and mode in (None, "navigate")
 

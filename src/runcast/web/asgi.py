@@ -49,6 +49,8 @@ _TRAILERS = "http.response.trailers"  # an extension of ASGI, and its message
 class RunsASGI(RuncastApp):
     """The whole API as an ASGI application, without access control; see `RuncastApp` for the arguments."""
 
+    sockets = True
+
     def __init__(
         self,
         store: Store | str | None = None,
@@ -284,6 +286,10 @@ async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive,
 
 async def _send_whole(reply: Reply, scope: Scope, send: Send) -> None:
     headers = _encoded(reply.headers)
+    if (
+        scope.get("http_version", "1.1") >= "2"
+    ):  # which has no headers of a connection: RFC 9113, section 8.2.2
+        headers = [header for header in headers if header[0] not in (b"connection", b"upgrade")]
     head = scope.get("method") == "HEAD"
     if reply.status not in (204, 304) and reply.stream is None and (reply.body or not head):
         headers.append((b"content-length", b"%d" % len(reply.body)))

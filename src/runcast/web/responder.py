@@ -33,7 +33,7 @@ from runcast.web.api.filters import parse_filters
 from runcast.web.api.listing import Listing, beside_in_json, last_line_of
 from runcast.web.api.log_reply import log_reply, problem_reply
 from runcast.web.api.problem_page import opens_page, problem_page
-from runcast.web.api.refusals import MethodNotAllowed, NoSuchPage, NotAllowed, UpgradeRefused
+from runcast.web.api.refusals import MethodNotAllowed, NoSuchPage, NotAllowed, UpgradeDropped, UpgradeRefused
 from runcast.web.api.search import search_reply, search_runs_reply
 from runcast.web.api.sharing import share_reply, swapped
 from runcast.web.api.start_body import start_body
@@ -88,6 +88,7 @@ class Responder(Access):
         self.commands = dict(commands or {})
         self.allow_any_command = allow_any_command
         self.started = 0  # runs, for the metrics
+        self.sockets = False  # whether a WebSocket can be served beside the requests
         self.senders = Senders()
         self.listing = Listing(self, self.to_json)
 
@@ -98,6 +99,8 @@ class Responder(Access):
                 return self.lasting(self._dispatch(request), request)
         except MethodNotAllowed as error:
             return problem_reply(error).adding((("Allow", error.allowed),))
+        except UpgradeDropped as error:
+            return problem_reply(error).adding(error.headers)
         except (RuncastError, OSError) as error:
             reply = problem_reply(error)
             if opens_page(request):
@@ -276,11 +279,10 @@ class Responder(Access):
         return search_runs_reply(self.store.path, runs, older, request)
 
     def _log(self, request: Request, run: Run) -> Reply:
-        if (request.header("upgrade") or "").lower() == "websocket":
-            raise UpgradeRefused(
-                "expected a plain request: this server speaks no WebSocket (it is a WSGI server); "
-                "ask for text/event-stream, or serve runcast by ASGI"
-            )
+        upgrades = (request.header("upgrade") or "").lower() == "websocket"
+        if upgrades or (request.method == "GET" and request.header("sec-websocket-key")):
+            # Where sockets are served they are not requests. To others no proxy's Upgrade would help.
+            raise UpgradeDropped(request.header) if self.sockets and not upgrades else UpgradeRefused
         return log_reply(run, request, page=lambda: self._run_page(request, run))
 
     def _artifacts(self, request: Request, run: Run) -> Reply:

@@ -49,6 +49,8 @@ class Runcast(RuncastApp):
         options: `store`, `authorize`, `commands`, and others; see `RuncastApp`.
     """
 
+    sockets = True
+
     def __init__(self, app: Starlette | None = None, *, prefix: str = "", **options: Any) -> None:
         super().__init__(**options)
         self.feeds = Feeds()

@@ -564,3 +564,12 @@ def test_order_of_the_checks():
     assert "evil.example" in reply("host", "token")
     assert "cross-site" in reply("host", "token", "origin")
     assert "X-Runcast" in reply("host", "token", "origin", "sec-fetch-site")
+
+
+def test_handshake_without_upgrade():
+    """A WebSocket whose Upgrade a proxy dropped opens no page, and gets no cookie."""
+    key = {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
+
+    assert status(ask(make(), query=f"token={TOKEN}")) == 303
+    assert status(ask(make(), query=f"token={TOKEN}", headers=key)) == 401
+    assert status(ask(make(), headers=key | BEARER)) is None

@@ -94,6 +94,7 @@ class RuncastApp:
     """
 
     screens: bool = True  # whether what other sites' pages may not do is refused here
+    sockets: bool = False  # whether `serve_socket` is called for WebSockets
 
     def __init__(
         self,
@@ -136,7 +137,7 @@ class RuncastApp:
             authorize=_decide(authorize),
             at_once=authorize in (*_OPEN, as_guarded),  # ours, which do not block
         )
-        self.responder.share_key = self._share_key
+        self.responder.share_key, self.responder.sockets = self._share_key, self.sockets
         log_at_exit(self.store)
         wake_with_server()  # replies may have threads that signals do not come to
         self.durable = Durable(self.responder)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from runcast.errors import RuncastError
+from runcast.known_proxies import NGINX, before_server
 
 __all__ = [
     *("MethodNotAllowed", "NoShareLinks", "NoSuchPage", "NotAllowed", "ShareExpired"),
-    *("TooManySearches", "UpgradeRefused"),
+    *("TooManySearches", "UpgradeDropped", "UpgradeRefused"),
 ]
 
 
@@ -74,9 +75,41 @@ class ShareExpired(NotAllowed):
 
 
 class UpgradeRefused(RuncastError):
-    """A WebSocket where there can be none."""
+    """A WebSocket where there can be none, since the application's server speaks none."""
 
     http_status = 426
+
+    def __init__(self) -> None:
+        super().__init__(
+            "expected a plain request: the server of this application speaks no WebSocket (as a WSGI server "
+            "does not); ask for text/event-stream, or serve runcast by ASGI"
+        )
+
+
+class UpgradeDropped(RuncastError):
+    """The handshake of a WebSocket whose `Upgrade` a proxy has dropped, so that it is a plain request.
+
+    Such a header is of one connection, and a proxy passes it on only where it is configured to (RFC 9110,
+    section 7.6.1); the others of the handshake, `Sec-WebSocket-Key` among them, it does.
+
+    Args:
+        header: returns a header of the request.
+    """
+
+    http_status = 426
+    headers = (("Upgrade", "websocket"), ("Connection", "Upgrade"))  # RFC 9110, section 15.5.22
+
+    def __init__(self, header: Callable[[str], str | None]) -> None:
+        proxy = before_server(header)
+        cure = (
+            f"it seems to be {proxy.name}; {proxy.upgrade or 'its defaults let a WebSocket through'}"
+            if proxy
+            else f"in nginx, which names itself in no request: {NGINX.upgrade}"
+        )
+        super().__init__(
+            "expected `Upgrade: websocket` and `Connection: Upgrade` beside Sec-WebSocket-Key, got none: a "
+            f"proxy has dropped them ({cure}). Or ask for text/event-stream, without Sec-WebSocket-Key"
+        )
 
 
 class NoSuchPage(RuncastError, LookupError):

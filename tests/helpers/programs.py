@@ -13,6 +13,7 @@ _PACKAGES = {
     "mount": "mount",
     "node": "nodejs",
     "perl": "perl",
+    "redis-server": "redis-server",
     "setpriv": "util-linux",
     "sqlite3": "sqlite3",
     "sshd": "openssh-server",

@@ -1,6 +1,7 @@
 """The link: how the stores of several hosts share their runs, through an engine between them.
 
-`base` is the interface, `memory` an engine within one process. Nothing here is loaded by runs, by
+`base` is the interface, `memory` an engine within one process, `redis_link` one through Redis or
+Valkey, which `opening.open_link` opens. Nothing here is loaded by runs, by
 their supervisors or by web workers: only an agent uses it.
 """
 

@@ -8,7 +8,7 @@ from runcast.errors import Fenced, LinkDown, NoRun, UsageError
 from runcast.ids import new_run_id
 from runcast.link import PUT_BYTES, Entry, Link
 from runcast.testing.link_places import LinkPlace
-from runcast.testing.link_steps import PIECES, connect, create, fill, put, read_all, refused, same
+from runcast.testing.link_steps import PIECES, connect, create, entries_of, fill, put, read_all, refused, same
 
 __all__ = ["CHECKS"]
 
@@ -117,7 +117,9 @@ def check_reads(place: LinkPlace) -> None:
         for limit in (1, 10, 600, 1 << 20):
             same(f"bytes from {offset}, {limit} at a time", data[offset:], read_all(link, run, offset, limit))
     stretch = link.wait(link.read(run, 0, 1 << 20))
-    same("index", [b"%d" % number for number in range(len(PIECES))], [e.records for e in stretch.entries])
+    same(
+        "index", [b"%d" % number for number in range(len(PIECES))], [e.records for e in entries_of(link, run)]
+    )
     same("first and tail", (0, len(data)), (stretch.first, stretch.tail))
     same("entries of a small limit", 1, len(link.wait(link.read(run, 0, 1)).entries))
 
@@ -129,10 +131,10 @@ def check_gaps(place: LinkPlace) -> None:
     put(link, run, 0, b"head")
     same("put of a gap", None, link.wait(link.put(run, 4, far, b"", b"")))
     put(link, run, far, b"tail", b"i")
-    entries = link.wait(link.read(run, 0, 1000)).entries
+    entries = entries_of(link, run)
     expected = [Entry(0, 4, b"head", b""), Entry(4, far, b"", b""), Entry(far, far + 4, b"tail", b"i")]
     same("entries", expected, entries)
-    same("entries from within the gap", expected[1:], link.wait(link.read(run, 5000, 1000)).entries)
+    same("entries from within the gap", expected[1:], entries_of(link, run, 5000))
 
 
 def check_values(place: LinkPlace) -> None:
@@ -143,7 +145,7 @@ def check_values(place: LinkPlace) -> None:
     put(link, run, 0, every * 256, every)
     put(link, run, PUT_BYTES, b"\r\n", b"")
     link.wait(link.tell(run, "progress", every))
-    entries = link.wait(link.read(run, 0, 1 << 20)).entries
+    entries = entries_of(link, run)
     same("entries", [(every * 256, every), (b"\r\n", b"")], [(e.data, e.records) for e in entries])
     look = link.wait(link.look([run]))[run]
     same("request and progress", (every, every), (look.request, look.progress))

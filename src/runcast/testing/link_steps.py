@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from runcast.errors import RuncastError
 from runcast.ids import new_run_id
-from runcast.link import Link
+from runcast.link import Entry, Link
 from runcast.testing.link_places import LinkPlace
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     *(
         "connect",
         "create",
+        "entries_of",
         "fill",
         "hears",
         "put",
@@ -78,19 +79,26 @@ def fill(link: Link, run: str) -> bytes:
     return b"".join(PIECES)
 
 
-def read_all(link: Link, run: str, offset: int = 0, limit: int = 1 << 20) -> bytes:
-    """Return all bytes from an offset, and check that there is no hole."""
-    data = b""
+def entries_of(link: Link, run: str, offset: int = 0, limit: int = 1 << 20) -> list[Entry]:
+    """Return all entries from an offset, and check that there is no hole."""
+    found: list[Entry] = []
     while True:
         stretch = link.wait(link.read(run, offset, limit))
         if not stretch.entries:
             same("tail where nothing is left", offset, stretch.tail)
-            return data
+            return found
         for entry in stretch.entries:
             if not entry.start <= offset < entry.end:
                 raise AssertionError(f"read at {offset}: expected an entry there, got {entry[:2]}")
-            data += entry.data[offset - entry.start :]
+            found.append(entry)
             offset = entry.end
+
+
+def read_all(link: Link, run: str, offset: int = 0, limit: int = 1 << 20) -> bytes:
+    """Return all bytes from an offset."""
+    return b"".join(
+        entry.data[max(0, offset - entry.start) :] for entry in entries_of(link, run, offset, limit)
+    )
 
 
 def hears(link: Link, *names: str) -> Callable[[], bool]:

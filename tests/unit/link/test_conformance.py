@@ -183,7 +183,7 @@ def place_of(kind: type[MemoryLink]) -> Callable[[], LinkPlace]:
         (AsksTwice, "requests, each once"),
         (EndlessLease, "the end of a lease"),
         (Hasty, "replies before a step"),
-        (HidesGaps, "entries"),
+        (HidesGaps, "expected an entry there, got"),
     ],
 )
 def test_planted_fault_is_found(fault: type[MemoryLink], said: str, monkeypatch: pytest.MonkeyPatch):

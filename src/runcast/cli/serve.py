@@ -84,6 +84,12 @@ _NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     help="Heed the headers of this proxy, by address, network, or `unix`. Can be repeated.",
 )
 @click.option(
+    "--root-path",
+    metavar="PATH",
+    default="",
+    help="Below which path a proxy has this server, such as /cast, passed on or not.",
+)
+@click.option(
     "--allow-any-command", is_flag=True, help="Let clients with the token run anything, as this user."
 )
 @click.option(
@@ -128,6 +134,7 @@ def command(
     allow_origins: tuple[str, ...],
     user_header: str | None,
     trusted_proxies: tuple[str, ...],
+    root_path: str,
     allow_any_command: bool,
     stream_cap: int | None,
     streams_cap: int | None,
@@ -184,6 +191,7 @@ def command(
         keep=keep,
         user_header=user_header,
         trusted_proxies=trusted_proxies,
+        root_path=root_path,
     )
     announce = partial(_announce, what="COMMAND" if allow_any_command else "NAME" if config else None)
     serve(options, announce)

@@ -6,6 +6,7 @@ it: that would wrap `send` three times more, for every byte of every viewer.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from importlib.resources import files
@@ -36,6 +37,7 @@ from runcast.web.http.paths import is_stream
 from runcast.web.http.person import person_in
 from runcast.web.http.share import SHARED
 from runcast.who import TOKEN, VISITOR, Kind, Who
+from runcast.wire.jsons import compact
 
 __all__ = ["OPEN", "ServerApp"]
 
@@ -102,8 +104,8 @@ class ServerApp:
         )
         description = files("runcast.server").joinpath("openapi.json").read_bytes()
 
-        async def to_runs(_: Request) -> Response:
-            return RedirectResponse("/runs", 303)
+        async def to_runs(request: Request) -> Response:
+            return RedirectResponse(f"{request.scope.get('root_path', '')}/runs", 303)
 
         async def health(_: Request) -> Response:
             return PlainTextResponse("ok\n")
@@ -119,8 +121,10 @@ class ServerApp:
             fields = {"Content-Type": media_type, "Cache-Control": "no-store", "Vary": "Accept"}
             return Response(text, headers=fields)
 
-        async def openapi(_: Request) -> Response:
-            return Response(description, media_type="application/json")
+        async def openapi(request: Request) -> Response:
+            root = request.scope.get("root_path", "")
+            here = compact(json.loads(description) | {"servers": [{"url": root}]}) if root else description
+            return Response(here, media_type="application/json")
 
         def count() -> None:
             self._runs.responder.started += 1

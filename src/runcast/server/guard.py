@@ -144,6 +144,7 @@ class Guard:
         now: float,
         scheme: str = "http",
         peer: str = "",
+        root: str = "",
     ) -> Verdict:
         """Return whether a request may pass, and the reply where it may not.
 
@@ -155,11 +156,12 @@ class Guard:
             now: seconds, of a clock that does not go back.
             scheme: http, https, ws or wss.
             peer: the address of the connection itself; empty for a Unix socket.
+            root: below which path the server is, in front of `path`; empty for none.
         """
         known: dict[str, list[str]] = {}
         for name, value in headers:
             known.setdefault(name, []).append(value)
-        request = RawRequest(method, path, query, known, scheme)
+        request = RawRequest(method, path, query, known, scheme, root)
         reply = self._wrong_host(request)
         if reply is not None:
             return Verdict(reply)
@@ -340,11 +342,12 @@ class Guard:
         )
 
     def _set_cookie(self, request: RawRequest) -> str:
-        return f"{self.cookie_name}={self._cookie}; Path=/; HttpOnly; SameSite=Strict{_secure(request)}"
+        path = request.root or "/"
+        return f"{self.cookie_name}={self._cookie}; Path={path}; HttpOnly; SameSite=Strict{_secure(request)}"
 
     def _set_assets_cookie(self, request: RawRequest) -> str:
         flags = f"Max-Age={_ASSETS_SECONDS}; HttpOnly; SameSite=Strict{_secure(request)}"
-        return f"{self.cookie_name}-assets={self._assets_cookie}; Path={_ASSETS}; {flags}"
+        return f"{self.cookie_name}-assets={self._assets_cookie}; Path={request.root}{_ASSETS}; {flags}"
 
 
 def _bearers(request: RawRequest) -> list[str]:
@@ -365,7 +368,7 @@ def _no_cookie(
     request: RawRequest, status: int, headers: Iterable[tuple[str, str]] = (), *, shared: bool = False
 ) -> Reply:
     """Return a page for a browser, with the alternatives to one."""
-    url = f"{request.scheme}://{request.one('host')}"
+    url = f"{request.scheme}://{request.one('host')}{request.root}"
     if shared:
         paragraphs = [
             "It was started with `--cookie off`, so a share link opens no page here. In a terminal it does, "

@@ -134,7 +134,7 @@ class Guarded:
         """Log one request. Values of the client go through `repr`: no line breaks, no escape sequences."""
         query = hide_token(scope.get("query_string", b"").decode("latin-1"))
         method = scope.get("method", "WEBSOCKET")
-        target = _raw_path(scope) + (f"?{query}" if query else "")
+        target = scope.get("root_path", "") + _raw_path(scope) + (f"?{query}" if query else "")
         access.info(
             "%r %s %r %d %.3f s",
             _client(scope),
@@ -156,6 +156,7 @@ class Guarded:
             time.monotonic(),
             scope.get("scheme", "http"),
             scope.get(PEER, ""),
+            scope.get("root_path", ""),
         )
         if verdict.note:
             log.warning("%s from %r", verdict.note, _client(scope))

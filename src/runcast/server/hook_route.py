@@ -103,7 +103,7 @@ class HookRoute:
         with acting(who, request.client.host if request.client else ""):
             run = await in_pool(self._start, hook, delivery, body)
         self._started()
-        address = f"/runs/{run.id}"
+        address = f"{request.scope.get('root_path', '')}/runs/{run.id}"
         return json_reply({"id": run.id, "run": address}, 202, [("Location", address)])
 
     def _refused(self, error: NotSigned, name: str, request: Request) -> Reply:

@@ -17,7 +17,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from runcast.errors import UsageError
 from runcast.web.http.asgi_types import Receive, Scope, Send
 
-__all__ = ["PEER", "Proxies", "behind_proxies", "parse_proxy"]
+__all__ = ["PEER", "App", "Proxies", "behind_proxies", "parse_proxy"]
 
 PEER: Final = "runcast.peer"  # in an ASGI scope: the connection's own address; empty for a Unix socket
 UNIX: Final = "unix"

@@ -21,13 +21,14 @@ _NOT_IN_URLS = re.compile(r"[^!-~]")
 
 
 class RawRequest(NamedTuple):
-    """One request. `path` and `query` are as they came, percent-encoded."""
+    """One request. `path` and `query` are as they came, percent-encoded; the path is below `root`."""
 
     method: str
     path: str
     query: str
     headers: dict[str, list[str]]
     scheme: str
+    root: str = ""
 
     def one(self, name: str) -> str | None:
         """Return a header; an empty text if it was sent several times, which no check accepts."""
@@ -105,7 +106,9 @@ def without_token(request: RawRequest) -> str:
 
 def local_url(request: RawRequest, query: str) -> str:
     """Return a reference to the requested path on this host: `//name/` would be another host."""
-    path = "/" + _NOT_IN_URLS.sub("", request.path).lstrip("/\\")  # browsers drop tabs and line breaks
+    path = f"{request.root}/" + _NOT_IN_URLS.sub("", request.path).lstrip(
+        "/\\"
+    )  # browsers drop tabs and line breaks
     return f"{path}?{query}" if query else path
 
 

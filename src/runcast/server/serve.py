@@ -37,7 +37,8 @@ from runcast.server.connections import Connections, bound
 from runcast.server.guard import Guard
 from runcast.server.hook_route import addresses
 from runcast.server.listeners import Listening, Place, listening
-from runcast.server.proxies import Proxies, behind_proxies
+from runcast.server.prefix import below_path, parse_root_path, url_below
+from runcast.server.proxies import App, Proxies, behind_proxies
 from runcast.server.raw_request import host_name
 from runcast.server.systemd import Notifier
 from runcast.server.tls import Certificate, TLSListener
@@ -84,6 +85,7 @@ class Options:
     keep: Sequence[str] = ()
     user_header: str | None = None
     trusted_proxies: Sequence[str] = ()
+    root_path: str = ""
 
 
 def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
@@ -113,6 +115,7 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
     cookie = config.cookie if options.cookie is None else options.cookie
     chosen = _chosen_token(options)
     certificate = _certificate(options)
+    root_path = parse_root_path(options.root_path)
     proxies = Proxies([*options.trusted_proxies, *config.people.proxies])
     people = people_of(store.path, options.user_header, config.people, proxies, auth=options.auth)
     notifier = Notifier(os.environ)
@@ -148,19 +151,22 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
                 log.info("runs are spans of OpenTelemetry")
 
         def ready() -> None:
-            if heard.urls[0].startswith("http"):  # a browser cannot open a path
-                stack.enter_context(registered(store.path, heard.urls[0]))
+            urls = [url_below(root_path, url) for url in heard.urls]
+            if urls[0].startswith("http"):  # a browser cannot open a path
+                stack.enter_context(registered(store.path, urls[0]))
             # Before any line of the log, so that the address is easy to find.
-            announce([url + (f"?token={quote(token, safe='')}" if token else "") for url in heard.urls])
+            announce([url + (f"?token={quote(token, safe='')}" if token else "") for url in urls])
             log.info("serving the runs of %s", store.path)
             _advise(options, heard, token, bool(config.commands))
             for address in sorted(addresses(config.hooks)):
-                log.info("%s takes signed deliveries without the token", address)
+                log.info("%s%s takes signed deliveries without the token", root_path, address)
             if origins:
                 log.info("pages of these origins may read: %s", ", ".join(origins))
             notifier.tell("READY=1", f"STATUS=Serving the runs of {store.path}")
 
-        _Server(app, store, ready, certificate, proxies).run(list(heard.sockets))
+        _Server(
+            behind_proxies(below_path(app, root_path, proxies), proxies), app, store, ready, certificate
+        ).run(list(heard.sockets))
         notifier.tell("STOPPING=1")
         if sentence := going_on(store):
             log.info("%s; the next `runcast serve` shows it", sentence)
@@ -291,15 +297,15 @@ class _Server(uvicorn.Server):
 
     def __init__(
         self,
+        outermost: App,
         app: ServerApp,
         store: Store,
         ready: Callable[[], None],
         certificate: Certificate | None,
-        proxies: Proxies,
     ) -> None:
         protocol = http_protocol()
         config = uvicorn.Config(
-            behind_proxies(app, proxies),
+            outermost,
             proxy_headers=False,  # they are heeded there
             # Called for each connection: by then, there is a book.
             http=lambda **options: protocol(book=self._book, **options),  # type: ignore[arg-type]

@@ -174,7 +174,9 @@ def relative_path(scope: Scope) -> str:
     """Return the path below where the application is mounted."""
     root = scope.get("root_path", "").rstrip("/")
     path: str = scope["path"]
-    if root and path.startswith(root):  # servers and frameworks differ in whether the path includes it
+    if (
+        root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/")
+    ):  # servers and frameworks differ in whether the path includes it
         return path[len(root) :]
     return path
 

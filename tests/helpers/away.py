@@ -5,6 +5,7 @@ that holds the lock of the store's agent, hears what readers want at its socket,
 files, a real process. `asked` has what it was asked for, in order.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -52,8 +53,9 @@ def take(path: str, shelf: str | Path, keep: Callable[[int], bool] = lambda star
         file, there = Path(directory.log_path, segment_name(start)), Path(shelf, directory.id, str(start))
         if not keep(start) and file.exists():
             there.unlink(missing_ok=True)
-            os.link(file, there)
-            evict(directory, start)
+            with contextlib.suppress(FileNotFoundError):  # dropped meanwhile
+                os.link(file, there)
+                evict(directory, start)
         if not file.exists():
             away.append(start)
     return away

@@ -25,16 +25,18 @@ from bench.peers.server import free_port, running
 from bench.row import Figure, Goal, Row, Skipped
 from bench.stores import settle, warm_store
 
+__all__ = ["GREETINGS", "LOST", "ROW", "measured", "watched"]
+
 _SHAPES = {  # viewers, lines a second, form
     "G": (1000, 100, "SSE"),
     "GW": (1000, 100, "WebSocket"),
     "H": (5000, 100, "SSE"),
     "I": (1000, 1000, "SSE"),
 }
-_GREETINGS = {"SSE": "event: run", "WebSocket": '"event":"run"'}  # of ours; nchan has none
+GREETINGS = {"SSE": "event: run", "WebSocket": '"event":"run"'}  # of ours; nchan has none
 _SECONDS, _MANY_SECONDS, _QUICK_SECONDS = 10, 4, 3
 _CONNECT_SECONDS, _LATE_SECONDS = 60, 30
-_LOST = "lost or doubled"
+LOST = "lost or doubled"
 _GOALS = {
     "G": {"cpu": Goal(0.9, "nchan"), "p99": Goal(1.5, "nchan"), "busy": Goal(0.7, "nchan")},
     "GW": {"cpu": Goal(1.0, "nchan"), "p99": Goal(1.5, "nchan"), "busy": Goal(2.0, "nchan")},
@@ -70,7 +72,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
             one = goals.get(metric)
             return () if one is None or (one.peer is not None and one.peer not in known) else (one,)  # type: ignore[operator]
 
-        yield found.figure(_LOST, f"{what}: lines lost or doubled", "", goals=(Goal(0),), note=note)
+        yield found.figure(LOST, f"{what}: lines lost or doubled", "", goals=(Goal(0),), note=note)
         yield found.figure("rate", f"{what}: delivered", "/s", higher=True)
         yield found.figure("cpu", f"{what}: CPU of the server, a line", "us", goals=goal("cpu"))
         yield found.figure("p50", f"{what}: latency, p50", "ms")
@@ -94,10 +96,10 @@ def _ours(
         with running(command, port, cores=cores[:1], env=env) as server:
             generate = f"read go; exec {bench.program('linegen')} {lines} -r {rate} -c {cores[-1]}"
             run = warm.store.start(generate, shell=True, stdin="pipe")
-            with _watching(
-                bench, port, f"/runs/{run.id}/log", form, _GREETINGS[form], viewers, rate, lines
+            with watched(
+                bench, port, f"/runs/{run.id}/log", form, GREETINGS[form], viewers, rate, lines
             ) as watching:
-                found = _measured(watching, [server.pid], viewers, lambda: run.send("go\n"))
+                found = measured(watching, [server.pid], viewers, lambda: run.send("go\n"))
             settle(run)
     return found
 
@@ -119,15 +121,16 @@ def _nchan(bench: Bench, viewers: int, rate: int, lines: int, form: str) -> Mapp
 
         with (
             publisher,
-            _watching(bench, port, SUBSCRIBE, form, "HTTP/1.1 ", viewers, rate, lines) as watching,
+            watched(bench, port, SUBSCRIBE, form, "HTTP/1.1 ", viewers, rate, lines) as watching,
         ):
-            return _measured(watching, pids, viewers, go)
+            return measured(watching, pids, viewers, go)
 
 
 @contextlib.contextmanager
-def _watching(
+def watched(
     bench: Bench, port: int, path: str, form: str, greeting: str, viewers: int, rate: int, lines: int
 ) -> Iterator[subprocess.Popen[str]]:
+    """Give viewers of a log, in C."""
     core = sorted(os.sched_getaffinity(0))[-1]
     patience = _CONNECT_SECONDS + lines // rate + _LATE_SECONDS
     words = [bench.program("viewers"), str(port), path, str(viewers), str(lines), str(patience)]
@@ -139,22 +142,25 @@ def _watching(
         yield watching
 
 
-def _measured(
+def measured(
     watching: subprocess.Popen[str], pids: list[int], viewers: int, go: object
 ) -> Mapping[str, float]:
+    """Have the lines begin when all viewers are served; return what they and the server's processes took."""
     assert watching.stdout is not None
     empty = sum(map(processes.resident, pids))  # connecting goes on meanwhile: an upper bound
     said = watching.stdout.readline()
     assert said == "ready\n", f"not all of {viewers} viewers were served: {said}"
     time.sleep(0.5)
-    idle, cpu = sum(map(processes.resident, pids)), processes.all_cpu(pids)
+    idle, each = sum(map(processes.resident, pids)), [processes.all_cpu([pid]) for pid in pids]
     go()  # type: ignore[operator]
     told = json.loads(watching.stdout.readline())
-    cpu, busy = processes.all_cpu(pids) - cpu, sum(map(processes.resident, pids))
+    used = [processes.all_cpu([pid]) - cpu for pid, cpu in zip(pids, each, strict=True)]
+    busy = sum(map(processes.resident, pids))
     return {
-        _LOST: told["lost"] + told["doubled"],
+        LOST: told["lost"] + told["doubled"],
         "rate": told["got"] / told["seconds"],
-        "cpu": cpu / max(told["got"], 1) * 1e6,
+        "cpu": sum(used) / max(told["got"], 1) * 1e6,
+        "busiest": max(used) / max(told["got"], 1) * 1e6,
         "p50": told["p50"],
         "p99": told["p99"],
         "idle": (idle - empty) / viewers,

@@ -114,6 +114,15 @@ _NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     help="Keep so many finished runs, so long, or so much: 1000, 30d, 20G. May be repeated. [default: all]",
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Serve with so many processes, one for each core that many viewers, TLS or many starts keep busy. "
+    "A command that is slow needs none.",
+)
+@click.option(
     "--access-log", "log_requests", is_flag=True, help="Log each request to stderr, without tokens."
 )
 @click.pass_obj
@@ -139,6 +148,7 @@ def command(
     stream_cap: int | None,
     streams_cap: int | None,
     keep: tuple[str, ...],
+    workers: int,
     log_requests: bool,
 ) -> int:
     """Serve the runs of a store: a page for browsers, text for curl, events for programs.
@@ -192,6 +202,7 @@ def command(
         user_header=user_header,
         trusted_proxies=trusted_proxies,
         root_path=root_path,
+        workers=workers,
     )
     announce = partial(_announce, what="COMMAND" if allow_any_command else "NAME" if config else None)
     serve(options, announce)

@@ -25,7 +25,8 @@ from runcast.server.guard_middleware import Guarded
 from runcast.server.hook_route import HOOKS, HookRoute
 from runcast.server.inbound import Inbound
 from runcast.server.metrics import Metrics, Sources
-from runcast.server.run_watch import RunWatch
+from runcast.server.run_watch import RunWatch, SharedRunWatch
+from runcast.server.scoreboard import NOW, Counts, SharedCounts, SharedViewers, Worker
 from runcast.web.api.authorize import as_guarded
 from runcast.web.api.commands import NamedCommand
 from runcast.web.api.log_reply import problem_reply
@@ -69,6 +70,7 @@ class ServerApp:
         allow_any_command: whether any command may be started.
         log_requests: write a line to the log `runcast.access` for each request.
         hooks: by which deliveries of other services commands are started, by their names.
+        worker: the one that this is, where the server has several processes.
 
     Attributes:
         routes: the methods and paths that are answered here; all others are the runs'.
@@ -84,6 +86,7 @@ class ServerApp:
         allow_any_command: bool = False,
         log_requests: bool = False,
         hooks: Mapping[str, Inbound] = MappingProxyType({}),
+        worker: Worker | None = None,
     ) -> None:
         self._runs = _Runs(
             store, commands=commands, allow_any_command=allow_any_command, authorize=as_guarded
@@ -92,15 +95,30 @@ class ServerApp:
         self._runs.durable.public = not guard.requires_token
         self._runs.origins = guard.origins
         self._runs.has_token = guard.requires_token
-        self.watch = RunWatch(store.path, commands)
+        counts = Counts() if worker is None else SharedCounts(worker)
+        self.watch = (
+            RunWatch(store.path, commands)
+            if worker is None
+            else SharedRunWatch(store.path, commands, worker.board)
+        )
+        if worker is not None:
+            self._runs.feeds.viewers = SharedViewers(counts)
+
+        def viewers() -> Mapping[str, int]:
+            if worker is None:
+                return dict(self._runs.feeds.viewers)
+            return {kind: int(count) for (_, kind), count in counts.totals(NOW).items()}
+
         metrics = Metrics(
             Sources(
-                started=lambda: self._runs.responder.started,
+                started=lambda: int(counts.totals("started").get((), 0)),
                 runs=self.watch.look,
-                viewers=lambda: dict(self._runs.feeds.viewers),
+                viewers=viewers,
                 disk=DiskUse(store.path, commands).by_name,
                 free=lambda: _free(store.path),
-            )
+            ),
+            counts,
+            worker,
         )
         description = files("runcast.server").joinpath("openapi.json").read_bytes()
 
@@ -126,10 +144,11 @@ class ServerApp:
             here = compact(json.loads(description) | {"servers": [{"url": root}]}) if root else description
             return Response(here, media_type="application/json")
 
-        def count() -> None:
-            self._runs.responder.started += 1
+        def count_start() -> None:
+            counts.add("started")
 
-        hook_route = HookRoute(store, commands, hooks, guard.count_failure, count)
+        self._runs.responder.count_start = count_start
+        hook_route = HookRoute(store, commands, hooks, guard.count_failure, count_start)
         router = Router(
             [
                 Route("/", to_runs),

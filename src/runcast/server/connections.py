@@ -62,12 +62,16 @@ class Connections:
     Args:
         limit: how many there may be; None for any number.
         count: returns how many there are, the one that is added included.
+        shares: among how many processes the bounds of strangers are divided. The limit is each one's own.
     """
 
-    def __init__(self, limit: int | None = None, count: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, limit: int | None = None, count: Callable[[], int] = lambda: 0, *, shares: int = 1
+    ) -> None:
         self._limit = math.inf if limit is None else limit
         self._count = count
-        self._most_strangers = min(MOST_STRANGERS, self._limit)
+        self._most_strangers = min(MOST_STRANGERS // shares, self._limit)
+        self._most_pending = MOST_PENDING // shares
         self._most_leaving = min(max(self._limit // 40, LEAST_LEAVING), MOST_LEAVING)
         self._strangers: dict[str, dict[Connection, None]] = {}
         self._leaving: dict[Connection, None] = {}
@@ -106,8 +110,8 @@ class Connections:
         """Note what a stranger's unfinished request takes now."""
         self.pending += pending - one.pending
         one.pending = pending
-        while self.pending > MOST_PENDING and self._make_room():
-            self._note("%d bytes of unfinished requests: the oldest are closed", MOST_PENDING)
+        while self.pending > self._most_pending and self._make_room():
+            self._note("%d bytes of unfinished requests: the oldest are closed", self._most_pending)
 
     def _make_room(self) -> bool:
         """Close a stranger; return whether there was one."""

@@ -25,6 +25,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
+from runcast.server.attempts import Attempts
 from runcast.server.people import Found, People
 from runcast.server.raw_request import RawRequest, host_name, local_url, same_origin, spellings, without_token
 from runcast.server.replies import page, problem, redirect
@@ -36,8 +37,6 @@ from runcast.web.http.share import ShareKey, cookie_values, given_in
 
 __all__ = ["PASSED", "Guard", "Verdict"]
 
-FAILURES = 10  # wrong tokens that are answered at once …
-FAILURE_SECONDS = 6.0  # … and the time after which one more is
 _NOTE_SECONDS = 60.0  # between two lines of the log about people who are nearly let in
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _SITES = ("same-origin", "none")
@@ -90,6 +89,7 @@ class Guard:
             token itself, in a header or in its URL.
         signed: paths that take a POST without the token, since what is behind them checks a signature.
         people: those with rights of their own, where a token is required.
+        attempts: counts wrong tokens.
 
     Attributes:
         share_key: signs share links; None without a token, where they are not needed.
@@ -104,6 +104,7 @@ class Guard:
         cookie: bool = True,
         signed: Collection[str] = (),
         people: People | None = None,
+        attempts: Attempts | None = None,
     ) -> None:
         self._signed = frozenset(signed)
         self.origins = origins or Origins()
@@ -112,8 +113,7 @@ class Guard:
         self._sets_cookie = cookie
         self._people = people or People()
         self._spelled = spellings(token) if token is not None else None
-        self._failures = float(FAILURES)  # how many more are allowed
-        self._counted_at = -math.inf
+        self.count_failure = (attempts or Attempts()).count  # also of wrong signatures
         self._noted: dict[str, float] = {}  # when, by the name of the error
         # The cookie goes to every server on this host, whatever its port: so its value is not the
         # token, and its name is this token's, or servers side by side would overwrite each other's.
@@ -296,15 +296,6 @@ class Guard:
             error = "NoToken"
             detail = f"expected this server's token, got none: send `Authorization: Bearer TOKEN`; {where}"
         return Verdict(problem(status, error, detail, headers), note)
-
-    def count_failure(self, now: float) -> int:
-        """Count a wrong token or signature; return the seconds to wait if there were too many."""
-        self._failures = min(FAILURES, self._failures + max(now - self._counted_at, 0.0) / FAILURE_SECONDS)
-        self._counted_at = now
-        if self._failures >= 1:
-            self._failures -= 1
-            return 0
-        return math.ceil((1 - self._failures) * FAILURE_SECONDS)
 
     def _foreign(self, request: RawRequest) -> Reply | None:
         """Refuse requests that pages of another site, or of another port of this host, cause."""

@@ -7,7 +7,6 @@ of a bounded number, and those that runcast has elsewhere are the same: names of
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -18,7 +17,9 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from runcast._version import __version__
+from runcast.server.process_metrics import WorkersCollector
 from runcast.server.run_counts import RunCounts
+from runcast.server.scoreboard import Counts, Worker
 from runcast.web.http.response_stream import DURABLE
 from runcast.wire import FORMS
 from runcast.wire.negotiation import accepts
@@ -48,21 +49,29 @@ class Sources(NamedTuple):
 
 
 class Metrics(Collector):
-    """What one server counts."""
+    """What one server counts.
 
-    def __init__(self, sources: Sources) -> None:
+    Args:
+        sources: of the numbers of others.
+        counts: takes those of requests; those of all workers of the server where it has several.
+        worker: the one that this is, where it has.
+    """
+
+    def __init__(self, sources: Sources, counts: Counts | None = None, worker: Worker | None = None) -> None:
         self._sources = sources
-        self._requests: Counter[tuple[str, str]] = Counter()
-        self._refused: Counter[str] = Counter()
+        self._counts = counts or Counts()
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        if worker is None:
+            ProcessCollector(registry=self._registry)
+        else:
+            self._registry.register(WorkersCollector(worker.board))
 
     def count(self, method: str, status: int, *, refused: bool) -> None:
         """Count one reply, and whether the guard gave it."""
-        self._requests[method if method in _METHODS else "other", str(status)] += 1
+        self._counts.add("requests", method if method in _METHODS else "other", str(status))
         if refused and status >= 400:
-            self._refused[str(status)] += 1
+            self._counts.add("refused", str(status))
 
     def text(self, accept: str = "") -> tuple[bytes, str]:
         """Return all metrics, and their media type: OpenMetrics for a client that names it in `Accept`."""
@@ -74,9 +83,9 @@ class Metrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield what is known now; the registry calls this."""
         yield _gauge("runcast_build_info", "The version of runcast.", ("version",), [((__version__,), 1)])
-        requests = dict(self._requests).items()  # copied at once: an event loop goes on counting
+        requests = self._counts.totals("requests").items()
         yield _counter("runcast_http_requests", "Requests answered.", ("method", "status"), requests)
-        refused = [((status,), count) for status, count in dict(self._refused).items()]
+        refused = self._counts.totals("refused").items()
         yield _counter("runcast_http_refused", "Requests that the guard refused.", ("status",), refused)
         started = [((), self._sources.started())]
         yield _counter("runcast_runs_started", "Runs started through this server.", (), started)

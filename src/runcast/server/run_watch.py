@@ -9,6 +9,7 @@ while its time of change stands, it is not listed; of runs that are over nothing
 from __future__ import annotations
 
 import os
+import pickle
 import threading
 import time
 from collections import Counter
@@ -21,10 +22,11 @@ from runcast.own_thread import Background
 from runcast.run import Run
 from runcast.run.base import files_of
 from runcast.server.run_counts import OTHER, RunCounts
+from runcast.server.scoreboard import LOOK, Scoreboard
 from runcast.store.files import StoreFiles
 from runcast.store.queues import STORE_QUEUE
 
-__all__ = ["RunWatch"]
+__all__ = ["RunWatch", "SharedRunWatch"]
 
 _EVERY_SECONDS = 10.0  # a run stays for a minute after its end, unless somebody removes it by hand
 _SAME_TIME_SECONDS = (
@@ -63,10 +65,13 @@ class RunWatch:
     def look(self) -> RunCounts:
         """Count what has ended since the last look, and return a copy of all counts. Call it in a thread."""
         with self._lock:
-            self._due = time.monotonic() + _EVERY_SECONDS
-            self._list()
-            self._count()
-            return deepcopy(self._counts)
+            return self._look()
+
+    def _look(self) -> RunCounts:
+        self._due = time.monotonic() + _EVERY_SECONDS
+        self._list()
+        self._count()
+        return deepcopy(self._counts)
 
     def _list(self) -> None:
         try:
@@ -80,8 +85,11 @@ class RunWatch:
         there = set(self._files.ids())
         for run_id in there - self._known:
             if self._began is None or not self._was_over(run_id, self._began):
-                self._open[run_id] = OTHER, Run(self._files.run(run_id).path)
+                self._open[run_id] = OTHER, self._run(run_id)
         self._known, self._began = there, None
+
+    def _run(self, run_id: str) -> Run:
+        return Run(self._files.run(run_id).path)
 
     def _was_over(self, run_id: str, when: float) -> bool:
         try:
@@ -109,6 +117,41 @@ class RunWatch:
             elif state != State.LOST:
                 running[name] += 1
         self._counts.set_now(running, queued)
+
+
+class SharedRunWatch(RunWatch):
+    """The runs of a store, as all workers of one server see them: one looks, and leaves what it found.
+
+    Args:
+        store: its folder, which need not be there yet.
+        commands: the names that always have numbers of their own.
+        board: of the server.
+    """
+
+    def __init__(self, store: str, commands: Collection[str], board: Scoreboard) -> None:
+        super().__init__(store, commands)
+        self._board = board
+        self._began = board.began
+
+    def look_soon(self) -> None:
+        """Look in a thread, if the last look of any worker is long ago."""
+        self._due = max(self._due, self._board.due)
+        super().look_soon()
+
+    def _look(self) -> RunCounts:
+        with self._board.locked(LOOK):
+            if data := self._board.looked.load():
+                self._counts, self._known, self._listed_at, names = pickle.loads(data)
+                self._began = None
+                self._open = {
+                    run_id: (name, self._open[run_id][1] if run_id in self._open else self._run(run_id))
+                    for run_id, name in names.items()
+                }
+            counts = super()._look()
+            names = {run_id: name for run_id, (name, _) in self._open.items()}
+            self._board.looked.store(pickle.dumps((self._counts, self._known, self._listed_at, names)))
+            self._board.due = self._due
+        return counts
 
 
 def _now(run: Run) -> tuple[str, Outcome | None]:

@@ -29,6 +29,7 @@ def test_ended_runs_are_counted_once(store: Store):
     assert watch.look().ended == {}
     assert watch.look().running == {"going": 1}
     going.stop()
+    going.wait()
     store.start(["false"], name="later").wait()
     for _ in range(3):
         counts = watch.look()

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from runcast.server.guard import FAILURE_SECONDS, FAILURES, Guard, Verdict
+from runcast.server.attempts import FAILURE_SECONDS, FAILURES
+from runcast.server.guard import Guard, Verdict
 
 TOKEN = "correct-horse-battery-staple"
 HOST = "127.0.0.1:8765"

@@ -5,8 +5,8 @@ import logging
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from runcast.server.serve import http_protocol
 from runcast.server.uvicorn_fastpath import FastpathProtocol, missing
+from runcast.server.uvicorn_server import http_protocol
 
 
 def test_locked_uvicorn(caplog: pytest.LogCaptureFixture):

@@ -30,6 +30,7 @@ import pytest
 import runcast
 import runcast.aio
 import runcast.errors
+import runcast.link.opening
 import runcast.log
 import runcast.model
 import runcast.offsets

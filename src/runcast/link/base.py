@@ -93,7 +93,8 @@ class Stretch(NamedTuple):
     Attributes:
         entries: in order and without a hole between them; none at the tail. The first one may begin
             before the offset that was read from.
-        first: the offset from which on the engine has the log; what was before was trimmed.
+        first: an offset from which on nothing is missing. It is after the one that was read from only
+            where the front was trimmed, and then it is where the engine's log begins.
         tail: where the engine's log ends.
     """
 
@@ -268,7 +269,7 @@ class Link(ABC):
         """Return what may have changed since the last call: too much at times, never too little.
 
         Raises:
-            LinkDown: the link is down: what to do is said above.
+            LinkDown: the link is down, or `hello` is still under way.
         """
 
     @abstractmethod

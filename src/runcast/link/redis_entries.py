@@ -6,7 +6,7 @@ from runcast.link.base import PUT_BYTES, Entry
 
 __all__ = ["Counts", "entry_of"]
 
-_MOST = 512  # entries at once: 32 MiB at the very most
+_FIRST, _MOST = 16, 512  # entries at once: 1 MiB and 32 MiB at the very most, beyond what is wanted
 
 
 def entry_of(name: bytes, fields: list[bytes]) -> Entry:
@@ -23,9 +23,10 @@ class Counts:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
-    def count(self, run: str, limit: int) -> int:
-        """Return how many to read, for so many bytes."""
-        return self._counts.get(run) or min(max(1, limit // PUT_BYTES), _MOST)
+    def count(self, run: str, limit: int) -> tuple[int, bool]:
+        """Return how many to read, for so many bytes, and whether the last read did not reach the tail."""
+        known = self._counts.get(run)
+        return known or min(max(_FIRST, limit // PUT_BYTES), _MOST), known is not None
 
     def learn(self, run: str, count: int, found: int, fitting: int) -> None:
         """Take note of what a read of `count` entries has found, and how many of them did fit the limit."""

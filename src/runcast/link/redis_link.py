@@ -26,8 +26,7 @@ from runcast.link.rules import check_ask, check_put, fenced, held, within
 
 __all__ = ["RedisLink"]
 
-_KEY_MS = 60_000  # for which a key is taken before its run is there
-_FORGET_MS = 7 * 86_400_000
+_KEY_MS, _FORGET_MS = 60_000, 7 * 86_400_000  # a key without its run; a host whose lease is over
 _ANSWERS = 100  # taken at once
 _LOOK = ("request", "host", "state", "progress", "outcome", "tail", "first", "fence")
 
@@ -210,18 +209,23 @@ class RedisLink(Link):
 
         def steps() -> Steps[Stretch]:
             mine = self._of(run)
-            count = self._counts.count(run, limit)
+            count, behind = self._counts.count(run, limit)
             found = self._wire.request(mine, "XRANGE", mine + b"log", f"({offset}-0", "+", "COUNT", count)
-            state = self._wire.request(mine, "HMGET", mine + b"run", "first", "tail")
+            state = self._ends(mine) if behind else None
             entries = [entry_of(*pair) for pair in (yield found)]
-            first, tail = yield state
-            if tail is None:
-                raise NoRun(run)
             fitting = within(entries, offset, limit)
             self._counts.learn(run, count, len(entries), len(fitting))
+            if state is None and 0 < len(entries) < count and entries[0].start <= offset:
+                return Stretch(fitting, entries[0].start, entries[-1].end)  # less to do for the server
+            first, tail = yield state or self._ends(mine)
+            if tail is None:
+                raise NoRun(run)
             return Stretch(fitting, int(first), int(tail))
 
         return self._wire.steps(steps())
+
+    def _ends(self, mine: bytes) -> Reply[Any]:
+        return self._wire.request(mine, "HMGET", mine + b"run", "first", "tail")
 
     def look(self, runs: Sequence[str]) -> Reply[dict[str, Look]]:
         """Look at runs."""
@@ -358,7 +362,7 @@ class RedisLink(Link):
         def steps() -> Steps[Sequence[Ask]]:
             pairs = yield self._wire.run(scripts.ASKS, (self._of_host(b"ask", self._host),))
             return [
-                Ask(ticket.decode(), request) for ticket, request in zip(pairs[::2], pairs[1::2], strict=True)
+                Ask(name.decode(), request) for name, request in zip(pairs[::2], pairs[1::2], strict=True)
             ]
 
         return self._wire.steps(steps())

@@ -150,6 +150,11 @@ bench-quick: $(STAMP) ## Run the benchmarks in their short form
 bench-page: $(STAMP) test-programs ## Measure the page in Chromium (BENCH_ARGS="--rounds 5")
 	@$(RUN) bench.page $(BENCH_ARGS)
 
+.PHONY: docs
+docs: $(STAMP) ## Build the documentation as a site in build/docs, with strict links
+	@$(RUN) sphinx --quiet --fail-on-warning --keep-going -c docs/site -b html docs build/docs
+	@echo "build/docs/README.html"
+
 .PHONY: screenshot
 screenshot: $(STAMP) test-programs ## Take the screenshots of the docs anew
 	@$(RUN) tests.browser.screenshots

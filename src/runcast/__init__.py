@@ -1,6 +1,6 @@
 """runcast: run anything, watch it live from anywhere.
 
-A run's output is one append-only log, and every reader is an offset into it.
+A run's output is one append-only log, and every reader is an offset into it. For example::
 
     import runcast
 

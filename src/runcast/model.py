@@ -46,9 +46,9 @@ class Channel(StrEnum):
     DATA = "data"
     """One JSON value per line, such as the values of a generator."""
     UNKNOWN = "unknown"
-    """The index is damaged here: the bytes are intact, but their channel is not known."""
+    """The bytes are intact, but their channel is not known, for the index is damaged here."""
     GAP = "gap"
-    """No bytes: the range from `offset` to `next` was dropped."""
+    """The range from `offset` to `next` was dropped, and there are no bytes of it."""
 
 
 class Chunk(NamedTuple):
@@ -250,7 +250,7 @@ class Outcome(NamedTuple):
 
     @property
     def exit_status(self) -> int:
-        """The status as in a shell: the exit code, 128 + N for signal N, 1 if neither is known."""
+        """The exit code as a shell has it, 128 + N for signal N, 1 if neither is known."""
         if self.code is not None:
             return self.code
         return 128 + self.signal if self.signal else 1

@@ -1,4 +1,4 @@
-"""The documentation as a site, with search and the API from docstrings: `make docs`. The pages are the same files."""
+"""The docs as a site, with search and the API from docstrings: `make docs`. The pages are the same files."""
 
 import re
 import tomllib
@@ -12,7 +12,7 @@ _REPOSITORY = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["
 _OUTSIDE = re.compile(r"\]\((?:\.\./)+([A-Z]+\.md)")  # README, CONTRIBUTING …
 
 project = "runcast"
-copyright = "the runcast authors"  # noqa: A001  # the name that Sphinx reads
+copyright = "the runcast authors"
 release = runcast.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
@@ -23,7 +23,7 @@ autodoc_typehints = "none"  # signatures have them
 autodoc_member_order = "bysource"
 napoleon_use_ivar = True  # attributes that only a docstring names
 
-_KINDS = {"Learn": "tutorial", "Get something done": "howto", "Look up": "reference", "Understand": "explanation"}
+_KINDS = {"Learn": "tutorial", "Do": "howto", "Look up": "reference", "Understand": "explanation"}
 
 
 def _complete(app: Any, name: str, source: list[str]) -> None:
@@ -32,7 +32,8 @@ def _complete(app: Any, name: str, source: list[str]) -> None:
     if name == root_doc:
         for caption, folder in _KINDS.items():
             extra = "site/api\n" if folder == "reference" else ""
-            source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{extra}{folder}/*\n```\n"
+            head = f":hidden:\n:glob:\n:caption: {caption}"
+            source[0] += f"\n```{{toctree}}\n{head}\n\n{extra}{folder}/*\n```\n"
         source[0] += "\n```{toctree}\n:hidden:\n\nglossary\n```\n"
 
 

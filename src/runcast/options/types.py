@@ -197,7 +197,7 @@ class _Terminal(OptionType):
     python = 'bool | "stdout"'
     words = 'True, False or "stdout"'
     json_words = kept_words = toml_words = 'true, false or "stdout"'
-    schema: Mapping[str, object] = {"enum": [False, True, "stdout"]}
+    schema: Mapping[str, object] = {"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["stdout"]}]}
     toml = bool | str
 
     def takes(self, value: Any) -> bool:
@@ -235,7 +235,7 @@ class _Stdin(OptionType):
     python = "int | IO[Any] | str | None"
     words = '"pipe", a file or a descriptor'
     json_words = '"pipe"'
-    schema: Mapping[str, object] = {"const": "pipe"}
+    schema: Mapping[str, object] = {"type": "string", "enum": ["pipe"]}
 
     def takes(self, value: Any) -> bool:
         return True  # whether it has a descriptor is looked at where that is used

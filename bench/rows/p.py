@@ -43,7 +43,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
             "P: captured",
             {OURS: lambda: _captured(folder, lines), _FILE: lambda: _written(f"{folder}/lines", 1, lines)},
         )
-        yield captured.figure("line", "captured print", "us", goals=(Goal(2, _FILE),))
+        yield captured.figure("line", "captured print", "us", goals=(Goal(1.8, _FILE),))
         outside = alternate(
             bench,
             "P: outside",
@@ -53,7 +53,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
                 _IDLE: lambda: _outside(f"{folder}/blocks", lines, active=False),
             },
         )
-        goals = (Goal(1.2, _BARE),)
+        goals = (Goal(1.1, _BARE),)
         yield outside.figure("line", "print outside, a run is active", "us", peers=[_BARE], goals=goals)
         yield outside.figure("line", "print outside, installed", "us", ours=_IDLE, peers=[_BARE], goals=goals)
         reads = alternate(

@@ -25,6 +25,7 @@ __all__ = ["CAP_BYTES", "SEGMENT_BYTES", "LogWriter", "Segment"]
 SEGMENT_BYTES = 64 * 1024 * 1024  # most runs have exactly one; a cap drops whole ones
 _CAP_PARTS = 32  # segments in a cap: the disk use exceeds the cap by at most one of them
 _LEAST_BYTES = 4096  # a block of the file system: smaller segments would only make more files
+_FEW_BYTES = 4096  # of a line that is written by itself
 _RECORD_NS = 10_000_000  # between records: one per line would double the size of small writes
 _RETRY_NS = 100_000_000  # between attempts to write to a full disk
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -84,6 +85,7 @@ class LogWriter(ABC):
         self._record = 0  # offset and time of the last record
         self._record_ns = time_ns
         self._gap = False  # bytes were lost since the last append
+        self._plain_until = 0  # the offset up to which an append may need no record, no segment and no care
         self._unsure = False  # an append was interrupted by an exception from outside
         self._retry_ns = 0
         self._has_outcome = self._closed = False
@@ -130,12 +132,35 @@ class LogWriter(ABC):
         """
         if self._closed:
             raise LogClosed("expected an open log, this one is closed: nothing more can be appended")
-        if len(data) <= RECORD_SPAN:
-            self._append(channel, data)
+        now = self._now()
+        size = len(data)
+        if (
+            self.tail + size <= self._plain_until
+            and channel is self._channel
+            and now - self._record_ns < _RECORD_NS
+            and 0 < size < _FEW_BYTES
+        ):  # most lines: in as few steps as there can be
+            try:
+                taken = self._write(data)
+                self.tail += taken
+                self._size += taken
+                if taken == size:
+                    self.lines += data.count(b"\n")
+                    return
+                self.lines += data.count(b"\n", 0, taken)
+                data = data[taken:]
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+            except BaseException:  # a signal handler raised: some bytes may be written but not counted
+                self._plain_until, self._unsure = 0, True
+                raise
+        if size <= RECORD_SPAN:
+            self._append(channel, data, now)
         else:
             view = memoryview(data)
-            for start in range(0, len(data), RECORD_SPAN):
-                self._append(channel, bytes(view[start : start + RECORD_SPAN]))
+            for start in range(0, size, RECORD_SPAN):
+                self._append(channel, bytes(view[start : start + RECORD_SPAN]), self._now())
 
     def append_whole(self, channel: Channel, data: bytes) -> None:
         """Append bytes of one channel, all of them or none, and into one segment.
@@ -149,6 +174,7 @@ class LogWriter(ABC):
         """
         if self._closed:
             raise LogClosed("expected an open log, this one is closed: nothing more can be appended")
+        self._plain_until = 0
         full = self._records * RECORD_BYTES >= max(self._segment_bytes, _LEAST_BYTES)
         if self._segment is None or (self._size and (full or self._size + len(data) > self._segment_bytes)):
             self._roll()
@@ -212,8 +238,8 @@ class LogWriter(ABC):
     def _now(self) -> int:
         return time.monotonic_ns() + self._clock_offset
 
-    def _append(self, channel: Channel, data: bytes) -> None:
-        now = self._now()
+    def _append(self, channel: Channel, data: bytes, now: int) -> None:
+        self._plain_until = 0
         if self._unsure:
             self._catch_up()
             self._unsure = False
@@ -244,6 +270,7 @@ class LogWriter(ABC):
                 self._unsure = True
                 raise
             data = data[taken:]  # a write may be partial: the disk or the segment is nearly full
+        self._plain_until = min(self._record + RECORD_SPAN, self.tail - self._size + self._segment_bytes)
 
     def _keep(self, channel: Channel, data: bytes, now: int) -> int:
         """Write the bytes, after the segment and the record that are due; return how many were written."""

@@ -123,7 +123,7 @@ class Printer:
                     self._empty()
                 finally:
                     self._holder = 0
-        if len(queue) > _QUEUE_PIECES:
+        if queue and len(queue) > _QUEUE_PIECES:
             self._wait()
         return True
 
@@ -257,14 +257,17 @@ class Printer:
                 self._let_go()
                 self._read_pipes()
                 continue
-            if thread in held:
+            if held and thread in held:
                 begun, start, _ = held.pop(thread)
                 if begun is channel:
                     data = start + data
                 else:
                     self._put(begun, start)
-            elif queue and queue[0][1] == thread and queue[0][0] is channel:  # `print`: its text, its end
-                data += queue.popleft()[2]
+            elif queue:
+                following, author, more = queue[0]
+                if author == thread and following is channel:  # `print`: its text, its end
+                    data += more
+                    queue.popleft()
             if data and data[-1] != _LF:
                 end = data.rfind(b"\n") + 1
                 if len(data) - end < _HOLD_BYTES and (self._armed or self._arm()):

@@ -18,6 +18,7 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any
 
 from runcast.model import Channel
@@ -165,15 +166,21 @@ def _lacking(stream: Any, name: str) -> _Method:
 
 
 def _write_text(own: _Method, get: _Get, channel: Channel) -> _Method:
-    def write(text: str, /) -> Any:
-        sink = get()
-        if sink is None:
-            return own(text)
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        return len(text) if sink.write(channel, text) else own(text)
+    """Return `write`, which each print outside a run pays for twice: its text and its end.
 
-    return write
+    What it uses are globals of its own, in place of a closure: CPython 3.11 to 3.14 find these without
+    copying cells into each frame, which is half of what a call costs here.
+    """
+
+    return FunctionType(_write.__code__, {"__name__": __name__, "get": get, "own": own, "channel": channel})
+
+
+def _write(text: str, /) -> Any:
+    if get() is None:  # type: ignore[name-defined]  # noqa: F821  # see above
+        return own(text)  # type: ignore[name-defined]  # noqa: F821
+    if not isinstance(text, str):
+        raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+    return len(text) if get().write(channel, text) else own(text)  # type: ignore[name-defined]  # noqa: F821
 
 
 def _write_bytes(own: _Method, get: _Get, channel: Channel) -> _Method:

@@ -9,10 +9,9 @@ protocol is part of the format of a store: supervisors of an older version keep 
 
 from __future__ import annotations
 
-import contextlib
+import _socket
 import json
 import os
-import socket
 import struct
 from typing import Any
 
@@ -22,6 +21,8 @@ __all__ = [
     "REQUEST_LENGTH",
     "ControlConnection",
     "PartTaken",
+    "UnixSocket",
+    "accept",
     "ask",
     "connect_path",
     "listen_at",
@@ -30,20 +31,24 @@ __all__ = [
     "unnamed_listener",
 ]
 
+UnixSocket = _socket.socket
+"""What a supervisor has for its sockets: `socket.socket` makes enums of its constants at each use, which
+takes time, and touches pages of memory that all supervisors would share otherwise."""
+
 REQUEST_LENGTH = struct.Struct("<I")  # before the JSON of a request to start a run
 _LINE_BYTES = 64 * 1024
 _STDIN_BYTES = 64 * 1024  # of one request; a sender splits
 
 
-def unnamed_listener() -> socket.socket:
+def unnamed_listener() -> UnixSocket:
     """Return a socket for `listen_at`."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = UnixSocket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     os.fchmod(listener.fileno(), 0o600)  # before it has a name: whatever the umask is
     listener.setblocking(False)
     return listener
 
 
-def listen_at(listener: socket.socket, path: str, backlog: int = 16) -> None:
+def listen_at(listener: UnixSocket, path: str, backlog: int = 16) -> None:
     """Have a socket listen at a path, which may be of any length."""
     name, folder = short_name(path)
     try:
@@ -54,7 +59,7 @@ def listen_at(listener: socket.socket, path: str, backlog: int = 16) -> None:
             os.close(folder)
 
 
-def listen_path(path: str, backlog: int = 16) -> socket.socket:
+def listen_path(path: str, backlog: int = 16) -> UnixSocket:
     """Return a socket that listens at a path, which may be of any length."""
     listener = unnamed_listener()
     try:
@@ -63,6 +68,15 @@ def listen_path(path: str, backlog: int = 16) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def accept(listener: UnixSocket) -> UnixSocket:
+    """Return the next connection of a listening socket; it blocks.
+
+    Raises:
+        OSError: there is none, or no descriptor for it.
+    """
+    return UnixSocket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, listener._accept()[0])  # type: ignore[attr-defined]
 
 
 def pack_request(request: dict[str, Any]) -> bytes:
@@ -113,7 +127,7 @@ def ask(
 class ControlConnection:
     """The supervisor's side of one connection, fed with what comes. Not blocking."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: UnixSocket) -> None:
         connection.setblocking(False)
         self.socket = connection
         self._buffer = b""
@@ -147,5 +161,7 @@ class ControlConnection:
 
     def answer(self, **values: Any) -> None:
         """Send one answer; somebody who does not read it is no concern of ours."""
-        with contextlib.suppress(OSError):
+        try:
             self.socket.send(json.dumps(values or {"ok": True}).encode() + b"\n")
+        except OSError:
+            pass

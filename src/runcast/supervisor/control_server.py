@@ -7,11 +7,10 @@ handler answers, at once or, for stdin, when the program has taken it. The proto
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Callable
 from typing import Any
 
-from runcast.supervisor.control import ControlConnection
+from runcast.supervisor.control import ControlConnection, UnixSocket, accept
 from runcast.supervisor.loop import Loop
 
 __all__ = ["ControlServer", "Handler"]
@@ -34,7 +33,7 @@ class ControlServer:
 
     def __init__(
         self,
-        listener: socket.socket,
+        listener: UnixSocket,
         loop: Loop,
         handle: Handler,
         left: Callable[[ControlConnection], object],
@@ -48,7 +47,7 @@ class ControlServer:
 
     def _accept(self, _events: int, _now: float) -> None:
         try:
-            connection = ControlConnection(self._listener.accept()[0])
+            connection = ControlConnection(accept(self._listener))
             fd = connection.socket.fileno()
             self._connections[fd] = connection
             self._loop.hear(fd, lambda _events, now: self._serve(connection, now))

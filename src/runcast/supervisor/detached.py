@@ -8,6 +8,7 @@ so or is gone. Also runs once, without a forkserver, where there can be none (`m
 
 from __future__ import annotations
 
+import _socket
 import array
 import contextlib
 import errno
@@ -23,7 +24,7 @@ from typing import Any
 
 from runcast.shortages import shortage
 from runcast.store.run_files import RunFiles
-from runcast.supervisor.control import REQUEST_LENGTH
+from runcast.supervisor.control import REQUEST_LENGTH, UnixSocket, accept
 from runcast.supervisor.end_hooks import begin_hooks, hooks_of
 from runcast.supervisor.masked import masks_in
 from runcast.supervisor.oom import Group, own_group
@@ -46,17 +47,17 @@ class _Removed(Exception):
     """The folder of a run was removed while it went on, and so the run was stopped."""
 
 
-def _receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, int]]:
+def _receive(connection: UnixSocket) -> tuple[dict[str, Any], dict[str, int]]:
     """Return a request and the descriptors that came with it, by the names it gives them.
 
     Raises:
         EOFError: the other side left in the middle.
     """
-    space = socket.CMSG_LEN(_FDS * array.array("i").itemsize)
+    space = _socket.CMSG_LEN(_FDS * array.array("i").itemsize)
     data, ancillary, _flags, _address = connection.recvmsg(_REQUEST_BYTES, space)
     fds = array.array("i")
     for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
             fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
     for fd in fds:
         os.set_inheritable(fd, False)
@@ -80,7 +81,7 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], dict[str, int]]
 
 
 def _supervise(
-    connection: socket.socket,
+    connection: UnixSocket,
     request: dict[str, Any],
     fds: dict[str, int],
     prepared: Prepared,
@@ -99,9 +100,11 @@ def _supervise(
             connection.sendall(b'{"error": "its lock is held by another process"}\n')
             return
         directory = directory.publish(request["path"])
-        with contextlib.suppress(OSError):  # the client may be dead by now; the run is not
+        try:
             connection.sendall(b'{"ok": true}\n')
             connection.close()
+        except OSError:  # the client may be dead by now; the run is not
+            pass
         run = Supervision(request, directory, fds, prepared)
         if orphaned is not None:
             run.hear_once(*orphaned)
@@ -145,9 +148,11 @@ def _note(directory: RunFiles, text: str) -> None:
 
 def _fresh() -> bool:
     """Whether nothing of the last run is left and another may be taken."""
-    with contextlib.suppress(ChildProcessError):
+    try:
         os.waitpid(-1, os.WNOHANG)
         return False
+    except ChildProcessError:
+        pass
     return resource.getrlimit(resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY
 
 
@@ -160,15 +165,17 @@ def _sign_off(parent: socket.socket) -> None:
             continue  # an earlier message that was not waited for
 
 
-def serve(listener: socket.socket, parent: socket.socket, group: Group) -> None:
+def serve(listener: UnixSocket, parent: socket.socket, group: Group) -> None:
     """Take runs from a listening socket, beside other supervisors, until the parent ends this one."""
     poll = select.epoll()
     poll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)  # one connection wakes one of us
     poll.register(parent, select.EPOLLIN)
 
     def publish(path: str) -> None:
-        with contextlib.suppress(OSError):  # the parent is dead; the run is not
+        try:
             parent.send(os.fsencode(path))
+        except OSError:  # the parent is dead; the run is not
+            pass
 
     def make_room() -> bool:
         with contextlib.suppress(OSError):
@@ -187,12 +194,12 @@ def serve(listener: socket.socket, parent: socket.socket, group: Group) -> None:
         if parent.fileno() in ready:
             return
         try:
-            connection = listener.accept()[0]
+            connection = accept(listener)
         except OSError as error:
             if shortage(error) is not None and error.errno != errno.EAGAIN:
                 return  # no descriptor for it: to look again would be a loop without end
             continue  # another supervisor was faster, or the client is gone
-        with connection:
+        try:
             connection.settimeout(10.0)
             try:
                 request, fds = _receive(connection)
@@ -201,6 +208,8 @@ def serve(listener: socket.socket, parent: socket.socket, group: Group) -> None:
             # If this process alone still listened, a connection would wait for the end of this run.
             orphaned = parent.fileno(), listener.close
             _supervise(connection, request, fds, prepared, publish, orphaned)
+        finally:
+            connection.close()
         prepared.refill()
         os.chdir("/")  # the run's file system must not stay busy because of us
         if not _fresh():

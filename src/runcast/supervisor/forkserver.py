@@ -20,7 +20,7 @@ import time
 
 from runcast.errors import RunElsewhere
 from runcast.store.run_files import RunFiles
-from runcast.supervisor.control import listen_path
+from runcast.supervisor.control import UnixSocket, accept, listen_path
 from runcast.supervisor.detached import GO, IDLE, LEAVES, LET_GO, NEEDS_ROOM, NO_ROOM, ROOM, serve
 from runcast.supervisor.end_hooks import Hooks, begin_hooks, hooks_of
 from runcast.supervisor.oom import own_group
@@ -37,6 +37,7 @@ SPARE_SECONDS = 2.0
 FORK_AGAIN_SECONDS = 1.0
 IDLE_SECONDS = 60.0
 MOST_STILLBORN = 5
+_SORTED_BYTES = 64 * 1024
 
 
 class _Supervisor:
@@ -52,7 +53,7 @@ class _Supervisor:
 
 
 class _Forkserver:
-    def __init__(self, store: str, name: str, listener: socket.socket, lock: int, idle: float) -> None:
+    def __init__(self, store: str, name: str, listener: UnixSocket, lock: int, idle: float) -> None:
         self._store, self._name = store, name
         self._idle_seconds = idle
         self._listener = listener
@@ -142,7 +143,7 @@ class _Forkserver:
         self._owed = False
         with contextlib.suppress(OSError):
             while True:
-                self._listener.accept()[0].close()
+                accept(self._listener).close()
 
     def _all_lost(self, ended: _Supervisor) -> bool:
         """Whether one that has ended, and each other that has, left a run that is lost."""
@@ -244,6 +245,7 @@ def main(store: str, name: str, idle: float = IDLE_SECONDS) -> None:
 
     gc.collect()
     gc.freeze()  # pages that the collector never touches stay shared
+    bytes(_SORTED_BYTES)  # at a large request malloc sorts what was freed: here, and not in each supervisor
     try:
         _Forkserver(store, name, listener, held, idle).run()
     finally:

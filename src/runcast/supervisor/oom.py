@@ -38,9 +38,11 @@ class OomWatch:
     def __init__(self, group: Group) -> None:
         self._score: int | None = None
         self._own = self._now = 0
-        with contextlib.suppress(OSError, ValueError):
+        try:
             self._score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
             self._own = self._now = int(os.read(self._score, 32))
+        except (OSError, ValueError):
+            pass
         self._group = self._folder, self._counter = group
         self._before = 0
 

@@ -26,7 +26,7 @@ from runcast.ids import new_run_id
 from runcast.log.sync import Syncer
 from runcast.own_thread import Background
 from runcast.store.run_folder import OWNERS
-from runcast.supervisor.control import ControlConnection, connect_path, listen_path
+from runcast.supervisor.control import ControlConnection, accept, connect_path, listen_path
 from runcast.sysio.files import create, folder, folder_above, is_at, is_locked, remove
 from runcast.sysio.forks import at_fork
 from runcast.sysio.locks import lock
@@ -176,7 +176,7 @@ class Owner:
                         connections.pop(fd).socket.close()
                 elif self._listener is not None:
                     try:
-                        accepted = ControlConnection(self._listener.accept()[0])
+                        accepted = ControlConnection(accept(self._listener))
                     except BlockingIOError:  # the client has gone
                         continue
                     except OSError:

@@ -13,7 +13,6 @@ import contextlib
 import errno
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,7 +24,7 @@ from runcast.shortages import shortage
 from runcast.store.run_files import RunFiles
 from runcast.supervisor.awaited import Input, PipeInput
 from runcast.supervisor.births import clock
-from runcast.supervisor.control import listen_at
+from runcast.supervisor.control import UnixSocket, listen_at
 from runcast.supervisor.control_server import ControlServer
 from runcast.supervisor.ending import KILL_SECONDS, NO_CAUSE, NOT_STARTED, STOP_GRACE, Cause, Ending
 from runcast.supervisor.limits import Limits
@@ -128,8 +127,10 @@ class Supervision:
             raise
         finally:
             self._close()
-        with contextlib.suppress(OSError):
+        try:
             os.unlink(self._directory.supervisor_path)
+        except OSError:
+            pass
 
     def _open(self) -> bool:
         """Open the command's descriptors and listen; return False if it cannot be started."""
@@ -153,7 +154,7 @@ class Supervision:
             )
         return True
 
-    def _listen(self) -> socket.socket:
+    def _listen(self) -> UnixSocket:
         listener, directory = self._prepared.listener(), self._directory
         try:
             try:
@@ -301,8 +302,10 @@ class Supervision:
 
     def _reap(self, _events: int, now: float) -> None:
         assert self._ending is not None
-        with contextlib.suppress(BlockingIOError):
+        try:
             os.read(self._prepared.exits, 4096)
+        except BlockingIOError:
+            pass
         self._ending.reap(now)
 
     def _sync(self) -> None:
@@ -326,8 +329,10 @@ class Supervision:
         self._publish()
 
     def _publish(self) -> None:
-        with contextlib.suppress(OSError):  # a full disk must not keep a run from being stopped
+        try:
             self._directory.write_state(self._state)
+        except OSError:  # a full disk must not keep a run from being stopped
+            pass
 
     def _signal(self, number: int) -> bool:
         """Signal the run's process group; return False if there is no process."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-import weakref
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import weakref
 
 __all__ = ["Forked", "at_fork", "note_forks"]
 
@@ -24,7 +26,7 @@ class Forked(Protocol):
         """Begin anew: no other thread of the parent is here, and nobody frees the locks that they held."""
 
 
-_noted: weakref.WeakSet[Forked] = weakref.WeakSet()
+_noted: weakref.WeakSet[Forked] | None = None  # made when it is needed: a supervisor never needs it
 _before: list[_Hook] = []
 _in_parent: list[_Hook] = []
 _in_child: list[_Hook] = []
@@ -41,6 +43,11 @@ def at_fork(
 
 def note_forks(one: Forked) -> None:
     """Have `one.in_child` called in each process that is forked from this one, while `one` lives."""
+    global _noted
+    if _noted is None:
+        import weakref
+
+        _noted = weakref.WeakSet()
     _noted.add(one)
 
 
@@ -52,8 +59,16 @@ def _call(hooks: Iterable[_Hook]) -> None:
             sys.excepthook(*sys.exc_info())
 
 
+def _in_child_all() -> None:
+    # Each line of Python that runs here costs each supervisor a page or two of memory that is its own.
+    if _noted is not None:
+        _call([one.in_child for one in list(_noted)])
+    if _in_child:
+        _call(_in_child)
+
+
 os.register_at_fork(
     before=lambda: _call(reversed(_before)),
     after_in_parent=lambda: _call(_in_parent),
-    after_in_child=lambda: _call([*(one.in_child for one in list(_noted)), *_in_child]),
+    after_in_child=_in_child_all,
 )

@@ -6,14 +6,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
 
 from runcast.errors import LogClosed
-from runcast.model import Channel
+from runcast.log import FileLogWriter
+from runcast.model import Channel, Outcome, Reason
+from runcast.sources import capture
 from runcast.sources.flusher import Held
 from runcast.sources.printer import Printer
+from runcast.store.run_files import RunFiles
 from tests.helpers.wait import wait_until
 from tests.unit.sources.printed import ERR, OUT, Printed, printing
 
@@ -455,3 +459,31 @@ def test_finalizer_prints(pair: Pair):
 
     assert printed.text(ERR) == "gone\n" * 5000
     assert printed.text(OUT).count("\n") == 5000
+
+
+@pytest.mark.usefixtures("asleep")
+def test_line_takes_few_calls(tmp_path: Path):
+    """A captured print is in the log after eight calls of Python functions, if no record is due."""
+    files = RunFiles.create(f"{tmp_path}/run", {})
+    assert files.acquire()
+    log = FileLogWriter(files)
+    printer = Printer(log.append)
+    calls: list[str] = []
+    counts = []
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    with capture.capturing(printer):
+        for _ in range(20):
+            calls.clear()
+            sys.setprofile(count)
+            print("a line")
+            sys.setprofile(None)
+            counts.append(len(calls))
+    printer.close()
+    log.close(Outcome(Reason.EXITED, 0))
+
+    assert log.lines == 20
+    assert min(counts) <= 8, calls

@@ -42,7 +42,7 @@ def mirror(run: Run, other: Store, host: str = "far") -> Run:
 
 
 def test_mirror_without_an_agent(store: Store, tmp_path: Path, going: tuple[Run, list[int]]):
-    """Whoever looks at it sees its host and last state; neither it nor the run is touched, dead or alive."""
+    """R26: whoever looks at it sees its host and last state; neither it nor the run is touched."""
     run, pids = going
     other = Store(str(tmp_path / "other"))
     found = mirror(run, other)
@@ -65,7 +65,7 @@ def test_mirror_without_an_agent(store: Store, tmp_path: Path, going: tuple[Run,
 
 
 def test_marked_in_its_own_folder(going: tuple[Run, list[int]]):
-    """The mark counts whatever the origin says: with it not even a run of this very folder is settled."""
+    """R26: the mark counts whatever the origin says: a run of this very folder is not settled."""
     run, pids = going
     orphan(run)
     mark_mirror(files_of(run).path, "far")

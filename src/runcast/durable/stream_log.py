@@ -13,8 +13,9 @@ import shutil
 from collections.abc import Sequence
 
 from runcast.durable.pending import Pending, PendingFile
-from runcast.errors import FileDamaged, StreamNotFound
+from runcast.errors import FileDamaged, SegmentAway, StreamNotFound
 from runcast.log import FileLog
+from runcast.log.away import away_at
 from runcast.log.base import Span, retried
 from runcast.log.segments import segment_name, segment_starts
 from runcast.store.run_files import RunFiles
@@ -91,9 +92,15 @@ def link_segments(source: RunFiles, target: RunFiles, offset: int) -> None:
     """Link the bytes of one log up to `offset` into another, without copying them.
 
     An empty segment marks where they end, since the last shared segment may have more bytes.
+
+    Raises:
+        SegmentAway: some of them are not on this disk.
     """
     for start in segment_starts(folder(source.log_path)):
         if start < offset:
+            path = f"{source.log_path}/{segment_name(start)}"
+            if not os.path.lexists(path) and (away := away_at(path)) is not None:
+                raise SegmentAway(source.path, start, start + away.bytes)
             for name in (segment_name(start), f"{segment_name(start)}.index"):
                 with contextlib.suppress(FileNotFoundError):  # a lost index
                     own_size(f"{source.log_path}/{name}")

@@ -17,6 +17,8 @@ from runcast.log.segments import AWAY
 
 __all__ = ["Away", "away_at"]
 
+_MOST = 2**63  # of offsets and counts
+
 
 class Away(NamedTuple):
     """What is known here of a segment that is away: its bytes, and the line feeds of the log to its end."""
@@ -33,8 +35,9 @@ def away_at(path: str) -> Away | None:
     """
     try:
         value = read_json(path + AWAY)
-        return Away(int(value["bytes"]), int(value["lines"]))
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError, ValueError):
-        raise FileDamaged(f"{path}{AWAY}: expected the numbers bytes and lines") from None
+    size, lines = value.get("bytes"), value.get("lines")
+    if type(size) is int and type(lines) is int and 0 < size < _MOST and 0 <= lines < _MOST:
+        return Away(size, lines)
+    raise FileDamaged(f"{path}{AWAY}: expected bytes and lines, two numbers, got {str(value)[:80]}")

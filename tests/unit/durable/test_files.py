@@ -11,8 +11,10 @@ import pytest
 from runcast.durable import FileStreams
 from runcast.durable.pending import Pending, PendingFile
 from runcast.durable.stream_log import StreamLog
-from runcast.errors import FormatTooNew, StoreUnusable, StreamFull, StreamNotFound
+from runcast.errors import FormatTooNew, SegmentAway, StoreUnusable, StreamFull, StreamNotFound
+from runcast.log.eviction import mark_away
 from runcast.model import Channel
+from runcast.store.run_files import RunFiles
 from runcast.wire.durable import Appending, Creation, Producer
 from tests.helpers.wait import wait_until
 
@@ -197,6 +199,18 @@ def test_fork_shares_bytes(tmp_path: Path):
     assert shared.stat().st_nlink == 2
     streams.delete("p")
     assert content(tmp_path / ".streams" / fork.id) == b"x" * 500
+
+
+def test_fork_of_bytes_that_are_away(tmp_path: Path):
+    """A fork whose bytes are not all on this disk is refused: without them it would have a hole."""
+    streams = FileStreams(str(tmp_path))
+    parent, _ = streams.create("p", TEXT, b"x" * 1000)
+    directory = RunFiles(str(tmp_path / ".streams" / parent.id))
+    mark_away(directory, 0, 1000, 0)
+    os.unlink(f"{directory.log_path}/{ZEROS}")
+
+    with pytest.raises(SegmentAway, match="expected bytes 0 to 1000"):
+        streams.create("f", Creation(forked_from="p", fork_offset="500"))
 
 
 def open_in(folder: Path) -> int:

@@ -196,17 +196,50 @@ def test_writer_goes_on_behind(tmp_path: Path, shelf: Path):
     assert FileLog(run).lines == 301
 
 
-def test_a_mark_alone_is_nothing(run: str):
-    """A mark without an index is no segment, and one that is damaged is a gap."""
-    first, second = segment_starts(f"{run}/log")[:2]
-    mark_away(RunFiles(run), 10**6, 10, 0)
-    assert FileLog(run).tail_offset == len(TEXT)
-    mark_away(RunFiles(run), first, 256, 33)
-    os.unlink(f"{run}/log/{segment_name(first)}")
-    Path(run, "log", f"{segment_name(first)}.away").write_text("{}")
+DAMAGED = (
+    *(
+        "",
+        "[]",
+        "{}",
+        "no JSON",
+        '{"bytes": 256}',
+        '{"bytes": -1, "lines": 0}',
+        '{"bytes": true, "lines": 0}',
+    ),
+    *('{"bytes": "256", "lines": 33}', '{"bytes": 1e400, "lines": 0}', '{"bytes": 9223372036854775808}'),
+)
 
-    assert FileLog(run).read(0).next == second
-    assert FileLog(run).read(0).chunks[0].channel is Channel.GAP
+
+def test_a_mark_alone_is_nothing(run: str):
+    """A mark without an index is no segment."""
+    mark_away(RunFiles(run), 10**6, 10, 0)
+
+    assert FileLog(run).tail_offset == len(TEXT)
+
+
+@pytest.mark.parametrize("mark", DAMAGED)
+def test_damaged_mark(run: str, shelf: Path, mark: str):
+    """A segment with a damaged mark is a gap; the last one is said to be damaged. Neither hides the rest."""
+    first, second = segment_starts(f"{run}/log")[:2]
+    last = take(run, shelf)[-1]
+    Path(run, "log", f"{segment_name(first)}.away").write_text(mark)
+
+    [gap] = FileLog(run).read(first).chunks
+    assert (gap.channel, gap.next) == (Channel.GAP, second)
+    Path(run, "log", f"{segment_name(last)}.away").write_text(mark)
+    with pytest.raises(FileDamaged, match=f"{last}.away: expected"):
+        FileLog(run).read(first)
+
+
+def test_mark_that_is_no_file(run: str, shelf: Path, tmp_path: Path):
+    """A mark that is a link, whatever it leads to, is followed by nobody."""
+    first, second = segment_starts(f"{run}/log")[:2]
+    take(run, shelf)
+    mark = Path(run, "log", f"{segment_name(first)}.away")
+    mark.rename(tmp_path / "outside")
+    mark.symlink_to(tmp_path / "outside")
+
+    assert FileLog(run).read(first).next == second
 
 
 def test_here_costs_nothing(run: str, monkeypatch: pytest.MonkeyPatch):

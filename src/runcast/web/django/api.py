@@ -20,7 +20,7 @@ from runcast.web.adapters.uploads import body_file_for, with_form
 from runcast.web.api.durable.reads import Later
 from runcast.web.api.durable.routes import refusal, with_always
 from runcast.web.api.log_reply import problem_reply
-from runcast.web.api.stdin_gate import sent
+from runcast.web.api.stdin_gate import is_sent, sent
 from runcast.web.django.database import closing as closing_connections
 from runcast.web.django.views import cast, to_request, to_response
 from runcast.web.http.bodies import parse_length, read_whole
@@ -44,7 +44,7 @@ def serve(request: HttpRequest, path: str) -> HttpResponseBase:
         below = _with_body(request, below)
     except RuncastError as error:
         return to_response(problem_reply(error), request)
-    # Nobody waits here under ASGI, where there is no environment.
+    # Nobody waits here under ASGI, where there is no environment: what may have to has `aserve`.
     return to_response(cast().serve(below, lambda: client_gone(request.environ)()), request)
 
 
@@ -65,8 +65,10 @@ async def aserve(request: HttpRequest, path: str) -> HttpResponseBase:
 
     async def answer() -> Reply:
         reply = await sync_to_async(begin)()
-        if isinstance(reply, Request):
+        if isinstance(reply, Request) and is_sent(reply):
             return await sent(closing_connections(cast().responder.respond), reply, _feeds)
+        if isinstance(reply, Request):
+            return await sync_to_async(cast().responder.respond)(reply)
         return await _settle(reply) if isinstance(reply, Later) else reply
 
     reply = await answer()

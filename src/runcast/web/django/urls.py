@@ -37,6 +37,8 @@ for alias in connections:  # where each request is a transaction, none is open w
 app_name = "runcast"
 urlpatterns = [
     _Waiting(RegexPattern(r"^(?P<path>runs/[^/]+/stdin/?)\Z", "stdin", True), serve, name="stdin"),
+    # What it begins with may have to be brought to this disk.
+    _Waiting(RegexPattern(r"^(?P<path>runs/[^/]+/log/?)\Z", "log", True), serve, name="log"),
     re_path(r"^(?P<path>(?:runs|commands)(?:/.*)?|v1/stream)$", serve, name="runs"),
     _Waiting(RegexPattern(r"^(?P<path>(?s:v1/stream/.*))\Z", "streams", True), serve, name="streams"),
 ]

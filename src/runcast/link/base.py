@@ -145,9 +145,10 @@ class Link(ABC):
 
     @abstractmethod
     def step(self) -> None:
-        """Send what is queued, receive what has come, settle replies. Waits for nothing, raises nothing.
+        """Send what is queued, receive what has come, settle replies. Waits for nothing.
 
-        To be called when the descriptor is readable, when `timeout` is over, and after requests.
+        Raises nothing of its own: a request that fails fails by its reply. To be called when the
+        descriptor is readable, when `timeout` is over, and after requests.
         """
 
     @abstractmethod
@@ -270,6 +271,7 @@ class Link(ABC):
 
         Raises:
             LinkDown: the link is down, or `hello` is still under way.
+            LinkRefused: it is down because the last `hello` was refused.
         """
 
     @abstractmethod

@@ -11,11 +11,12 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from runcast.errors import Late, LinkDown, NoHost, NoRun
 from runcast.link.base import ASKS, LISTED, Ask, Engine, Entry, Field, Hello, Link, Look, Stretch
-from runcast.link.reply import Reply
+from runcast.link.reply import CallbackFailed, Reply
 from runcast.link.rules import check_ask, check_put, fenced, held, within
 
 __all__ = ["MemoryEngine", "MemoryLink"]
@@ -100,24 +101,31 @@ class MemoryLink(Link):
 
     def step(self) -> None:
         """Do what is queued, and no more than that: what callbacks add waits for the next step."""
-        try:
+        with suppress(BlockingIOError):
             while self._ends[0].recv(4096):
                 pass
-        except OSError:
-            pass
         for _ in range(len(self._queue)):
             if not self._queue:
                 break
             reply, call = self._queue.popleft()
             try:
-                reply.succeed(call())
+                value = call()
             except Exception as error:
-                reply.fail(error)
+                self._settle(reply.fail, error)
+            else:
+                self._settle(reply.succeed, value)
         now = time.monotonic()
         for ticket, (answer, host, seconds, deadline) in list(self._waiting.items()):
             if deadline <= now:
                 del self._waiting[ticket]
                 answer.fail(Late(host, seconds))
+
+    def _settle(self, settle: Callable[[Any], None], value: object) -> None:
+        try:
+            settle(value)
+        except CallbackFailed:
+            self.cut()
+            raise
 
     def timeout(self) -> float | None:
         """Return the seconds until the next `step`."""
@@ -151,10 +159,8 @@ class MemoryLink(Link):
             self._wake()
 
     def _wake(self) -> None:
-        try:
+        with suppress(OSError):  # full, so it is readable
             self._ends[1].send(b"x")
-        except OSError:  # full, so it is readable
-            pass
 
     def _add(self, call: Callable[[], T]) -> Reply[T]:
         reply: Reply[T] = Reply()

@@ -158,11 +158,10 @@ class RedisLink(Link):
                 value = raw.result()
                 if isinstance(value, int):
                     _check(run, value)
-                    reply.succeed(None)
-                else:
-                    reply.succeed(int(value))
             except Exception as error:
                 reply.fail(error)
+            else:
+                reply.succeed(None if isinstance(value, int) else int(value))
 
         raw.then(settle)
         return reply

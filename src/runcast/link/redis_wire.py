@@ -21,7 +21,7 @@ from runcast.link.redis_connection import RedisConnection
 from runcast.link.redis_errors import error_of
 from runcast.link.redis_scripts import SCRIPTS, Script
 from runcast.link.redis_servers import Info, info_of
-from runcast.link.reply import Reply
+from runcast.link.reply import CallbackFailed, Reply
 from runcast.link.resp import ServerError
 
 __all__ = ["RedisWire", "Steps"]
@@ -105,6 +105,9 @@ class RedisWire:
             self._flush()
         except LinkError as error:
             self.cut(error)
+        except CallbackFailed:  # replies that came with its own are lost
+            self.cut(LinkDown("expected callbacks that raise nothing, one did: connect again"))
+            raise
 
     def _flush(self) -> None:
         for one in [*self._nodes.values(), *self._listeners.values()]:
@@ -133,8 +136,14 @@ class RedisWire:
             one.close()
         self._nodes, self._listeners, self._slots = {}, {}, None
         waiting, self._waiting = self._waiting, {}
+        failed: CallbackFailed | None = None
         for reply in waiting:
-            reply.fail(error)
+            try:
+                reply.fail(error)
+            except CallbackFailed as other:
+                failed = failed or other
+        if failed is not None:
+            raise failed
 
     def close(self) -> None:
         """End it for good."""
@@ -235,7 +244,7 @@ class RedisWire:
                 except StopIteration as end:
                     whole.succeed(end.value)
                     return
-                except (LinkError, UsageError) as error:
+                except Exception as error:
                     whole.fail(error)
                     return
                 if not reply.done:

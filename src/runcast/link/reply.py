@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-__all__ = ["Reply"]
+__all__ = ["CallbackFailed", "Reply"]
 
 T = TypeVar("T")
+
+
+class CallbackFailed(RuntimeError):
+    """A callback of a reply has raised what is the cause of this: a mistake of the caller's."""
 
 
 class Reply(Generic[T]):
@@ -45,7 +49,11 @@ class Reply(Generic[T]):
         return self._value
 
     def then(self, call: Callable[[Reply[T]], object]) -> None:
-        """Have `call` called with the reply once it has come: from within `step`, or at once."""
+        """Have `call` called with the reply once it has come: from within `step`, or at once.
+
+        It may make requests, and must raise nothing: what it raises comes out of `step`, as the cause
+        of a `CallbackFailed`, and the link is down then.
+        """
         if self.done:
             call(self)
         elif self._calls is None:
@@ -69,5 +77,14 @@ class Reply(Generic[T]):
         self.done = True
         if self._calls is not None:
             calls, self._calls = self._calls, None
+            failed: CallbackFailed | None = None
             for call in calls:
-                call(self)
+                try:
+                    call(self)
+                except CallbackFailed as error:
+                    failed = error
+                except Exception as error:
+                    failed = CallbackFailed("expected a callback that raises nothing, one did: see its error")
+                    failed.__cause__ = error
+            if failed is not None:
+                raise failed

@@ -20,11 +20,13 @@ class ServerError:
 
 
 def pack(arguments: tuple[bytes | str | int, ...]) -> bytes:
-    """Return a request as bytes."""
+    """Return a request as bytes. What is bytes may be a view of some."""
     parts = [b"*%d\r\n" % len(arguments)]
     for argument in arguments:
-        if not isinstance(argument, bytes):
-            argument = str(argument).encode()
+        if isinstance(argument, str):
+            argument = argument.encode()
+        elif isinstance(argument, int):
+            argument = b"%d" % argument
         parts.append(b"$%d\r\n" % len(argument))
         parts.append(argument)
         parts.append(b"\r\n")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from runcast.errors import LinkDown
 from runcast.link import Ask, Hello, Link, Look, Reply, Stretch
 from runcast.link.base import Field
+from runcast.link.reply import CallbackFailed
 
 __all__ = ["FaultyLink"]
 
@@ -55,9 +56,10 @@ class FaultyLink(Link):
                 return
             self._open.popleft()
             try:
-                mine.succeed(its.result())
-            except Exception as error:
-                mine.fail(error)
+                _pass_on(its, mine)
+            except CallbackFailed:
+                self._break("broken by a callback")
+                raise
 
     def timeout(self) -> float | None:
         """Return the other link's, or little while a reply is held back."""
@@ -169,13 +171,7 @@ class FaultyLink(Link):
             return mine
         self._apart = [reply for reply in self._apart if not reply.done] + [mine]
 
-        def settle(its: Reply[bytes]) -> None:
-            try:
-                mine.succeed(its.result())
-            except Exception as error:
-                mine.fail(error)
-
-        self._link.ask(host, request, seconds).then(settle)
+        self._link.ask(host, request, seconds).then(lambda its: _pass_on(its, mine))
         return mine
 
     def asks(self) -> Reply[Sequence[Ask]]:
@@ -185,3 +181,12 @@ class FaultyLink(Link):
     def answer(self, ask: Ask, answer: bytes) -> Reply[None]:
         """Answer."""
         return self._add(lambda: self._link.answer(ask, answer))
+
+
+def _pass_on(its: Reply[T], mine: Reply[T]) -> None:
+    try:
+        value = its.result()
+    except Exception as error:
+        mine.fail(error)
+    else:
+        mine.succeed(value)

@@ -11,6 +11,7 @@ from typing import Any
 from runcast.errors import Fenced, Late, LinkDown, NoHost, UsageError
 from runcast.ids import new_run_id
 from runcast.link import ASKS, LISTED, PUT_BYTES, Ask, Link, Reply
+from runcast.link.reply import CallbackFailed
 from runcast.testing.link_places import LinkPlace
 from runcast.testing.link_steps import (
     LEASE,
@@ -119,6 +120,23 @@ def _error(reply: Reply[Any]) -> type[Exception] | None:
     return None
 
 
+def check_callbacks(place: LinkPlace) -> None:
+    """What a callback raises comes out of `step`, and the link is down then, with all that was open."""
+    link = connect(place)
+    run = create(link)
+    link.put(run, 0, 1, b"x", b"").then(lambda _: 1 // 0)
+    later = [link.put(run, at, at + 1, b"x", b"") for at in (1, 2)]
+    try:
+        got: object = link.wait(later[-1])
+    except CallbackFailed as error:
+        got = type(error.__cause__)
+    same("what comes out of step", ZeroDivisionError, got)
+    same("down", True, _down(link))
+    same("what was open", {LinkDown}, {_error(reply) for reply in later})
+    link.wait(link.hello())
+    same("bytes", b"x" * link.wait(link.look([run]))[run].tail, read_all(link, run))
+
+
 def check_lists(place: LinkPlace) -> None:
     """Runs are listed by id, the last one first, from any of them on; a new one is news."""
     one, other = connect(place), connect(place)
@@ -221,6 +239,7 @@ CHECKS = (
     check_news,
     check_polled,
     check_cut,
+    check_callbacks,
     check_lists,
     check_leases,
     check_loses,

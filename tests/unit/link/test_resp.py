@@ -19,7 +19,7 @@ REPLIES = [
 
 def test_requests():
     """Arguments are bytes, text or numbers, and each is sent with its length in bytes."""
-    assert pack((b"SET", "ä", 10)) == b"*3\r\n$3\r\nSET\r\n$2\r\n\xc3\xa4\r\n$2\r\n10\r\n"
+    assert pack((memoryview(b"SET"), "ä", 10)) == b"*3\r\n$3\r\nSET\r\n$2\r\n\xc3\xa4\r\n$2\r\n10\r\n"
 
 
 @pytest.mark.parametrize(("wire", "value"), REPLIES)

@@ -246,6 +246,28 @@ def test_too_slow_for_its_news(tmp_path: Path):
         wait_until(hears(link, "run", "other"), what="news of all")
 
 
+def test_nothing_watched_any_more(server: Server, monkeypatch: pytest.MonkeyPatch):
+    """A link that watches nothing any more stays up: its connection for news answers otherwise then."""
+    monkeypatch.setattr("runcast.link.redis_connection._IDLE", 0.02)
+    monkeypatch.setattr("runcast.link.redis_connection._SILENCE", 1.0)
+    with closing(opened(server.url)) as link:
+        link.watch(["run"])
+        wait_until(hears(link, "run"))
+        link.unwatch(["run"])
+        before = pings(server)
+
+        wait_until(lambda: is_down(link) or pings(server) > before + 150, 20000 * MS, "150 heartbeats")
+
+        assert not is_down(link)
+
+
+def pings(server: Server) -> int:
+    """Return how many PINGs a server has answered."""
+    stats = server.command("INFO", "commandstats")
+    assert isinstance(stats, dict)
+    return int(stats.get("cmdstat_ping", {"calls": 0})["calls"])
+
+
 def test_nobody_there():
     """Where nobody listens the link is down; its descriptor stays, and so does its pause."""
     with socket.create_server(("127.0.0.1", 0)) as unused:

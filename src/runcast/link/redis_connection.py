@@ -30,6 +30,7 @@ _CONNECT = 3.0  # seconds for each step of connecting
 _IDLE = 1.0  # seconds without a request, after which there is a PING
 _SILENCE = 3.5  # seconds without an answer, after which the connection is down: with the above less than 5
 _RECEIVE = 1 << 18  # bytes at once
+_PONGS = ([b"pong", b""], b"PONG")  # of a connection with subscriptions, and of one that has none left
 _PIECES = 64  # buffers in one sendmsg(2)
 
 
@@ -210,7 +211,7 @@ class RedisConnection:
             for value in values:
                 if self._socket is None:  # closed by what a reply led to
                     return
-                if push is None or (isinstance(value, list) and value[:1] == [b"pong"]):
+                if push is None or value in _PONGS:
                     self._calls.popleft()(value)
                 else:
                     push(value)

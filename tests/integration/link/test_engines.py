@@ -118,8 +118,8 @@ def test_user_without_rights(tmp_path: Path):
 def test_slot_that_moves(tmp_path: Path):
     """A run whose slot moves to another server of its cluster goes on there: no error, no lost news."""
     with cluster(tmp_path) as servers, closing(RedisPlace(servers)) as place:
-        writer, watcher = place.link(), place.link()
-        for link in (writer, watcher):
+        writer, watcher, late = place.link(), place.link(), place.link()
+        for link in (writer, watcher, late):
             link.wait(link.hello())
         writer.wait(writer.create("run", b"{}", "a"))
         writer.wait(writer.put("run", 0, 3, b"one", b""))
@@ -137,6 +137,10 @@ def test_slot_that_moves(tmp_path: Path):
         assert (written, stretch.tail) == (None, 6)
         assert writer.wait(writer.put("run", 6, 7, b"x", b"")) is None
         wait_until(hears(watcher, "run"), what="further news")
+        late.watch(["run"])
+        wait_until(hears(late, "run"), what="news of what is first watched after the move")
+        assert writer.wait(writer.put("run", 7, 8, b"y", b"")) is None
+        wait_until(hears(late, "run"), what="news of a change")
 
 
 def move(slot: int, source: Server, target: Server, prefix: str) -> None:

@@ -63,7 +63,7 @@ serve: $(SERVE_STAMP) ## Serve the example commands on 127.0.0.1:8765 (SERVE_ARG
 test-programs:
 	@scripts/test-programs curl slowhttptest chromium nginx=nginx-light strace node=nodejs npm setpriv=util-linux \
 		gcc musl-gcc=musl-tools perl ruby lua5.4 luajit gawk mawk original-awk jq rg=ripgrep busybox make \
-		dialog less nano openssl redis-server sqlite3 sudo tmux vim
+		dialog less nano openssl redis-server sqlite3 ssh=openssh-client sshd=openssh-server sudo tmux vim
 
 .PHONY: test
 test: $(STAMP) test-programs $(SUITE) $(XTERM) $(PLAYER) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")

@@ -16,6 +16,7 @@ _PACKAGES = {
     "redis-server": "redis-server",
     "setpriv": "util-linux",
     "sqlite3": "sqlite3",
+    "ssh": "openssh-client",
     "sshd": "openssh-server",
     "su": "util-linux",
     "sudo": "sudo",

@@ -27,7 +27,7 @@ __all__ = ["VERBS", "app", "call"]
 VERBS = (
     *("run", "attach", "serve", "ls", "log", "follow", "wait"),
     *("stop", "kill", "pin", "unpin", "share", "rm", "prune", "push", "token", "progress"),
-    *("note", "artifacts", "doctor"),
+    *("note", "artifacts", "doctor", "bridge"),
 )
 WIDTH = 100  # of help, at most
 
@@ -67,7 +67,8 @@ class _Verbs(click.Group):
 @click.option(
     "--server",
     metavar="URL",
-    help="The runs of the server at this address, which `runcast serve` prints. [default: $RUNCAST_SERVER]",
+    help="The runs of this server, http://… as `runcast serve` prints it, or of ssh://HOST/. "
+    "[default: $RUNCAST_SERVER]",
 )
 @click.version_option(__version__, prog_name="runcast", message="%(prog)s %(version)s")
 @click.pass_context

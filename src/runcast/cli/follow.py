@@ -7,7 +7,7 @@ import click
 from runcast.cli import exit_codes
 from runcast.cli.runs import find, place_options, report_outcome, the_place
 from runcast.cli.terminal import TerminalOutput, report
-from runcast.cli.where import Where, at_server
+from runcast.cli.where import Where, at_server, is_url
 
 __all__ = ["command"]
 
@@ -40,7 +40,7 @@ def command(
       runcast follow --offset now last
       runcast follow http://laptop:8765/v1/stream/builds/42
     """
-    if run_id.startswith(("http://", "https://")):
+    if is_url(run_id):
         return _follow_stream(run_id, channels, safe, exit_status, options)
     run = find(where.open(), run_id)
     place = the_place(run, options)

@@ -16,6 +16,7 @@ import click
 from runcast.cli import exit_codes
 from runcast.cli.terminal import STDOUT, OutputClosed, report, write_all
 from runcast.cli.values import DURATION
+from runcast.cli.where import is_url
 from runcast.errors import RuncastError, UsageError
 from runcast.ids import new_run_id
 from runcast.model import CHUNK_BYTES
@@ -67,9 +68,10 @@ def command(
     Examples:
       export RUNCAST_TOKEN=…                 the text behind ?token= in the server's first line
       make 2>&1 | runcast push http://laptop:8765/
+      make 2>&1 | runcast push ssh://laptop/
       runcast push --tee http://laptop:8765/v1/stream/builds/42 -- make -j4
     """
-    if not url.startswith(("http://", "https://")):  # before what speaks HTTP is loaded
+    if not is_url(url):  # before what speaks HTTP is loaded
         raise UsageError(
             "expected the address of a stream, such as http://127.0.0.1:8765/v1/stream/NAME, "
             f"got {url.partition('?')[0][:200]!r}"

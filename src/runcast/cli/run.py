@@ -83,10 +83,10 @@ def command(
       runcast run --shell 'make 2>&1 | grep -i error'
       runcast run -i -- sort < names.txt
       runcast run -it -- vim notes
-      runcast run --server http://laptop:8765/ -- make
+      runcast run --server ssh://laptop/ -- make
 
     With --server the command runs there, if the server allows any (`runcast serve
-    --allow-any-command`); a single word that names one of its commands starts that, with its
+    --allow-any-command`; by ssh any); a single word that names one of its commands starts that, with its
     parameters as in `deploy -p target=staging`. Folders, files and variables are those of the server.
     """
     size = values["size"]

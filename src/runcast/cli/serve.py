@@ -6,12 +6,12 @@ import contextlib
 import ipaddress
 import shlex
 from functools import partial
-from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
 import click
 
 from runcast.cli import exit_codes
+from runcast.cli.packages import missing
 from runcast.cli.terminal import OutputClosed, print_line, report
 from runcast.cli.values import KEEP, MODE, SIZE
 from runcast.cli.where import Where
@@ -19,7 +19,6 @@ from runcast.cli.where import Where
 __all__ = ["command"]
 
 _UNSET = -1  # stands for the server's default, whose import takes long
-_NEEDS = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 
 
 @click.command("serve", short_help="Serve the runs to browsers, curl and programs.")
@@ -172,12 +171,9 @@ def command(
     The token is $RUNCAST_TOKEN, or else generated once and kept in the store (.token).
     Ctrl-C or SIGTERM end the server; its runs continue, and the next server shows them.
     """
-    for package in _NEEDS:
-        if not _installed(package):
-            report(
-                f"expected the server's packages, {package} is not installed: pip install 'runcast[server]'"
-            )
-            return exit_codes.ERROR
+    if (lacks := missing("server")) is not None:
+        report(lacks)
+        return exit_codes.ERROR
     if where.server is not None:
         raise click.UsageError("expected a store to serve, got --server: it names another server")
     from runcast.server.listeners import Place
@@ -207,13 +203,6 @@ def command(
     announce = partial(_announce, what="COMMAND" if allow_any_command else "NAME" if config else None)
     serve(options, announce)
     return exit_codes.OK
-
-
-def _installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ValueError:  # it was disabled in `sys.modules`
-        return False
 
 
 def _announce(urls: list[str], what: str | None) -> None:

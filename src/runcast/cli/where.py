@@ -17,7 +17,7 @@ import click
 if TYPE_CHECKING:
     from runcast.cli.any_runs import Runs
 
-__all__ = ["Where", "at_server"]
+__all__ = ["Where", "at_server", "is_url"]
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -53,6 +53,11 @@ class Where:
         remote = Remote(server, named=self.server is not None)
         click.get_current_context().call_on_close(remote.close)
         return remote
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text is the address of something on a server. Loads nothing that speaks HTTP."""
+    return text.startswith(("http://", "https://", "ssh://"))
 
 
 def at_server(function: Function) -> Function:

@@ -54,8 +54,8 @@ class RemoteRunBase:
 
     @property
     def url(self) -> str:
-        """Its page on the server."""
-        return f"{self._server}runs/{self.id}"
+        """Its page on the server; empty where that has no address for a browser (`unix://`, `ssh://`)."""
+        return self._server.page(self.id)
 
     @property
     def name(self) -> str:

@@ -16,7 +16,9 @@ from runcast.trace_context import current
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["CONNECT_SECONDS", "failure", "options", "reply_of", "request", "unreachable"]
+    from runcast.client.ssh import Destination
+
+__all__ = ["CONNECT_SECONDS", "by_ssh", "failure", "options", "reply_of", "request", "unreachable"]
 
 CONNECT_SECONDS = 10.0
 _WRITE_SECONDS = 60.0
@@ -34,10 +36,19 @@ def options(
     # As many connections as there are followers; a pool that is full would look like a dead server.
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=10, keepalive_expiry=5.0)
     shared = {"headers": headers, "limits": limits, "follow_redirects": False}
+    if server.ssh is not None:
+        return {**shared, "transport": by_ssh(server.ssh, waits=transport is httpx2.AsyncHTTPTransport)}
     if server.socket_path is None:
         return shared
     # Without the environment: a proxy of its own would get the requests for `localhost`.
     return {**shared, "transport": transport(uds=server.socket_path, limits=limits), "trust_env": False}
+
+
+def by_ssh(destination: Destination, *, waits: bool = False) -> Any:
+    """Return a transport of httpx2 by way of ssh, for a client that blocks or `waits` in an event loop."""
+    from runcast.client import ssh_streams
+
+    return (ssh_streams.AsyncSshTransport if waits else ssh_streams.SshTransport)(destination)
 
 
 def request(http: httpx2.Client | httpx2.AsyncClient, server: Server, action: Call | Open) -> httpx2.Request:
@@ -83,11 +94,17 @@ def reply_of(response: httpx2.Response, body: bytes = b"") -> Response:
 
 def failure(error: Exception) -> NetworkError:
     """Return what an exception of httpx2 means; raise any other exception again."""
+    import httpcore2
     import httpx2
 
+    if isinstance(error, NetworkError):
+        return error
     # A stream raises StreamError when another thread has closed its client.
     if isinstance(error, httpx2.HTTPError | httpx2.StreamError | httpx2.InvalidURL):
         return network_error(error, isinstance(error, httpx2.TimeoutException))
+    # By way of ssh.
+    if isinstance(error, httpcore2.TimeoutException | httpcore2.NetworkError | httpcore2.ProtocolError):
+        return network_error(error, isinstance(error, httpcore2.TimeoutException))
     raise error
 
 

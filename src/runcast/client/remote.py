@@ -73,6 +73,11 @@ class RemoteSteps(RemoteRunBase, RunSteps[Action]):
         return self._control_steps("pin" if pinned else "unpin", {})
 
     def _share_steps(self, expires: float | str) -> Routine[ShareLink]:
+        if not self.url:
+            raise UsageError(
+                f"expected a server that a browser can reach for a link, got {self._server}: run "
+                f"`runcast share {self.id}` there, beside `runcast serve`"
+            )
         try:
             body = json.dumps({"expires": expires}, allow_nan=False).encode()
         except ValueError:

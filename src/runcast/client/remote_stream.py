@@ -17,14 +17,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from runcast._version import __version__
 from runcast.client.actions import require_httpx
-from runcast.client.http import CONNECT_SECONDS, failure
+from runcast.client.http import CONNECT_SECONDS, by_ssh, failure
 from runcast.client.server import SERVER_VARIABLE, TOKEN_VARIABLE
+from runcast.client.ssh import BY_SSH, Destination
 from runcast.errors import AccessRefused, RuncastError, ServerUnreachable, UsageError
 
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["REMOTE_PATIENCE", "BadReply", "RemoteStream", "is_url"]
+__all__ = ["REMOTE_PATIENCE", "BadReply", "RemoteStream"]
 
 REMOTE_PATIENCE = 600.0  # seconds without a reply: long enough for a restart, a deploy, a tunnel
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
@@ -37,11 +38,6 @@ Result = TypeVar("Result")
 
 class BadReply(Exception):
     """A reply that is of no use, so that the request is sent again; the message is half a sentence."""
-
-
-def is_url(text: str) -> bool:
-    """Return whether a text is the address of something on a server."""
-    return text.startswith(("http://", "https://"))
 
 
 class RemoteStream:
@@ -75,6 +71,7 @@ class RemoteStream:
         try:
             parts = urlsplit(url.strip())
             wrong = parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc
+            wrong = wrong and parts.scheme != "ssh"
         except ValueError:
             wrong = True
         if wrong:
@@ -83,20 +80,28 @@ class RemoteStream:
                 f"got {url.partition('?')[0][:200]!r}"
             )
         query = parse_qsl(parts.query, keep_blank_values=True)
-        token = dict(query).get("token") or _token_for(f"{parts.scheme}://{parts.netloc}")
+        ssh = Destination.parse(parts) if parts.scheme == "ssh" else None
+        if ssh is None:
+            token = dict(query).get("token") or _token_for(f"{parts.scheme}://{parts.netloc}")
+        else:
+            token, query = None, [(name, value) for name, value in query if name != "runcast"]
         self.origin = f"{parts.scheme}://{parts.netloc}"
         path = parts.path
         if "/v1/stream/" not in path and (page := _RUN_PAGE.fullmatch(path)):
             path = f"{page[1]}/v1/stream/runs/{page[2]}"
         self._query = [(name, value) for name, value in query if name != "token"]
         self.url = f"{self.origin}{path}"
+        self._requested = self.url if ssh is None else f"{BY_SSH}{path}"
         self._patience, self._trouble = patience, trouble
         self._kept = False  # whether the connection is one that an earlier request has used
         headers = {"User-Agent": f"runcast/{__version__}", "X-Runcast": "1"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         timeout = httpx2.Timeout(connect=CONNECT_SECONDS, read=_READ_SECONDS, write=60.0, pool=None)
-        self._http = httpx2.Client(headers=headers, timeout=timeout, follow_redirects=True)
+        transport = None if ssh is None else by_ssh(ssh)
+        self._http = httpx2.Client(
+            headers=headers, timeout=timeout, follow_redirects=True, transport=transport
+        )
 
     def __enter__(self) -> RemoteStream:
         return self
@@ -131,7 +136,7 @@ class RemoteStream:
             ServerUnreachable: there was no reply for longer than the patience.
         """
         parameters = urlencode([*self._query, *sorted((query or {}).items())])
-        url = f"{self.url}?{parameters}" if parameters else self.url
+        url = f"{self._requested}?{parameters}" if parameters else self._requested
         failing: float | None = None
         pause = _FIRST_PAUSE
         while True:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from runcast import errors
@@ -26,6 +26,9 @@ from runcast.errors import (
     ServerUnreachable,
     UsageError,
 )
+
+if TYPE_CHECKING:
+    from runcast.client.ssh import Destination
 
 __all__ = ["OF_A_RUN", "SERVER_VARIABLE", "TOKEN_VARIABLE", "Server"]
 
@@ -61,6 +64,7 @@ class Server:
     Attributes:
         base: its address without a slash at the end, to which paths are added.
         socket_path: of the Unix socket that it listens on; None where that is TCP.
+        ssh: where ssh starts a bridge in place of a server; None where there is one.
         token: sent with each request; None where there is none.
     """
 
@@ -69,12 +73,14 @@ class Server:
 
         Args:
             url: the address, with the token in `?token=`, if at all; `$RUNCAST_SERVER` if None. That of
-                a Unix socket is `unix:///PATH`.
+                a Unix socket is `unix:///PATH`, and of a machine that ssh reaches `ssh://[USER@]HOST[:PORT]/`.
             token: goes before all others; else that of the address, else `$RUNCAST_TOKEN`.
 
         Raises:
             UsageError: it is no address, or there is none.
         """
+        self.ssh: Destination | None = None
+        self.socket_path: str | None = None
         text = url if url is not None else os.environ.get(SERVER_VARIABLE, "")
         if not text:
             raise UsageError(
@@ -85,7 +91,9 @@ class Server:
         try:
             parts = urlsplit(text.strip())
             local = parts.scheme == "unix"
+            by_ssh = parts.scheme == "ssh" and parts.path.rstrip("/") in ("", "/runs")
             wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+            wrong = wrong and not by_ssh
             wrong = wrong if not local else bool(parts.netloc) or parts.path in ("", "/")
         except ValueError:
             wrong = True
@@ -93,17 +101,30 @@ class Server:
             raise UsageError(
                 f"expected the address of a server, such as http://127.0.0.1:8765/, got {shown!r}"
             )
+        if by_ssh:
+            from runcast.client.ssh import BY_SSH, Destination
+
+            self.base, self.token, self.ssh = BY_SSH, None, Destination.parse(parts)
+            return
         if "@" in parts.netloc:
             raise UsageError("expected the address of a server without a user: give the token instead")
         path = parts.path.rstrip("/").removesuffix("/runs")
-        self.socket_path = unquote(parts.path) if local else None
+        if local:
+            self.socket_path = unquote(parts.path)
         self.base = "http://localhost" if local else f"{parts.scheme}://{parts.netloc}{path}"
         self.token = (
             token or dict(parse_qsl(parts.query)).get("token") or os.environ.get(TOKEN_VARIABLE) or None
         )
 
     def __str__(self) -> str:
+        if self.ssh is not None:
+            return str(self.ssh)
         return f"{self.base}/" if self.socket_path is None else f"unix://{quote(self.socket_path)}"
+
+    def page(self, run_id: str) -> str:
+        """Return the address of a run's page; empty where a browser cannot open it."""
+        there = self.ssh is None and self.socket_path is None
+        return f"{self.base}/runs/{run_id}" if there else ""
 
     def error(self, reply: Response, run_id: str | None = None) -> RuncastError:
         """Return the error that an unexpected reply stands for.

@@ -49,9 +49,12 @@ class _Runs(RunsASGI):
     """The runs, whose clients the guard has let in."""
 
     has_token = True
+    user: Who | None = None
 
     def identify(self, request: messages.Request) -> Who:
         """Return who the guard let in."""
+        if self.user is not None:
+            return self.user
         person = person_in(request.original)
         if person is not None:
             return person.who
@@ -71,6 +74,7 @@ class ServerApp:
         log_requests: write a line to the log `runcast.access` for each request.
         hooks: by which deliveries of other services commands are started, by their names.
         worker: the one that this is, where the server has several processes.
+        user: who sends every request; None where the guard finds that out.
 
     Attributes:
         routes: the methods and paths that are answered here; all others are the runs'.
@@ -87,6 +91,7 @@ class ServerApp:
         log_requests: bool = False,
         hooks: Mapping[str, Inbound] = MappingProxyType({}),
         worker: Worker | None = None,
+        user: Who | None = None,
     ) -> None:
         self._runs = _Runs(
             store, commands=commands, allow_any_command=allow_any_command, authorize=as_guarded
@@ -95,6 +100,7 @@ class ServerApp:
         self._runs.durable.public = not guard.requires_token
         self._runs.origins = guard.origins
         self._runs.has_token = guard.requires_token
+        self._runs.user = user
         counts = Counts() if worker is None else SharedCounts(worker)
         self.watch = (
             RunWatch(store.path, commands)

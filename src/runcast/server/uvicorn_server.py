@@ -34,14 +34,14 @@ from runcast.server.tls import Certificate
 from runcast.supervisor import descriptors
 from runcast.web.servers.peer import vanished
 
-__all__ = ["Server", "http_protocol"]
+__all__ = ["MESSAGE_BYTES", "Server", "http_protocol", "socket_protocol"]
 
 _REPLIES_SECONDS = 0.3  # for live replies to end by themselves, which takes them a few milliseconds …
 _STEP_SECONDS = 0.01  # between two checks that they have …
 _GRACE_SECONDS = 1  # … and for slow clients to read what is left; then their connections are cut
 _SWEEP_SECONDS = 1.0  # between two checks of the deadlines of all connections
 _VANISHED_SWEEPS = 2  # every so many of them also closes connections of vanished clients
-_MESSAGE_BYTES = 1024 * 1024  # of a WebSocket: stdin comes in small pieces
+MESSAGE_BYTES = 1024 * 1024  # of a WebSocket: stdin comes in small pieces
 
 log = logging.getLogger("runcast.server")
 
@@ -59,7 +59,7 @@ def http_protocol() -> Callable[..., asyncio.Protocol]:
     return FastpathProtocol
 
 
-def _socket_protocol() -> Any:
+def socket_protocol() -> Any:
     """Return how uvicorn speaks WebSocket: with the handover, where it has what that needs."""
     if not _installed("websockets"):
         return "none"
@@ -80,7 +80,7 @@ def _installed(package: str) -> bool:
 def preload() -> None:
     """Import what a server imports when it starts, so that the workers that are forked share it."""
     http_protocol()
-    _socket_protocol()
+    socket_protocol()
     with contextlib.suppress(ImportError):
         importlib.import_module("uvloop")
 
@@ -111,10 +111,10 @@ class Server(uvicorn.Server):
             server_header=False,
             timeout_keep_alive=int(IDLE_SECONDS),
             h11_max_incomplete_event_size=HEAD_BYTES,
-            ws_max_size=_MESSAGE_BYTES,
+            ws_max_size=MESSAGE_BYTES,
             ws_per_message_deflate=False,  # 300 KiB and much of a processor for each viewer
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            ws=_socket_protocol(),
+            ws=socket_protocol(),
         )
         super().__init__(config)
         self._app, self._store, self._ready, self._certificate = app, store, ready, certificate

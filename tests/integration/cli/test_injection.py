@@ -38,6 +38,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "prune": ["--keep", "1"],
     "push": ["/v1/stream/x"],
     "serve": [],
+    "bridge": [],
     "token": ["list"],
     "progress": ["1"],
     "artifacts": [ID],

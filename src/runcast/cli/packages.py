@@ -1,0 +1,26 @@
+"""Whether the packages that a verb needs are installed. Looks for them, and loads none."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+__all__ = ["missing"]
+
+_NEEDS = {"server": ("msgspec", "prometheus_client", "starlette", "uvicorn")}  # by the extra that brings them
+
+
+def missing(extra: str) -> str | None:
+    """Return what is wrong where a package of an extra is not installed; None where all are."""
+    for package in _NEEDS[extra]:
+        if not _installed(package):
+            return (
+                f"expected the {extra}'s packages, {package} is not installed: pip install 'runcast[{extra}]'"
+            )
+    return None
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # it was disabled in `sys.modules`
+        return False

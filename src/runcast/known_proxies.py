@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["NGINX", "PROXIES", "Proxy", "before_server", "of_reply"]
+__all__ = ["HAPROXY", "NGINX", "PROXIES", "Proxy", "before_server", "of_reply"]
 
 Headers = Callable[[str], str | None]
 """Returns a header by its lower-case name; None where there is none."""
@@ -23,11 +23,23 @@ class Proxy:
 
     Attributes:
         name: as its makers write it.
-        upgrade: lets a WebSocket through; empty where its defaults do.
+        upgrade: lets a WebSocket through. Here and below: empty where its defaults do, or nothing was found.
+        buffering: has lines passed on as they come.
+        compression: has a reply that says `no-transform` passed on as it is.
+        host: has the Host passed on as it was sent.
+        idle: keeps a silent reply for longer.
+        left: has a viewer who left noticed at once.
+        uploads: has a long upload passed on before its end.
     """
 
     name: str
     upgrade: str = ""
+    buffering: str = ""
+    compression: str = ""
+    host: str = ""
+    idle: str = ""
+    left: str = ""
+    uploads: str = ""
 
 
 NGINX: Final = Proxy(
@@ -35,20 +47,50 @@ NGINX: Final = Proxy(
     upgrade="proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
     "proxy_set_header Connection $connection_upgrade; and, outside of the server block, "
     "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }",
+    buffering="proxy_buffering off;",
+    compression="gzip off;",
+    host="proxy_set_header Host $http_host;",
+    idle="proxy_read_timeout 1d;",
+    uploads="proxy_request_buffering off;",
 )
-_APACHE: Final = Proxy("Apache", upgrade="ProxyPass / http://127.0.0.1:8765/ upgrade=websocket")
+_APACHE: Final = Proxy(
+    "Apache",
+    upgrade="ProxyPass / http://127.0.0.1:8765/ upgrade=websocket",
+    buffering="ProxyPass / http://127.0.0.1:8765/ flushpackets=on",
+    compression="SetEnv no-gzip 1 and SetEnv no-brotli 1",
+    host="ProxyPreserveHost On",
+    idle="ProxyTimeout 86400",
+)
+HAPROXY: Final = Proxy(
+    "HAProxy",
+    buffering="option http-no-delay",
+    idle="timeout server 1d and timeout client 1d",
+    left="option abortonclose, in the section defaults",
+)
 _VARNISH: Final = Proxy(
     "Varnish",
     upgrade='in vcl_recv: if (req.http.Upgrade ~ "(?i)websocket") { return (pipe); } and in vcl_pipe: '
     "set bereq.http.Upgrade = req.http.Upgrade; set bereq.http.Connection = req.http.Connection;",
+    buffering='in vcl_backend_response: if (beresp.http.Cache-Control ~ "no-transform") '
+    "{ set beresp.do_gzip = false; set beresp.do_stream = true; }",
+    compression='no do_gzip where beresp.http.Cache-Control ~ "no-transform"',
+    idle="in vcl_backend_fetch: set bereq.between_bytes_timeout = 1d;",
 )
 _SQUID: Final = Proxy("Squid", upgrade="http_upgrade_request_protocols websocket allow all")
-_LIGHTTPD: Final = Proxy("lighttpd", upgrade='proxy.header = ("upgrade" => "enable")')
-_H2O: Final = Proxy("h2o", upgrade="proxy.websocket: ON")
-_CADDY: Final = Proxy("Caddy")
+_LIGHTTPD: Final = Proxy(
+    "lighttpd",
+    upgrade='proxy.header = ("upgrade" => "enable")',
+    buffering="server.stream-response-body = 2",
+    uploads="server.stream-request-body = 2",
+)
+_H2O: Final = Proxy(
+    "h2o", upgrade="proxy.websocket: ON", host="proxy.preserve-host: ON", idle="proxy.timeout.io: 86400000"
+)
+_ENCODE = "encode { gzip; match { header Content-Type text/html* } }, each on a line, or Caddy 2.11"
+_CADDY: Final = Proxy("Caddy", buffering=_ENCODE, compression=_ENCODE)
 _TRAEFIK: Final = Proxy("Traefik")
 
-PROXIES: Final = (NGINX, _APACHE, _VARNISH, _SQUID, _LIGHTTPD, _H2O, _CADDY, _TRAEFIK)
+PROXIES: Final = (NGINX, _APACHE, HAPROXY, _VARNISH, _SQUID, _LIGHTTPD, _H2O, _CADDY, _TRAEFIK)
 
 
 def before_server(header: Headers) -> Proxy | None:

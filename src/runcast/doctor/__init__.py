@@ -7,5 +7,13 @@
     storage    checks of the store and its disk
     report     all checks in order, as lines and as JSON
 
-Only `gather` touches the system, so each check is tested by facts alone.
+Only `gather` touches the system, so each check is tested by facts alone. The same for the way to a server:
+
+    proxied_facts  what came of each form of output, as plain values
+    ticking        the run that is read
+    caller         requests, each by a connection of its own
+    passage        reads that run in all forms at once
+    proxied        checks of what came, and the line that cures it
+
+Only `caller` touches the network.
 """

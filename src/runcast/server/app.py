@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route, Router
 
+from runcast.doctor import ticking
 from runcast.durable import Caps
 from runcast.own_thread import in_pool
 from runcast.retention.disk_use import DiskUse
@@ -97,6 +98,7 @@ class ServerApp:
             store, commands=commands, allow_any_command=allow_any_command, authorize=as_guarded
         )
         self._runs.responder.share_key = lambda: guard.share_key
+        self._runs.responder.own_commands = {ticking.NAME: _ticking()}
         self._runs.durable.public = not guard.requires_token
         self._runs.origins = guard.origins
         self._runs.has_token = guard.requires_token
@@ -196,6 +198,12 @@ class ServerApp:
     def shutdown(self) -> None:
         """Have all live replies end themselves; call it in the event loop."""
         self._runs.shutdown()
+
+
+def _ticking() -> NamedCommand:
+    """Return the command that `runcast doctor --url` starts, which is silent and then writes lines."""
+    silent = {"type": "int", "min": 0, "max": ticking.MOST_SILENT, "default": 3}
+    return NamedCommand(ticking.NAME, ticking.argv("{silent}"), params={"silent": silent}, keep=["1h", 20])
 
 
 def _free(store: str) -> tuple[int, int] | None:

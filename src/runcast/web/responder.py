@@ -86,6 +86,7 @@ class Responder(Access):
     ) -> None:
         super().__init__(store, authorize, at_once=at_once)
         self.commands = dict(commands or {})
+        self.own_commands: Mapping[str, NamedCommand] = {}  # of the server itself, which are not listed
         self.allow_any_command = allow_any_command
         self.count_start: Callable[[], object] = int  # for the metrics
         self.sockets = False  # whether a WebSocket can be served beside the requests
@@ -217,7 +218,8 @@ class Responder(Access):
             params = body.get("params", {})
             if not isinstance(params, dict):
                 raise UsageError(f'expected "params" as an object of values, got {params!r:.80}')
-            run = find_command(self.commands, body["name"]).start(self.store, params)
+            named = self.own_commands.get(body["name"]) or find_command(self.commands, body["name"])
+            run = named.start(self.store, params)
         elif not self.allow_any_command:
             raise NotAllowed(
                 "expected the name of a command: this server starts no others "

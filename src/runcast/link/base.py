@@ -7,7 +7,8 @@ thread: requests are queued and sent by `step`, and each returns a `Reply`. The 
     while True:
         link.step()                        # sends, receives, settles replies
         for run in link.news(): ...        # raises LinkDown where the link is down
-        poller.poll(link.timeout())        # link.fileno() is among what it watches
+        pause = link.timeout()             # seconds, None for ever; poll(2) has milliseconds
+        poller.poll(None if pause is None else 1000 * pause)  # link.fileno() among what it watches
 
 Replies to requests for one run come in the order of the requests; those for different runs may
 overtake each other. Any request may fail with `LinkDown`, and then it may have been done or not.

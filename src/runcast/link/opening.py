@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 from runcast.errors import StoreUnusable, UsageError
 from runcast.link.base import Link
 
@@ -25,6 +27,8 @@ def open_link(url: str, *, prefix: str = "rc:") -> Link:
     if scheme not in _SCHEMES:
         raise UsageError(f"expected a URL that begins with {', '.join(_SCHEMES)}, got {scheme[:20]!r}")
     try:
+        # The package before its modules: a thread that imports it just now would break our import, or we its.
+        importlib.import_module("redis")
         from runcast.link.redis_link import RedisLink
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "redis":

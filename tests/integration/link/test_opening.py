@@ -26,3 +26,24 @@ def test_client_is_loaded_late():
     said = run_python("import sys, runcast.link.opening; print('redis' in sys.modules)")
 
     assert said == "False\n"
+
+
+def test_opened_while_another_thread_loads_the_client():
+    """A link can be opened while another thread is the first to import redis, and both go well."""
+    said = run_python(
+        """
+        import sys, threading
+        from runcast.link.opening import open_link
+        failed = []
+        threading.excepthook = failed.append
+        other = threading.Thread(target=lambda: __import__("redis"))
+        other.start()
+        while "redis" not in sys.modules:
+            pass
+        open_link("redis://localhost").close()
+        other.join()
+        print(failed)
+        """
+    )
+
+    assert said == "[]\n"

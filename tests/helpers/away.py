@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import types
@@ -24,7 +23,7 @@ from runcast.log.segments import segment_name, segment_starts
 from runcast.model import Channel, Outcome, Reason
 from runcast.store.mirrors import AGENT, agent_socket
 from runcast.store.run_files import RunFiles
-from runcast.supervisor.control import ControlConnection, listen_path
+from runcast.supervisor.control import ControlConnection, UnixSocket, accept, listen_path
 from runcast.sysio.locks import lock
 
 __all__ = ["Agent", "make_run", "take"]
@@ -126,8 +125,7 @@ def _serve(store: str, shelf: str, slow: float) -> None:
     listener.setblocking(True)
     print("ready", flush=True)
     while True:
-        connection, _ = listener.accept()
-        for request in _requests(connection):
+        for request in _requests(accept(listener)):
             assert request["op"] == "want"
             run, start = request["run"], request["offset"]
             with open(f"{shelf}/asked", "a") as asked:
@@ -139,7 +137,7 @@ def _serve(store: str, shelf: str, slow: float) -> None:
             restore(RunFiles(f"{store}/{run}"), start, draft)
 
 
-def _requests(connection: socket.socket) -> list[dict[str, object]]:
+def _requests(connection: UnixSocket) -> list[dict[str, object]]:
     control, found = ControlConnection(connection), []
     connection.setblocking(True)
     while (requests := control.receive()) is not None:

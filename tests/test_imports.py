@@ -26,7 +26,7 @@ LAYERS = (
     {"store"},
     {"log", "wire"},
     {"link", "supervisor", "readers", "search"},
-    {"sources"},
+    {"agent", "sources"},
     {"run"},
     {"client", "starting", "durable", "retention"},
     {"runs"},
@@ -56,14 +56,13 @@ INSIDE = {
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Stricter than the layers: the only rooms that these may import, and those that they never may.
 ONLY = {"wire": {"errors", "model", "offsets", "quantities", "utf8"}}
-LINKING = {"link"}  # an engine between hosts: slow to load, slow to answer, at times not there
+LINKING = {"agent", "link"}  # an engine between hosts: slow to load, slow to answer, at times not there
 NEVER = {
     "supervisor": {"readers", "wire", "web", "run", "runs"} | LINKING,
     "sources": {"readers"} | LINKING,
     "readers": {"sources"} | LINKING,
     "client": {"store", "runs"} | LINKING,
-    "web": LINKING,
-    "server": LINKING,
+    **dict.fromkeys(("run", "runs", "starting", "web", "server", "cli"), LINKING),
 }
 # Rooms that know files, and what only they may name.
 FILES = {"store", "log", "durable", "supervisor", "sysio"}

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import heapq
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
@@ -33,8 +34,10 @@ from runcast.store.audit import audited
 from runcast.store.files import StoreFiles
 from runcast.store.folder import check_store, make_store, unwritable
 from runcast.store.given import read_payload
+from runcast.store.mirrors import ask_for
 from runcast.store.queues import QueueBounds
 from runcast.store.uploads import again as same_files
+from runcast.supervisor.agents import see_to_agent
 from runcast.trace_context import without_trace
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Store", "default_path", "masked_run", "store_path"]
 
 _CLOSING_SECONDS = 0.5
+_BRING_SECONDS, _BRING_PAUSE = 2.0, 0.05  # for a run of another host; between two looks for it
 _NEAR = 2000  # newest runs among which a mistyped id is looked for
 
 
@@ -132,6 +136,7 @@ class Store:
         make_store(self.path)
         try:
             path = start.run(self.path, self._lifeline, self.bounds)
+            see_to_agent(self.path)
             self._sweep_for(start)
             return Run(path, check=start.checks, lazy=False if start.argv else None)
         except FileDamaged:  # which says what is wrong, and where
@@ -144,6 +149,7 @@ class Store:
         make_store(self.path)
         try:
             recording = start.record(self.path)
+            see_to_agent(self.path)
             self._sweep_for(start)
             return recording
         except FileDamaged:
@@ -194,6 +200,7 @@ class Store:
 
     def ids(self, limit: int | None = None, before: str | None = None) -> Sequence[str]:
         """Return the ids of the runs, newest first, or of those before one; reads nothing of any run."""
+        see_to_agent(self.path)
         names = self._files.ids()
         if before is not None:
             names = (name for name in names if name < before)
@@ -206,7 +213,8 @@ class Store:
             RunNotFound: there is none, or more than one; `near` has ids that look alike.
         """
         wanted = run_id.lower()
-        if is_run_id(wanted) and self._files.has(wanted):
+        linked = see_to_agent(self.path)
+        if is_run_id(wanted) and (self._files.has(wanted) or (linked and self._brought(wanted))):
             return Run(f"{self.path}/{wanted}")
         names = list(self._files.ids())
         matches = [
@@ -218,6 +226,21 @@ class Store:
 
         near = sorted(matches)[:3] or difflib.get_close_matches(wanted, heapq.nlargest(_NEAR, names), 3, 0.7)
         raise RunNotFound(run_id, f"the store {self.path}", tuple(near))
+
+    def _brought(self, run_id: str) -> bool:
+        """Ask the agent for a run that may be another host's, and wait for it; return whether it came.
+
+        An event loop does not wait: the next request may find it.
+        """
+        from runcast.own_thread import in_event_loop
+
+        deadline = time.monotonic() + _BRING_SECONDS
+        while not self._files.has(run_id):
+            ask_for(f"{self.path}/{run_id}", 0)
+            if in_event_loop() or time.monotonic() > deadline:
+                return False
+            time.sleep(_BRING_PAUSE)
+        return True
 
     def remove(self, run: Run | str) -> None:
         """Remove a finished run and its log.

@@ -125,7 +125,8 @@ def _serve(store: str, shelf: str, slow: float) -> None:
     listener.setblocking(True)
     print("ready", flush=True)
     while True:
-        for request in _requests(accept(listener)):
+        connection = accept(listener)
+        for request in _requests(connection):
             assert request["op"] == "want"
             run, start = request["run"], request["offset"]
             with open(f"{shelf}/asked", "a") as asked:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from runcast.errors import FileDamaged, RunNotFound, SegmentAway
+from runcast.log.awaited import AwaitedEnd
 from runcast.log.base import Log, Span, retried
 from runcast.log.extent import Dropped
 from runcast.log.records import RECORD_BYTES, count_lines, header
@@ -20,9 +21,10 @@ from runcast.log.segments import AWAY, INDEX, segment_name, segment_starts
 from runcast.log.stored_segment import Opened, StoredSegment
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
 from runcast.model import Outcome
+from runcast.store.contents import AGENT
 from runcast.store.mirrors import ask_for
 from runcast.store.run_files import RunFiles
-from runcast.sysio.files import open_folder, open_or_make, open_own
+from runcast.sysio.files import open_folder, open_or_make, open_own, own_size
 from runcast.sysio.writes import write_whole
 
 __all__ = ["FileLog", "FileLogWriter", "sync_segment"]
@@ -46,6 +48,7 @@ class FileLog(Log):
         self._opened = Opened()
         self._folder_fd: int | None = None
         self._listed: tuple[int, int] | None = None  # mtime of the folder, and when it was listed
+        self._mirrors = False  # it may be that not all of it is here
 
     def __repr__(self) -> str:
         return f"<FileLog {self.directory.path}>"
@@ -61,15 +64,31 @@ class FileLog(Log):
     def _spans(self) -> Sequence[Span]:
         """Return the extents; raise `FileNotFoundError` where the run was removed."""
         self._refresh()
-        if not self._segments:
-            return []
-        last = self._segments[-1]
-        return [*self._sealed, Span(last.start, last.start + last.size(), last)]
+        spans: list[Span] = []
+        if self._segments:
+            last = self._segments[-1]
+            spans = [*self._sealed, Span(last.start, last.start + last.size(), last)]
+        return self._with_awaited(spans) if self._mirrors else spans
+
+    def _with_awaited(self, spans: list[Span]) -> list[Span]:
+        """Add what is known of a mirror's log beyond its end on this disk."""
+        state = self.directory.state()
+        if state.get("owner") != AGENT:
+            self._mirrors = False
+            return spans
+        here, end = spans[-1].end if spans else 0, state.get("tail", 0)
+        if here >= end:
+            return spans
+        lines, wait_for = state.get("lines"), self._opened.wait_for
+        path = self.directory.path
+        awaited = AwaitedEnd(path, here, end, lines, lambda: _tail(self.directory.log_path), wait_for)
+        return [*spans, Span(here, end, awaited)]
 
     def _refresh(self) -> None:
         """List the segments again if the folder has changed."""
         if self._folder_fd is None:
             self._folder_fd = open_folder(self.directory.log_path)
+            self._mirrors = self.directory.is_mirror
             self.directory.mark_read(self._folder_fd)
         changed = os.fstat(self._folder_fd).st_mtime_ns
         if self._listed and self._listed[0] == changed and self._listed[1] - changed > _RACY_NS:
@@ -100,8 +119,8 @@ class FileLog(Log):
 
     @property
     def closed(self) -> bool:
-        """Whether the log is complete: there is an outcome, and the lock is free."""
-        return self.directory.ended and not self.directory.held
+        """Whether the log is complete: there is an outcome, the lock is free, and a mirror is whole."""
+        return self.directory.ended and not (self.directory.held or self.directory.awaited)
 
     def subscribe(self, wake: Callable[[], None]) -> None:
         """Return None: the writer may be any process, see `watch_paths`."""
@@ -122,7 +141,8 @@ class FileLog(Log):
 
     def away(self, offset: int) -> SegmentAway | None:
         """Return what a read at an offset lacks on this disk; looks at no file if nothing was away."""
-        here = self._segments and all(segment.lines_to_end() is None for segment in self._segments)
+        known = self._segments and not self._mirrors
+        here = known and all(segment.lines_to_end() is None for segment in self._segments)
         return None if here else super().away(offset)
 
     def want(self, offset: int) -> bool:
@@ -145,6 +165,14 @@ class FileLog(Log):
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
             self.close()
+
+
+def _tail(folder: str) -> int:
+    """Return where a log ends on this disk, whose segments are in a folder."""
+    with contextlib.suppress(OSError):
+        if starts := segment_starts(folder):
+            return starts[-1] + own_size(f"{folder}/{segment_name(starts[-1])}")
+    return 0
 
 
 def _sealed(segments: Sequence[StoredSegment]) -> Iterator[Span]:

@@ -11,6 +11,7 @@ import ctypes
 import os
 import struct
 import sys
+from collections.abc import Iterator
 
 __all__ = ["Inotify"]
 
@@ -81,3 +82,19 @@ class Inotify:
                 at += length
             if len(data) < _READ_BYTES - 512:
                 return numbers
+
+    def events(self) -> Iterator[tuple[int, str]]:
+        """Yield number and name, if there is one, of each event since the last call; -1: there may be any."""
+        while True:
+            try:
+                data = os.read(self.fd, _READ_BYTES)
+            except BlockingIOError:
+                return
+            at = 0
+            while at < len(data):
+                number, mask, _cookie, length = _EVENT.unpack_from(data, at)
+                at += _EVENT.size
+                yield -1 if mask & OVERFLOW else number, os.fsdecode(data[at : at + length].rstrip(b"\0"))
+                at += length
+            if len(data) < _READ_BYTES - 512:
+                return

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal, cast
 
-from runcast.errors import RuncastError, RunElsewhere, RunNotFound, StreamNotFound
+from runcast.errors import RuncastError, RunElsewhere, RunNotFound, SegmentAway, StreamNotFound
 from runcast.log import FileLog, Log
 from runcast.model import Outcome, Reason, State, TerminalSize, Usage, Waiting, rfc3339
 from runcast.offsets import format_offset
@@ -21,7 +22,9 @@ from runcast.run.beside import RunBeside
 from runcast.run.silence import hint_of
 from runcast.run.used import used_so_far
 from runcast.store.end_hooks import hooks_in
+from runcast.store.mirrors import ask_for, on_unheard
 from runcast.store.run_files import RunFiles
+from runcast.supervisor.agents import see_to_agent
 from runcast.supervisor.owner import tell
 from runcast.supervisor.recover import is_settling, recover, recover_rest
 from runcast.trace_context import trace_id_in
@@ -30,6 +33,9 @@ from runcast.who import Who, who_in
 __all__ = ["RunBase", "files_of"]
 
 _START_SECONDS = 5.0
+_WANT_SECONDS = 1.0  # between two requests of a reader that waits for the output of another host's run
+
+on_unheard(see_to_agent)
 
 
 class RunBase(RunBeside):
@@ -42,6 +48,7 @@ class RunBase(RunBeside):
     def __init__(self, path: str, *, check: bool = False, lazy: bool | None = None) -> None:
         self._files = RunFiles(path)
         self._check = check
+        self._want_at = 0.0  # no request to the agent before, in monotonic seconds
         if lazy is not None:  # else it is read from run.json, which takes as long as reading a chunk
             self._lazy = lazy
 
@@ -95,6 +102,8 @@ class RunBase(RunBeside):
         """Return the numbers of a log, and why it cannot be read, if it cannot."""
         try:
             return measure(), None
+        except SegmentAway:  # of a mirror, which is nothing wrong: what needs bytes that are not here yet
+            return (self.tail_offset, 0), None
         except (OSError, RuncastError) as error:
             self._check_there()
             why = str(error) if isinstance(error, RuncastError) else (error.strerror or str(error)).lower()
@@ -347,6 +356,11 @@ class RunBase(RunBeside):
         return {"tty": self.tty} | ({"columns": size.columns, "rows": size.rows} if size else {})
 
     @cached_property
+    def _mirrors(self) -> bool:
+        """Whether it is another host's, and brought here by the store's agent."""
+        return self._files.is_mirror
+
+    @cached_property
     def _lazy(self) -> bool:
         try:
             return bool(self.request.get("lazy"))
@@ -355,7 +369,12 @@ class RunBase(RunBeside):
 
     def want(self, offset: int) -> None:
         """Signal that a reader waits for more at an offset: this is what advances a lazy generator."""
-        if self._lazy:
+        if self._mirrors:
+            now = time.monotonic()
+            if self._lazy or now >= self._want_at:
+                self._want_at = now + _WANT_SECONDS
+                ask_for(self._files.path, offset)
+        elif self._lazy:
             request = {"op": "want", "run": self.id, "offset": offset}
             with contextlib.suppress(OSError):  # it is over or lost, as will show soon
                 tell(self._files.path, self._files.control_path, request)
@@ -366,7 +385,14 @@ class RunBase(RunBeside):
 
     def _settled(self) -> Outcome | None:
         outcome = self.outcome
-        return self.outcome if outcome is None and recover(self._files.path) else outcome
+        if outcome is not None:
+            return outcome
+        try:
+            return self.outcome if recover(self._files.path) else None
+        except RunElsewhere:
+            if not self._mirrors or not see_to_agent(os.path.dirname(self._files.path)):
+                raise
+            return None  # the agent will say
 
 
 def files_of(run: RunBase) -> RunFiles:

@@ -120,7 +120,7 @@ class LocalSteps(RunBase, RunSteps[LocalAction]):
         deadline = time.monotonic() + _CONTROL_SECONDS
         timeout = None if request["op"] == "stdin" else _CONTROL_SECONDS
         while True:
-            if (outcome := self._settled()) is not None and self.closed:
+            if (outcome := self._settled()) is not None and (self.closed or self._mirrors):
                 raise RunFinished(f"run {self.id} has ended ({outcome}): expected one that still goes on")
             try:
                 answer = ask(self._files.control_path, request | {"run": self.id}, data, timeout=timeout)
@@ -135,6 +135,8 @@ class LocalSteps(RunBase, RunSteps[LocalAction]):
                 continue
             if "error" in answer:
                 refused = RunActive if answer.get("queued") else RunFinished
+                if answer.get("unreachable"):
+                    raise SupervisorLost(f"run {self.id}: {answer['error']}")
                 if answer.get("unusable"):
                     raise UsageError(f"run {self.id}: {answer['error']}")
                 raise refused(f"run {self.id}: {answer['error']}")

@@ -108,6 +108,8 @@ _STATE: Checks = {
     "pid": (lambda value: _count(value) and 0 < value < 2**31, "a process id"),  # type: ignore[operator]
     "supervisor": (lambda value: _count(value) and 0 < value < 2**31, "a process id"),  # type: ignore[operator]
     "started_at": _TIME,
+    "tail": _COUNT,
+    "lines": (_or_none(_count), "a count or null"),
     "waiting": (_or_none(_waiting), "what it may be waiting for, or null"),
     "owner": (lambda value: isinstance(value, str) and (is_run_id(value) or value == AGENT), "a name"),
 }

@@ -15,17 +15,49 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable
 
 from runcast.errors import FileDamaged
 from runcast.json_objects import read_json
 from runcast.store.contents import AGENT
 from runcast.store.run_folder import OWNERS
+from runcast.sysio.files import create, folder, is_at
+from runcast.sysio.locks import lock
 from runcast.sysio.writes import write_new
 
-__all__ = ["AGENT", "agent_socket", "ask_for", "mark_mirror", "mirror_of"]
+__all__ = [
+    *("AGENT", "MIRROR", "agent_lock", "agent_socket", "ask_for", "mark_mirror", "mirror_of", "on_unheard"),
+    "take_agent_lock",
+]
 
-_MIRROR = "mirror"
+MIRROR = "mirror"
+_unheard: list[Callable[[str], object]] = []
 _TELL_SECONDS = 0.05  # an event loop may be who tells; it will tell again
+
+
+def agent_lock(store: str) -> str:
+    """Return the path of the lock that the agent of a store holds."""
+    return f"{store}/{OWNERS}/{AGENT}"
+
+
+def take_agent_lock(store: str) -> int | None:
+    """Take the lock of a store's agent, for this process; None if another has it.
+
+    Raises:
+        OSError: the store cannot be written to.
+    """
+    path = agent_lock(store)
+    folder(os.path.dirname(path), make=True)
+    while True:
+        held = create(path, os.O_RDWR)
+        if not lock(held, wait=False):
+            os.close(held)
+            return None
+        if is_at(path, held):  # else it was swept before it was locked
+            os.ftruncate(held, 0)
+            os.pwrite(held, b"%d\n" % os.getpid(), 0)  # for people
+            return held
+        os.close(held)
 
 
 def agent_socket(store: str) -> str:
@@ -39,13 +71,13 @@ def mark_mirror(path: str, host: str) -> None:
     Raises:
         FileExistsError: it is marked.
     """
-    write_new(f"{path}/{_MIRROR}", json.dumps({"host": host}).encode())
+    write_new(f"{path}/{MIRROR}", json.dumps({"host": host}).encode())
 
 
 def mirror_of(path: str) -> str | None:
     """Return the name of the host whose run a folder mirrors; None where it is a run of this store's own."""
     try:
-        return str(read_json(f"{path}/{_MIRROR}").get("host", "another host"))
+        return str(read_json(f"{path}/{MIRROR}").get("host", "another host"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, FileDamaged):  # it is a mirror all the same
@@ -65,4 +97,12 @@ def ask_for(path: str, offset: int) -> bool:
     with contextlib.suppress(OSError), connect_path(agent_socket(store), _TELL_SECONDS) as connection:
         connection.sendall(json.dumps(request).encode() + b"\n")
         return True
+    for call in _unheard:
+        call(store)
     return False
+
+
+def on_unheard(call: Callable[[str], object]) -> None:
+    """Have `call` called with the store of an agent that does not hear: it may be able to start one."""
+    if call not in _unheard:
+        _unheard.append(call)

@@ -38,13 +38,13 @@ from runcast.store.contents import (
     progress_in,
     request_in,
 )
-from runcast.store.mirrors import mirror_of
+from runcast.store.mirrors import MIRROR, mark_mirror, mirror_of
 from runcast.store.run_marks import RunMarks
 from runcast.store.uploads import FILES
 from runcast.sysio.files import DIR_MODE, create, open_own, own_size
 from runcast.sysio.writes import replace, sync_file, sync_folder, write_file, write_new
 
-__all__ = ["BESIDE", "RESULT", "RunFiles"]
+__all__ = ["BESIDE", "RESULT", "RunFiles", "outcome_bytes"]
 
 RESULT = "result.json"
 # Small files beside a run's folder.
@@ -62,6 +62,13 @@ BESIDE = (
 _BLOCK_BYTES = 512  # of `st_blocks`, whatever the file system's blocks are (stat(2))
 OUTCOME_RESERVE = 4096  # bytes kept free from the start, so that a full disk cannot swallow the outcome
 _unwritten: dict[str, Outcome] = {}  # of lost runs whose outcome cannot be written, by folder
+
+
+def outcome_bytes(outcome: Outcome) -> bytes:
+    """Return an outcome as its file has it."""
+    stored = outcome.to_json() | {"traceback": outcome.traceback}
+    del stored["text"], stored["started_at"]  # is made of the others; is in the state
+    return json.dumps(stored).encode()
 
 
 class RunFiles(RunMarks):
@@ -85,9 +92,21 @@ class RunFiles(RunMarks):
         os.mkdir(path, DIR_MODE)
         if origin_of is not None:
             request = request | {"origin": origin_of(path)}
+        return cls._made(path, json.dumps(request).encode())
+
+    @classmethod
+    def create_mirror(cls, path: str, request: bytes, host: str) -> RunFiles:
+        """Make the folder of a run of another host, with the `run.json` that it has there, and the mark."""
+        os.mkdir(path, DIR_MODE)
+        files = cls._made(path, request)
+        mark_mirror(path, host)
+        return files
+
+    @classmethod
+    def _made(cls, path: str, request: bytes) -> RunFiles:
         files = cls(path)
         os.mkdir(files.log_path, DIR_MODE)
-        write_new(f"{path}/run.json", json.dumps(request).encode())
+        write_new(f"{path}/run.json", request)
         return files
 
     def discard(self) -> None:
@@ -250,14 +269,16 @@ class RunFiles(RunMarks):
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write the outcome so that it survives a power loss; it appears whole or not at all."""
-        stored = outcome.to_json() | {"traceback": outcome.traceback}
-        del stored["text"], stored["started_at"]  # is made of the others; is in the state
-        text = json.dumps(stored).encode()
+        text = outcome_bytes(outcome)
         try:
             self.located(lambda: replace(self._beside("outcome"), f"{self.path}/outcome.json", text))
         except OSError as error:
             self.note_write_error(error)
             raise
+
+    def copy_outcome(self, data: bytes) -> None:
+        """Write the outcome of another host's run, as that host has it."""
+        self.located(lambda: replace(self._beside("outcome"), f"{self.path}/outcome.json", data))
 
     def note_write_error(self, error: OSError) -> None:
         """Write into the state why there is no outcome, for the message of the run."""
@@ -289,6 +310,11 @@ class RunFiles(RunMarks):
     def mirror_of(self) -> str | None:
         """The name of the host whose run this is a mirror of; None for a run of this store's own."""
         return mirror_of(self.path)
+
+    @property
+    def is_mirror(self) -> bool:
+        """Whether this is a mirror; cheaper than whose."""
+        return os.path.lexists(f"{self.path}/{MIRROR}")
 
     @property
     def pinned(self) -> bool:

@@ -15,10 +15,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
-from runcast.store.contents import state_of
+from runcast.store.contents import AGENT, state_of
 from runcast.sysio.files import create, folder_above, is_at, is_locked, open_own
 from runcast.sysio.locks import lock, unlock
 
@@ -129,10 +129,16 @@ class RunFolder:
         self._lock_fd = self._anchor = fd
         return True
 
-    def own(self, owner: str, lock_fd: int) -> None:
-        """Hold the run by the lock of its owner, which the caller has open, instead of one of its own."""
+    def own(self, owner: str, lock_fd: int, state: Mapping[str, Any] | None = None) -> None:
+        """Hold the run by the lock of its owner, which the caller has open, instead of one of its own.
+
+        Args:
+            owner: its name.
+            lock_fd: the lock.
+            state: how the run stands.
+        """
         self._owner, self._anchor = owner, lock_fd
-        self.write_state({})
+        self.write_state(dict(state or {}))
 
     def release(self) -> None:
         """Free the lock, if held here. With an outcome in place this is what closes the log."""
@@ -153,6 +159,11 @@ class RunFolder:
             return True
         owner = self.state().get("owner")
         return owner is not None and is_locked(self._owner_path(owner))
+
+    @property
+    def awaited(self) -> bool:
+        """Whether it is a mirror whose log is not all here, whether its store's agent lives or not."""
+        return bool(self.state().get("owner") == AGENT)
 
     @property
     def removed(self) -> bool:

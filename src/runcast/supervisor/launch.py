@@ -15,7 +15,7 @@ import resource
 import socket
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from runcast._version import __version__
@@ -24,7 +24,10 @@ from runcast.shortages import TOO_MANY_FILES, TOO_MANY_PROCESSES, Shortage, shor
 from runcast.supervisor import descriptors
 from runcast.supervisor.control import connect_path, pack_request
 
-__all__ = ["PACKAGE_ROOT", "environment", "interpreter", "launch"]
+if TYPE_CHECKING:
+    import subprocess
+
+__all__ = ["PACKAGE_ROOT", "begin_python", "environment", "interpreter", "launch", "python_command"]
 
 # The folder to import runcast from.
 PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -106,19 +109,30 @@ def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
     Raises:
         OSError: there is too little of something, processes for instance.
     """
-    import subprocess
-
     # The reason matters where a fork fails: `os._exit`, since a traceback would have nowhere to go.
     if (files := descriptors.before()) is not None:
         code = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, {files}); {code}"
-    code = (
-        f"import os, sys; sys.path.insert(0, {PACKAGE_ROOT!r})\n"
-        f"try: {code}\n"
-        f"except BlockingIOError: os._exit({_TEMPORARY})"
-    )
+    if (status := begin_python(code, keep).wait()) == _TEMPORARY:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return status
+
+
+def begin_python(code: str, keep: tuple[int, ...] = (), *, site: bool = False) -> subprocess.Popen[bytes]:
+    """Begin to run a few lines of ours in a fresh interpreter, which the caller reaps.
+
+    Args:
+        code: statements in one line.
+        keep: descriptors that it gets.
+        site: whether it needs packages that are installed.
+
+    Raises:
+        OSError: there is too little of something, processes for instance.
+    """
+    import subprocess
+
     null = subprocess.DEVNULL
-    child = subprocess.Popen(
-        [interpreter(), "-I", "-S", "-X", "utf8", "-c", code],
+    return subprocess.Popen(
+        python_command(code, site=site),
         stdin=null,
         stdout=null,
         stderr=null,
@@ -127,9 +141,16 @@ def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
         pass_fds=keep,
         start_new_session=True,
     )
-    if (status := child.wait()) == _TEMPORARY:
-        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-    return status
+
+
+def python_command(code: str, *, site: bool = False) -> list[str]:
+    """Return the arguments of a fresh interpreter for a few lines of ours."""
+    code = (
+        f"import os, sys; sys.path.insert(0, {PACKAGE_ROOT!r})\n"
+        f"try: {code}\n"
+        f"except BlockingIOError: os._exit({_TEMPORARY})"
+    )
+    return [interpreter(), "-I", *([] if site else ["-S"]), "-X", "utf8", "-c", code]
 
 
 def _check_room(store: str) -> None:

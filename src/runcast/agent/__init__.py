@@ -1,0 +1,15 @@
+"""The agent of a store: shares its runs with other hosts, and brings theirs here.
+
+One small process per host and store, found by a lock in the store. It puts what the store's own runs
+write to the link, and writes what others' have into the store, in the same files; so readers,
+supervisors and web workers know nothing of it, and only it loads the client of an engine.
+
+    process     the life of the process: its lock, its keeper, its end
+    agent       the loop
+    connection  the link: up or down, and the way back
+    shipping    the store's own runs, to the link
+    mirrors     runs of others, to the store
+    watching    changes of the store's files
+    hosts       leases: who is here, who is silent, whose runs are lost
+    control     what is wanted of runs elsewhere, and of this host's by others
+"""

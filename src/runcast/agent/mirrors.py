@@ -1,0 +1,287 @@
+"""Runs of other hosts, in this store: stubs of the newest, and whole those that somebody wants.
+
+Owns what is mirrored and for how long: a stub has no log, and is brought up to date at most once a second
+while somebody looks at the store; a run that a reader wants has its log brought until nobody has wanted
+it for a while. Readers wait meanwhile, in the files. Must not know what a mirror consists of.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from runcast import loggers
+from runcast.agent.connection import Connection
+from runcast.agent.mirror_run import Mirror
+from runcast.errors import LinkDown, LinkError, NoRun
+from runcast.link import Look, Reply, Stretch
+from runcast.store.files import StoreFiles
+
+__all__ = ["NEWEST", "Mirrors"]
+
+NEWEST = 1000
+"""How many runs of all hosts are in a list."""
+_READ = 1024 * 1024
+_LOOK = 100  # runs at once
+_LIST_SECONDS = 1.0
+_LOOKED_SECONDS = 10.0  # since somebody looked at the store, in which its stubs are kept up to date
+_WANTED_SECONDS = 20.0  # since somebody wanted a run, in which its log is brought
+_FIELD_SECONDS = 0.02  # between two looks at the fields of one run
+_ROOM_SECONDS = 1.0  # until a disk that is full is tried again
+
+
+class Mirrors:
+    """Mirrors runs.
+
+    Args:
+        connection: the link.
+        files: of the store.
+        host: the store's own name at the link.
+        lock_fd: the agent's lock, by which it owns its mirrors.
+
+    Attributes:
+        runs: mirrors that are not whole, by id.
+        looked: when somebody looked at the store last, in monotonic seconds.
+    """
+
+    def __init__(self, connection: Connection, files: StoreFiles, host: str, lock_fd: int) -> None:
+        self._connection, self._files, self._host, self._lock_fd = connection, files, host, lock_fd
+        self.runs: dict[str, Mirror] = {}
+        self.looked = float("-inf")
+        self._known: dict[str, bool] = {}  # runs that are or were in the store: whether they are its own
+        self._wanted: dict[str, float] = {}  # not here yet, and when they were wanted
+        self._queue: deque[str] = deque()  # to be looked at, for their stubs
+        self._listing = self._looking = False
+        self._next_list = 0.0
+        self._due: dict[str, float] = {}  # active ones that have news, and when to look
+
+    def begin(self, ids: Iterable[str]) -> list[str]:
+        """Go on with the mirrors of an earlier agent; return the ids of the store's own runs."""
+        own = []
+        for run_id in ids:
+            if run_id in self.runs:
+                continue
+            files = self._files.run(run_id)
+            self._known[run_id] = files.mirror_of is None
+            if self._known[run_id]:
+                own.append(run_id)
+            elif (mirror := Mirror.go_on(files, self._lock_fd)) is not None:
+                self.runs[run_id] = mirror
+        return own
+
+    def is_own(self, run_id: str) -> bool:
+        """Return whether a run that is, or was, in the store is its own; take note of one that is new."""
+        if run_id not in self._known:
+            self._known[run_id] = self._files.run(run_id).mirror_of is None
+        return self._known[run_id]
+
+    def removed(self, run_id: str) -> None:
+        """Take note that a mirror was removed: it does not come back."""
+        mirror = self.runs.pop(run_id, None)
+        if mirror is not None:
+            self._stop(mirror)
+
+    @property
+    def active(self) -> bool:
+        """Whether somebody wants something."""
+        return any(mirror.active for mirror in self.runs.values())
+
+    def want(self, run_id: str, now: float) -> None:
+        """Bring the log of a run, and keep it up to date, for a while from now on."""
+        mirror = self.runs.get(run_id)
+        if mirror is None:
+            if run_id not in self._known:
+                self._wanted[run_id] = now
+                self._queue.appendleft(run_id)
+            return
+        mirror.wanted = now
+        if not mirror.active:
+            mirror.active, mirror.reading = True, False
+            self._connection.link.watch([run_id])
+            self._due[run_id] = now
+
+    def rejoin(self) -> None:
+        """Read on where it is needed: after each connection."""
+        self._listing = self._looking = False
+        self._next_list = 0.0
+        for mirror in self.runs.values():
+            mirror.reading = False
+            if mirror.active:
+                self._due[mirror.id] = 0.0
+
+    def news(self, ids: Iterable[str]) -> None:
+        """Take note of runs that have news at the link."""
+        for run_id in ids:
+            mirror = self.runs.get(run_id)
+            if mirror is not None and mirror.active and run_id not in self._due:
+                self._due[run_id] = 0.0
+
+    def turn(self, now: float) -> None:
+        """Request what is due."""
+        for one in list(self.runs.values()):
+            if one.active and now - one.wanted > _WANTED_SECONDS:
+                self._stop(one)
+        if not self._connection.up:
+            return
+        for run_id in [run_id for run_id, when in self._due.items() if when <= now]:
+            del self._due[run_id]
+            mirror = self.runs.get(run_id)
+            if mirror is not None and mirror.active and not mirror.reading:
+                self._read(mirror)
+        if now - self.looked < _LOOKED_SECONDS and not self._listing and now >= self._next_list:
+            self._listing, self._next_list = True, now + _LIST_SECONDS
+            reply = self._connection.link.list(None, NEWEST)
+            reply.then(partial(self._listed, self._connection.number))
+        if self._queue and not self._looking:
+            self._looking = True
+            ids = [self._queue.popleft() for _ in range(min(_LOOK, len(self._queue)))]
+            reply_of_look = self._connection.link.look(ids)
+            reply_of_look.then(partial(self._stubs, self._connection.number))
+
+    def due(self, now: float) -> float | None:
+        """Return when the next turn is due, in monotonic seconds."""
+        times = [mirror.wanted + _WANTED_SECONDS for mirror in self.runs.values() if mirror.active]
+        if self._connection.up:
+            times += self._due.values()
+            if self._queue and not self._looking:
+                times.append(now)
+            if now - self.looked < _LOOKED_SECONDS and not self._listing:
+                times.append(self._next_list)
+        return min(times, default=None)
+
+    def _stop(self, mirror: Mirror) -> None:
+        if mirror.active:
+            self._connection.link.unwatch([mirror.id])
+        self._due.pop(mirror.id, None)
+        mirror.close()
+
+    # Logs
+
+    def _read(self, mirror: Mirror) -> None:
+        try:
+            at = mirror.tail()
+        except OSError as error:
+            return self._trouble(mirror, error)
+        mirror.reading = True
+        reply = self._connection.link.read(mirror.id, at, _READ)
+        reply.then(partial(self._was_read, self._connection.number, mirror))
+
+    def _was_read(self, number: int, mirror: Mirror, reply: Reply[Stretch]) -> None:
+        if not self._mine(number, mirror):
+            return
+        try:
+            stretch = reply.result()
+            mirror.append(stretch.entries, stretch.first)
+        except OSError as error:
+            if not isinstance(error, LinkError):
+                return self._trouble(mirror, error)
+            return self._failed(mirror, error)
+        except LinkError as error:
+            return self._failed(mirror, error)
+        if mirror.at < stretch.tail and stretch.entries:
+            self._read(mirror)
+            return
+        if time.monotonic() < mirror.again:
+            mirror.reading = False
+            self._due[mirror.id] = mirror.again
+            return
+        mirror.again = time.monotonic() + _FIELD_SECONDS
+        look = self._connection.link.look([mirror.id])
+        look.then(partial(self._was_looked_at, self._connection.number, mirror))
+
+    def _was_looked_at(self, number: int, mirror: Mirror, reply: Reply[dict[str, Look]]) -> None:
+        if not self._mine(number, mirror):
+            return
+        mirror.reading = False
+        try:
+            look = reply.result().get(mirror.id)
+            if look is None:
+                raise NoRun(mirror.id)
+            self._take(mirror, look, stub=False)
+        except OSError as error:
+            if not isinstance(error, LinkError):
+                return self._trouble(mirror, error)
+            return self._failed(mirror, error)
+        except LinkError as error:
+            return self._failed(mirror, error)
+        if mirror.id in self.runs and mirror.at < look.tail:
+            self._due[mirror.id] = 0.0
+
+    def _mine(self, number: int, mirror: Mirror) -> bool:
+        return number == self._connection.number and self.runs.get(mirror.id) is mirror and mirror.active
+
+    def _failed(self, mirror: Mirror, error: LinkError) -> None:
+        mirror.reading = False
+        if isinstance(error, LinkDown):
+            self._connection.lost(error)
+        else:  # an engine that lost its data has the run again in a moment, if its host lives
+            self._due[mirror.id] = time.monotonic() + _LIST_SECONDS
+
+    def _trouble(self, mirror: Mirror, error: OSError) -> None:
+        mirror.reading = False
+        if not self._files.has(mirror.id):
+            self.runs.pop(mirror.id, None)
+            self._stop(mirror)
+            return
+        loggers.warning_once("agent", "the mirror of run %s waits: %s", mirror.id, str(error))
+        self._due[mirror.id] = time.monotonic() + _ROOM_SECONDS
+
+    def _take(self, mirror: Mirror, look: Look, *, stub: bool) -> None:
+        if mirror.take(look, stub=stub):
+            self._connection.link.unwatch([mirror.id])
+            self._due.pop(mirror.id, None)
+            self.runs.pop(mirror.id, None)
+
+    # Stubs
+
+    def _listed(self, number: int, reply: Reply[Sequence[str]]) -> None:
+        if number != self._connection.number:
+            return
+        self._listing = False
+        try:
+            ids = reply.result()
+        except LinkError as error:
+            return self._down(error)
+        queued = set(self._queue)
+        self._queue += [run_id for run_id in ids if run_id not in self._known and run_id not in queued]
+        self._queue += [
+            one.id for one in self.runs.values() if not one.active and not one.ended and one.id not in queued
+        ]
+
+    def _stubs(self, number: int, reply: Reply[dict[str, Look]]) -> None:
+        if number != self._connection.number:
+            return
+        self._looking = False
+        try:
+            looks = reply.result()
+        except LinkError as error:
+            return self._down(error)
+        for run_id, look in looks.items():
+            try:
+                self._stub(run_id, look)
+            except OSError as error:
+                loggers.warning_once("agent", "the mirror of run %s waits: %s", run_id, str(error))
+
+    def _stub(self, run_id: str, look: Look) -> None:
+        mirror = self.runs.get(run_id)
+        if mirror is not None:
+            if not mirror.active:
+                self._take(mirror, look, stub=True)
+            return
+        wanted = self._wanted.pop(run_id, None)
+        if look.host == self._host:  # it was removed here while there was no agent
+            self._known[run_id] = True
+        if run_id in self._known or self._files.has(run_id):
+            return
+        made = Mirror.make(self._files, run_id, look, self._lock_fd)
+        self._known[run_id] = False
+        if made is not None:
+            self.runs[run_id] = made
+            if wanted is not None:
+                self.want(run_id, wanted)
+
+    def _down(self, error: LinkError) -> None:
+        if isinstance(error, LinkDown):
+            self._connection.lost(error)

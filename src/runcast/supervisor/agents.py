@@ -1,0 +1,49 @@
+"""Seeing to it that the agent of a store lives, where the store is linked to those of other hosts.
+
+Owns how often a process looks, and how an agent is started: by a fresh interpreter that leaves at once.
+Without `link.json` all of this is one look for a file. Must not know what an agent does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from runcast.store.links import is_linked
+from runcast.store.mirrors import agent_lock, agent_socket
+from runcast.supervisor.control import connect_path
+from runcast.supervisor.launch import begin_python, python_command
+from runcast.sysio.files import is_locked
+
+__all__ = ["agent_command", "see_to_agent"]
+
+_EVERY = 1.0  # seconds between two looks of a process at one store
+_CONNECT_SECONDS = 0.05  # an event loop may be who looks
+_asked: dict[str, float] = {}
+
+
+def see_to_agent(store: str) -> bool:
+    """Have the agent of a store live, and know that somebody looks; return whether the store is linked."""
+    if not is_linked(store):
+        return False
+    now = time.monotonic()
+    if now - _asked.get(store, float("-inf")) < _EVERY:
+        return True
+    _asked[store] = now
+    try:
+        with connect_path(agent_socket(store), _CONNECT_SECONDS) as connection:
+            connection.sendall(b'{"op": "look", "answer": false}\n')
+    except OSError:
+        if not is_locked(agent_lock(store)):  # else it begins just now, or ends
+            with contextlib.suppress(OSError):  # too many processes: the next look tries again
+                begin_python(_code(store), site=True).wait()
+    return True
+
+
+def agent_command(store: str) -> list[str]:
+    """Return the command that starts the agent of a store, and ends when it has."""
+    return python_command(_code(store), site=True)
+
+
+def _code(store: str) -> str:
+    return f"os.fork() and os._exit(0); from runcast.agent.process import main; main({store!r})"

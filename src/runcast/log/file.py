@@ -203,12 +203,12 @@ class FileLogWriter(LogWriter):
         go_on: bool = False,
         new: bool = False,
     ) -> None:
-        before = FileLog(directory.path if new else directory.locate().path)
-        spans: Sequence[Span] = () if new else before._extents()
+        before = None if new else FileLog(directory.locate().path)
+        spans: Sequence[Span] = () if before is None else before._extents()
         super().__init__(
             tail=spans[-1].end if spans else 0,
-            lines=before.lines if spans else 0,
-            time_ns=before._last_time_ns() if spans else 0,
+            lines=before.lines if before is not None and spans else 0,
+            time_ns=before._last_time_ns() if before is not None and spans else 0,
             kept=[
                 Segment(one.start, one.end - one.start, one.extent.record_count())
                 for one in spans
@@ -224,7 +224,8 @@ class FileLogWriter(LogWriter):
         self._unsynced: set[int] = set()  # this one, and earlier ones not synced since they were finished
         if go_on and self._old and spans[-1].end > spans[-1].start and _is_whole(spans[-1]):
             self._go_on(self._old.pop())
-        before.close()
+        if before is not None:
+            before.close()
 
     def _go_on(self, last: Segment) -> None:
         self._old_cost -= last.cost

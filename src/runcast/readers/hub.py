@@ -163,8 +163,13 @@ class Hub:
             if not watches and self._by_number.pop(number, None) is not None and self._source is not None:
                 self._source.remove(number)
 
-    def _drain(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Read the events and wake the waiters concerned; `loop` is the calling loop, if any."""
+    def _drain(self, loop: asyncio.AbstractEventLoop | None = None, caller: _Waiter | None = None) -> None:
+        """Read the events and wake the waiters concerned.
+
+        Args:
+            loop: the calling one, if any.
+            caller: the waiter that calls, if any: it is awake, and looks for itself.
+        """
         if self._source is None:
             return
         numbers = self._source.drain()
@@ -176,13 +181,19 @@ class Hub:
             watches = {watch for number in numbers for watch in self._by_number.get(number, ())}
             for watch in watches:
                 watch._note_events(numbers)
-        self._wake(watches, loop)
+        self._wake(watches, loop, caller)
 
-    def _wake(self, watches: set[Watch], loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def _wake(
+        self,
+        watches: set[Watch],
+        loop: asyncio.AbstractEventLoop | None = None,
+        caller: _Waiter | None = None,
+    ) -> None:
         with self._lock:
             for watch in watches:
                 watch.version += 1
-            called = [waiter for waiter in tuple(self._waiters) if not watches.isdisjoint(waiter.watches)]
+            others = [waiter for waiter in tuple(self._waiters) if waiter is not caller]
+            called = [waiter for waiter in others if not watches.isdisjoint(waiter.watches)]
         for waiter in called:
             if loop is not None and isinstance(waiter, _Task) and waiter.loop is loop:
                 waiter.finish()  # directly, in its own loop; `wake` would cost one more iteration
@@ -224,7 +235,7 @@ class Hub:
             self._waiters.add(waiter)
         try:
             if leads:
-                self._lead(bell[0], timeout)
+                self._lead(bell[0], timeout, waiter)
             else:
                 called.wait(timeout)
         finally:
@@ -238,7 +249,7 @@ class Hub:
             if heir is not None:
                 heir.wake()  # it finds no change, waits again and so becomes the leader
 
-    def _lead(self, bell: int, timeout: float | None) -> None:
+    def _lead(self, bell: int, timeout: float | None, waiter: _Waiter) -> None:
         """Poll for all waiters until there is a change (for any of them) or the time is up."""
         poller = select.poll()
         poller.register(bell, select.POLLIN)
@@ -248,7 +259,7 @@ class Hub:
             if fd == bell:
                 _silence(bell)
             else:
-                self._drain()
+                self._drain(caller=waiter)
 
     async def wait_async(self, seen: Seen, timeout: float | None) -> bool:
         """Suspend this task until there is, or may be, a change; return False after `timeout` seconds."""

@@ -40,7 +40,8 @@ GO, ROOM, NO_ROOM, LET_GO = b"go", b"room", b"none", b"bye"
 _ANSWER_SECONDS = 2.0  # for the forkserver: to give up one of its others, to let one go
 _REQUEST_BYTES = 32 * 1024  # most requests at once: an environment is some KiB
 _ERRORS_BYTES = 256 * 1024
-_FDS = 2  # a request brings at most `stdin` and `lifeline`
+_FD_BYTES = array.array("i").itemsize
+_FDS_BYTES = _socket.CMSG_LEN(2 * _FD_BYTES)  # a request brings at most `stdin` and `lifeline`
 
 
 class _Removed(Exception):
@@ -53,12 +54,11 @@ def _receive(connection: UnixSocket) -> tuple[dict[str, Any], dict[str, int]]:
     Raises:
         EOFError: the other side left in the middle.
     """
-    space = _socket.CMSG_LEN(_FDS * array.array("i").itemsize)
-    data, ancillary, _flags, _address = connection.recvmsg(_REQUEST_BYTES, space)
-    fds = array.array("i")
+    data, ancillary, _flags, _address = connection.recvmsg(_REQUEST_BYTES, _FDS_BYTES)
+    fds: list[int] = []
     for level, kind, payload in ancillary:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+            fds += array.array("i", payload[: len(payload) - len(payload) % _FD_BYTES])
     for fd in fds:
         os.set_inheritable(fd, False)
     while (
@@ -72,7 +72,7 @@ def _receive(connection: UnixSocket) -> tuple[dict[str, Any], dict[str, int]]:
             raise EOFError("the request is not whole")
         data += more
     try:
-        value: dict[str, Any] = json.loads(data[REQUEST_LENGTH.size :])
+        value: dict[str, Any] = json.loads(data[REQUEST_LENGTH.size :].decode())
         return value, dict(zip(value["fds"], fds, strict=True))
     except (ValueError, KeyError, TypeError) as error:
         for fd in fds:

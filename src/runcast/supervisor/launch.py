@@ -43,6 +43,7 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUNCAST_RUN_ID")
 _PROC_BYTES = 16 * 1024  # more than any of these files has
 _NAMESPACES = ("mnt", "pid", "net", "user", "ipc", "uts")
 _NAMED = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
+_named_last: tuple[object, str] = (None, "")  # a context, and its name: mostly that of the next start, too
 _LIMITS = sorted(_NAMED - {resource.RLIMIT_NOFILE})  # which a server raises for itself
 
 
@@ -87,8 +88,11 @@ def _context() -> str:
         (root.st_dev, root.st_ino),
         os.environ.get("RUNCAST_RUN_ID"),  # a run inside a run belongs to it, and dies with it
     )
-    text = repr(context).encode()
-    return f"{crc32(text):08x}{crc32(text[::-1]):08x}"
+    global _named_last
+    if _named_last[0] != context:
+        text = repr(context).encode()
+        _named_last = context, f"{crc32(text):08x}{crc32(text[::-1]):08x}"
+    return _named_last[1]
 
 
 def interpreter() -> str:

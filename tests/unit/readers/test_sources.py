@@ -1,7 +1,9 @@
 """The hub with sources of events that it is given: it needs nothing but their methods."""
 
 import os
+import sys
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
@@ -88,6 +90,29 @@ def test_events(bell: Bell):
     assert own.wait([(watch, watch.version)], 10)
     assert watch.folder_changes() == 1
     watch.close()
+
+
+def test_waiter_does_not_wake_itself(bell: Bell):
+    """A waiter that has seen an event itself is not woken for it once more: then there is nothing to read."""
+    own = Hub(lambda: bell)
+    watch = own.watch(Folder())
+    own.wait([(watch, watch.version)], 0)
+    bell.ring(3)
+    assert own.wait([(watch, watch.version)], 10)
+    calls: list[str] = []
+
+    def note(frame: FrameType, event: str, function: object) -> None:
+        if event == "c_call":
+            calls.append(getattr(function, "__name__", ""))
+
+    sys.setprofile(note)
+    changed = own.wait([(watch, watch.version)], 0.02)
+    sys.setprofile(None)
+    watch.close()
+
+    assert not changed
+    assert "poll" in calls
+    assert "read" not in calls
 
 
 def test_source_that_fails():

@@ -27,7 +27,7 @@ __all__ = ["VERBS", "app", "call"]
 VERBS = (
     *("run", "attach", "serve", "ls", "log", "follow", "wait"),
     *("stop", "kill", "pin", "unpin", "share", "rm", "prune", "push", "token", "progress"),
-    *("note", "artifacts", "doctor", "bridge"),
+    *("note", "artifacts", "doctor", "bridge", "mcp"),
 )
 WIDTH = 100  # of help, at most
 

@@ -6,7 +6,8 @@ from importlib.util import find_spec
 
 __all__ = ["missing"]
 
-_NEEDS = {"server": ("msgspec", "prometheus_client", "starlette", "uvicorn")}  # by the extra that brings them
+_SERVER = ("msgspec", "prometheus_client", "starlette", "uvicorn")
+_NEEDS = {"server": _SERVER, "mcp": (*_SERVER, "httpx2", "mcp")}  # by the extra that brings them
 
 
 def missing(extra: str) -> str | None:

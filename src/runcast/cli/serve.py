@@ -91,6 +91,7 @@ _UNSET = -1  # stands for the server's default, whose import takes long
 @click.option(
     "--allow-any-command", is_flag=True, help="Let clients with the token run anything, as this user."
 )
+@click.option("--mcp", is_flag=True, help="Give agents tools at /mcp (Model Context Protocol, HTTP).")
 @click.option(
     "--stream-cap",
     type=SIZE,
@@ -144,6 +145,7 @@ def command(
     trusted_proxies: tuple[str, ...],
     root_path: str,
     allow_any_command: bool,
+    mcp: bool,
     stream_cap: int | None,
     streams_cap: int | None,
     keep: tuple[str, ...],
@@ -171,7 +173,7 @@ def command(
     The token is $RUNCAST_TOKEN, or else generated once and kept in the store (.token).
     Ctrl-C or SIGTERM end the server; its runs continue, and the next server shows them.
     """
-    if (lacks := missing("server")) is not None:
+    if (lacks := missing("mcp" if mcp else "server")) is not None:
         report(lacks)
         return exit_codes.ERROR
     if where.server is not None:
@@ -199,6 +201,7 @@ def command(
         trusted_proxies=trusted_proxies,
         root_path=root_path,
         workers=workers,
+        mcp=mcp,
     )
     announce = partial(_announce, what="COMMAND" if allow_any_command else "NAME" if config else None)
     serve(options, announce)

@@ -16,9 +16,9 @@ from runcast.model import Channel, Chunk
 from runcast.utf8 import Characters
 
 if TYPE_CHECKING:
-    from runcast.cli.safe import Stripper
     from runcast.escapes.queries import Without
     from runcast.escapes.screen_modes import ScreenModes
+    from runcast.escapes.strip import Stripper
 
 __all__ = [
     "STDERR",
@@ -174,7 +174,7 @@ class TerminalOutput:
     def _stripper(self, channel: Channel) -> Stripper:
         """Return the stripper of a channel: each has its own incomplete sequences."""
         if channel not in self._strippers:
-            from runcast.cli.safe import Stripper
+            from runcast.escapes.strip import Stripper
 
             self._strippers[channel] = Stripper()
         return self._strippers[channel]

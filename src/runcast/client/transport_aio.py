@@ -60,11 +60,15 @@ class _Exchange:
 class AsyncTransport:
     """Connections to one server, which all tasks of a loop share."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, inner: httpx2.AsyncBaseTransport | None = None) -> None:
+        """Connect to a server; `inner` is the way to one that is within this process."""
         import httpx2
 
         self.server = server
-        self._http = httpx2.AsyncClient(**options(server, httpx2.AsyncHTTPTransport))
+        found = options(server, httpx2.AsyncHTTPTransport)
+        if inner is not None:
+            found |= {"transport": inner, "trust_env": False}
+        self._http = httpx2.AsyncClient(**found)
         self._opened: set[_Exchange] = set()
 
     async def close(self) -> None:

@@ -32,6 +32,7 @@ __all__ = ["EXTRAS", "gather"]
 EXTRAS = {  # by extra: a package of each, which says that it is installed
     "server": ("uvicorn", "starlette", "prometheus_client", "websockets", "httptools", "uvloop"),
     "client": ("httpx2",),
+    "mcp": ("mcp",),
     "flask": ("flask",),
     "django": ("django",),
     "bottle": ("bottle",),

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from importlib.resources import files
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -26,6 +27,7 @@ from runcast.server.guard_middleware import Guarded
 from runcast.server.hook_route import HOOKS, HookRoute
 from runcast.server.inbound import Inbound
 from runcast.server.metrics import Metrics, Sources
+from runcast.server.proxies import PEER
 from runcast.server.run_watch import RunWatch, SharedRunWatch
 from runcast.server.scoreboard import NOW, Counts, SharedCounts, SharedViewers, Worker
 from runcast.web.api.authorize import as_guarded
@@ -36,10 +38,13 @@ from runcast.web.asgi import RunsASGI, to_request
 from runcast.web.http import messages
 from runcast.web.http.asgi_types import Receive, Scope, Send
 from runcast.web.http.paths import is_stream
-from runcast.web.http.person import person_in
+from runcast.web.http.person import PERSON, person_in
 from runcast.web.http.share import SHARED
 from runcast.who import TOKEN, VISITOR, Kind, Who
 from runcast.wire.jsons import compact
+
+if TYPE_CHECKING:
+    from runcast.server.mcp.protocol import HttpEndpoint
 
 __all__ = ["OPEN", "ServerApp"]
 
@@ -76,6 +81,7 @@ class ServerApp:
         hooks: by which deliveries of other services commands are started, by their names.
         worker: the one that this is, where the server has several processes.
         user: who sends every request; None where the guard finds that out.
+        mcp: whether agents have their tools at `/mcp`.
 
     Attributes:
         routes: the methods and paths that are answered here; all others are the runs'.
@@ -93,6 +99,7 @@ class ServerApp:
         hooks: Mapping[str, Inbound] = MappingProxyType({}),
         worker: Worker | None = None,
         user: Who | None = None,
+        mcp: bool = False,
     ) -> None:
         self._runs = _Runs(
             store, commands=commands, allow_any_command=allow_any_command, authorize=as_guarded
@@ -157,6 +164,19 @@ class ServerApp:
 
         self._runs.responder.count_start = count_start
         hook_route = HookRoute(store, commands, hooks, guard.count_failure, count_start)
+
+        async def route(scope: Scope, receive: Receive, send: Send) -> None:
+            # An append takes less time than the router would to find out that it has no route for it.
+            app = self._runs if is_stream(scope.get("path", "")) else router
+            await app(scope, receive, send)
+
+        self._mcp: HttpEndpoint | None = None
+        agents: list[Route] = []
+        if mcp:
+            from runcast.server.mcp.protocol import HttpEndpoint
+
+            self._mcp = HttpEndpoint(route, (PERSON, PEER, "client"))
+            agents.append(Route("/mcp", self._mcp, methods=["POST"]))
         router = Router(
             [
                 Route("/", to_runs),
@@ -164,6 +184,7 @@ class ServerApp:
                 Route("/metrics", show_metrics),
                 Route("/openapi.json", openapi),
                 Route(f"{HOOKS}{{name}}", hook_route.answer, methods=["POST"]),
+                *agents,
                 Mount("/", self._runs),
             ]
         )
@@ -173,12 +194,6 @@ class ServerApp:
             if isinstance(route, Route)
             for method in (route.methods or set()) - {"HEAD"}
         ]
-
-        async def route(scope: Scope, receive: Receive, send: Send) -> None:
-            # An append takes less time than the router would to find out that it has no route for it.
-            app = self._runs if is_stream(scope.get("path", "")) else router
-            await app(scope, receive, send)
-
         self._app = Guarded(route, guard, metrics, open_paths=[OPEN], log_requests=log_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -197,6 +212,8 @@ class ServerApp:
 
     def shutdown(self) -> None:
         """Have all live replies end themselves; call it in the event loop."""
+        if self._mcp is not None:
+            self._mcp.shutdown()
         self._runs.shutdown()
 
 

@@ -73,6 +73,7 @@ class Options:
     trusted_proxies: Sequence[str] = ()
     root_path: str = ""
     workers: int = 1
+    mcp: bool = False
 
 
 def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
@@ -154,6 +155,7 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
                 log_requests=options.log_requests,
                 hooks=config.hooks,
                 worker=worker,
+                mcp=options.mcp,
             )
             app.caps.stream, app.caps.total = caps
             outermost = behind_proxies(below_path(app, root_path, proxies), proxies)

@@ -48,7 +48,7 @@ def test_words_of_a_run_load_little(verb: str):
     }
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("serve", "bridge", *WORDS)])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("serve", "bridge", "mcp", *WORDS)])
 def test_a_verb_loads_no_other(verb: str):
     """A verb loads its own module, and neither asyncio nor what others need."""
     modules = loaded(verb, "last" if verb != "run" else "true")

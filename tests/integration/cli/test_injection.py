@@ -39,6 +39,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "push": ["/v1/stream/x"],
     "serve": [],
     "bridge": [],
+    "mcp": [],
     "token": ["list"],
     "progress": ["1"],
     "artifacts": [ID],
@@ -180,7 +181,8 @@ def test_hostile_server(
     monkeypatch.setattr(Hostile, "kind", kind)
     monkeypatch.setattr(Hostile, "trick", "".join(TRICKS))
     for verb, given in ARGUMENTS.items():
-        if verb in ("serve", "push"):  # they are asked, and do not ask; what is pushed meets only errors
+        # The first two are asked, and do not ask; what is pushed meets only errors; agents get JSON.
+        if verb in ("serve", "bridge", "push", "mcp"):
             continue
         done = call(verb, "--server", hostile, *given)
         assert "Traceback" not in done.err, verb

@@ -4,7 +4,8 @@
 
 A program prints the time, LINES times (500), 100 a second. The log has when the supervisor read each line; a
 reader in this process and a bare socket over HTTP, one after the other, say when they had it. Prints the
-median and the 99th percentile of each step, in microseconds. All clocks are that of the machine.
+median and the 99th percentile of each step, and the processor time of server and supervisor for a line, in
+microseconds. All clocks are that of the machine.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from runcast import Run, Store
@@ -60,16 +62,28 @@ def report(what: str, values: list[float]) -> None:
     )
 
 
-def times(run: Run, watch: Callable[[dict[int, int]], None]) -> tuple[list[float], list[float]]:
-    """Return the microseconds from the write to the supervisor's read, and from there to a watcher."""
+def cpu_us(pid: int) -> float:
+    """Return the processor time that a process has used, in microseconds; it may have ended."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1000
+
+
+def times(
+    run: Run, watch: Callable[[dict[int, int]], None], server: int
+) -> tuple[list[float], list[float], list[float]]:
+    """Return microseconds: from the write to the supervisor's read, from there to a watcher, and of CPU."""
     seen: dict[int, int] = {}
+    program = Path(f"/proc/{run.pid}/stat").read_text()
+    processes = server, int(program.rpartition(")")[2].split()[1])
     watching = threading.Thread(target=watch, args=(seen,))
     watching.start()
     time.sleep(0.5)  # it listens
+    before = [cpu_us(pid) for pid in processes]
     run.send("go\n")
     watching.join()
+    used = [(cpu_us(pid) - old) / len(seen) for pid, old in zip(processes, before, strict=True)]
     read = {int(chunk.data): chunk.time * 1e9 for chunk in run.follow() if chunk.data.count(b"\n") == 1}
-    return [(read[at] - at) / 1000 for at in read], [(seen[at] - read[at]) / 1000 for at in read]
+    return [(read[at] - at) / 1000 for at in read], [(seen[at] - read[at]) / 1000 for at in read], used
 
 
 def main(lines: int) -> None:
@@ -86,10 +100,11 @@ def main(lines: int) -> None:
             for form in (None, "text", "sse", "ndjson"):
                 run = store.start(program, stdin="pipe")
                 watch = partial(here, run) if form is None else partial(over_http, port, run, form)
-                pipe, after = times(run, watch)
+                pipe, after, (of_server, of_supervisor) = times(run, watch, server.pid)
                 written += pipe
                 who = "a reader of this machine" if form is None else f"a viewer over HTTP, {form},"
                 report(f"the supervisor has read it -> {who} has it", after)
+                print(f"{'':4}CPU for it: server {of_server:.0f} us, supervisor {of_supervisor:.0f} us")
             report("the program's write -> the supervisor has read it", written)
             server.terminate()
 

@@ -28,6 +28,7 @@ from runcast.options.queue_types import QUEUE, RUNNING
 from runcast.options.types import KEEP
 from runcast.run import Run
 from runcast.run.base import files_of
+from runcast.run.begun import set_begun
 from runcast.sources.kinds import Source
 from runcast.starting import Start
 from runcast.store.audit import audited
@@ -138,7 +139,10 @@ class Store:
             path = start.run(self.path, self._lifeline, self.bounds)
             see_to_agent(self.path)
             self._sweep_for(start)
-            return Run(path, check=start.checks, lazy=False if start.argv else None)
+            run = Run(path, check=start.checks, lazy=False if start.argv else None)
+            if start.begun is not None:
+                set_begun(run, *start.begun)
+            return run
         except FileDamaged:  # which says what is wrong, and where
             raise
         except OSError as error:

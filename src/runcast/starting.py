@@ -71,6 +71,7 @@ class Start:
         self._check()
         mask = self._options["mask"]
         self._masks = None if mask is None else masks_of(mask, self._options["env"])
+        self.begun: tuple[bytes, dict[str, Any]] | None = None  # `run.json`, and the first state
 
     def _taker(self) -> tuple[int, str]:
         """Return what the source is to an option, and in a message."""
@@ -130,7 +131,7 @@ class Start:
             return other
         try:
             record = self._record(store, request)
-            RunFiles.create(draft.path, record, origin_of)
+            written = RunFiles.create(draft.path, record, origin_of).written
             copy_in(draft.path, uploads)
             if key is not None:
                 taken, other = take_key(store, key, draft.path, request)
@@ -144,7 +145,7 @@ class Start:
             if self.argv is None and call is None:
                 self._take_here(draft.path, path, record)
             else:
-                self._launch(store, lifeline, draft, path, request, call, queues)
+                self.begun = written, self._launch(store, lifeline, draft, path, request, call, queues)
                 if "logging" in sys.modules:  # else nothing would read a message about its end
                     from runcast.sources.supervised import look_after
 
@@ -269,10 +270,10 @@ class Start:
         request: Mapping[str, Any],
         call: bytes | None,
         queues: Sequence[tuple[str, int]],
-    ) -> None:
+    ) -> dict[str, Any]:
         message: dict[str, Any] = {
             one.name: request.get(one.name) for one in OPTIONS.values() if one.supervised
-        }
+        } | {"answer_state": self._options["view"] is not None}  # a view answers when it has begun
         color, tty = self._options["color"], bool(self._options["tty"])
         env = environment(self._options["env"], request["id"], color, tty=tty, folder=path)
         self._trace.set_variables(env)
@@ -323,7 +324,7 @@ class Start:
                 program = message["argv"][0]
                 if unfit := set_line_buffered(env, program, request["cwd"]):
                     loggers.warning("starting", "line_buffered %s", unfit)
-            launch(store, message, fds)
+            return launch(store, message, fds)
         finally:
             for fd in opened:
                 os.close(fd)

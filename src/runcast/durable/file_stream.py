@@ -22,7 +22,7 @@ from runcast.durable.stream import AppendState, Busy, Settings, Stream, ended
 from runcast.durable.stream_log import StreamLog, cut_back
 from runcast.errors import FileDamaged, StreamFull, StreamNotFound
 from runcast.log import FileLogWriter
-from runcast.log.file import sync_segment
+from runcast.log.segments import sync_segment
 from runcast.store.run_files import RunFiles
 from runcast.sysio.files import is_folder, names_in, open_own
 from runcast.sysio.forks import note_forks
@@ -195,7 +195,7 @@ class FileStream(Stream):
             writer.sync()
         while self._unsynced:
             with contextlib.suppress(KeyError):  # another thread took the last one
-                sync_segment(self.directory, self._unsynced.pop())
+                sync_segment(self.directory.log_path, self._unsynced.pop())
         with contextlib.suppress(OSError):  # deleted meanwhile, or a stream without a journal
             fd = open_own(f"{self.path}/append/journal", os.O_RDONLY)
             try:

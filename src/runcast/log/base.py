@@ -92,6 +92,10 @@ class Log(ABC):
         """Return folders to watch: the first for any change, others for new files; none with `subscribe`."""
         return []
 
+    def had_all(self, end: int) -> bool:
+        """Return whether a read that ended there had all that there was; False where only a read can tell."""
+        return False
+
     def growing(self) -> tuple[object, int] | None:
         """Return a key for the file that grows, if a read has found it, and its descriptor."""
         return None

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from runcast.log.file import sync_segment
 from runcast.log.records import RECORD_BYTES, header, unpack
-from runcast.log.segments import INDEX, segment_name, segment_starts
+from runcast.log.segments import INDEX, segment_name, segment_starts, sync_segment
 from runcast.store.run_files import RunFiles
 from runcast.sysio.files import open_or_make, open_own
 from runcast.sysio.writes import write_all
@@ -138,7 +137,7 @@ class LogCopy:
     def sync(self) -> None:
         """Have the copy survive a power loss."""
         for start in sorted(self._unsynced):
-            sync_segment(self._directory, start)
+            sync_segment(self._directory.log_path, start)
         self._unsynced.clear()
 
 

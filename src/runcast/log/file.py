@@ -9,29 +9,29 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import pairwise
 
 from runcast.errors import FileDamaged, RunNotFound, SegmentAway
 from runcast.log.awaited import AwaitedEnd
 from runcast.log.base import Log, Span, retried
 from runcast.log.extent import Dropped
+from runcast.log.ranges import chunks_in
 from runcast.log.records import RECORD_BYTES, count_lines, header
-from runcast.log.segments import AWAY, INDEX, segment_name, segment_starts
+from runcast.log.segments import AWAY, INDEX, segment_name, segment_starts, sync_segment
 from runcast.log.stored_segment import Opened, StoredSegment
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
-from runcast.model import Outcome
+from runcast.model import CHUNK_BYTES, Channel, Chunk, Outcome, Reading
 from runcast.store.contents import AGENT
 from runcast.store.mirrors import ask_for
 from runcast.store.run_files import RunFiles
 from runcast.sysio.files import open_folder, open_or_make, open_own, own_size
 from runcast.sysio.writes import write_whole
 
-__all__ = ["FileLog", "FileLogWriter", "sync_segment"]
+__all__ = ["FileLog", "FileLogWriter"]
 
 _ANY = 2**64  # more than any offset
 _RACY_NS = 50_000_000  # a folder listed so soon after it changed may have changed again unseen
-_fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has none
 _O_WRITE = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
@@ -49,6 +49,7 @@ class FileLog(Log):
         self._folder_fd: int | None = None
         self._listed: tuple[int, int] | None = None  # mtime of the folder, and when it was listed
         self._mirrors = False  # it may be that not all of it is here
+        self._read_all = -1  # where the last read ended, if it found less than it could take
 
     def __repr__(self) -> str:
         return f"<FileLog {self.directory.path}>"
@@ -60,6 +61,48 @@ class FileLog(Log):
         except FileNotFoundError:
             store, run_id = os.path.split(self.directory.path)
             raise RunNotFound(run_id, f"the store {store}: it was removed, or moved with its store") from None
+
+    def read(
+        self,
+        offset: int,
+        limit: int = CHUNK_BYTES,
+        channels: Collection[Channel] | None = None,
+        *,
+        labelled: bool = True,
+    ) -> Reading:
+        """Return up to `limit` bytes from `offset` on, without waiting; see `Log.read`."""
+        self._read_all = -1
+        if channels is None and limit > 0 and (data := self._appended(offset, limit)):
+            last, end = self._segments[-1], offset + len(data)
+            self._read_all = end if len(data) < limit else -1
+            if not labelled:
+                return Reading([Chunk(offset, end, Channel.UNKNOWN, 0.0, data)], end)
+            with contextlib.suppress(Dropped):
+                return Reading(chunks_in(last, offset, data), end)
+        return super().read(offset, limit, channels, labelled=labelled)
+
+    def _appended(self, offset: int, limit: int) -> bytes:
+        """Return what the segment that was the newest has from an offset on; empty where that is not known.
+
+        A reader at the tail needs no listing, and no size: what it reads there was appended, and its index
+        was written before. Where there is nothing a newer segment may have it.
+        """
+        if self._mirrors:  # there may be more of it than is here
+            return b""
+        if self._segments:
+            newest = self._segments[-1]
+        elif offset == 0 and self._listed is not None:  # it was empty: most logs begin with this one
+            newest = StoredSegment(self.directory.log_path, 0, self._opened)
+        else:
+            return b""
+        data = b""
+        with contextlib.suppress(Dropped, FileDamaged, SegmentAway, OverflowError):  # as the whole way finds
+            data = newest.pread(offset, limit) if offset >= newest.start else b""
+        if data and not self._segments:
+            self._segments, self._listed = [newest], None
+        elif not self._segments:
+            newest.close()
+        return data
 
     def _spans(self) -> Sequence[Span]:
         """Return the extents; raise `FileNotFoundError` where the run was removed."""
@@ -84,14 +127,29 @@ class FileLog(Log):
         awaited = AwaitedEnd(path, here, end, lines, lambda: _tail(self.directory.log_path), wait_for)
         return [*spans, Span(here, end, awaited)]
 
+    def had_all(self, end: int) -> bool:
+        """Return whether the last read took all of the newest segment, and there is no newer one."""
+        if end != self._read_all or self._folder_fd is None:
+            return False
+        return self._is_listed(self._changed(self._folder_fd))
+
+    @staticmethod
+    def _changed(folder_fd: int) -> int:
+        return os.fstat(folder_fd).st_mtime_ns
+
+    def _is_listed(self, changed: int) -> bool:
+        return (
+            self._listed is not None and self._listed[0] == changed and self._listed[1] - changed > _RACY_NS
+        )
+
     def _refresh(self) -> None:
         """List the segments again if the folder has changed."""
         if self._folder_fd is None:
             self._folder_fd = open_folder(self.directory.log_path)
             self._mirrors = self.directory.is_mirror
             self.directory.mark_read(self._folder_fd)
-        changed = os.fstat(self._folder_fd).st_mtime_ns
-        if self._listed and self._listed[0] == changed and self._listed[1] - changed > _RACY_NS:
+        changed = self._changed(self._folder_fd)
+        if self._is_listed(changed):
             return
         now = time.time_ns()
         starts = segment_starts(self._folder_fd)
@@ -315,7 +373,7 @@ class FileLogWriter(LogWriter):
         self._directory.locate().sync(outcome_follows=outcome_follows)
         for start in list(self._unsynced):
             finished = start != self._newest
-            sync_segment(self._directory, start)
+            sync_segment(self._directory.log_path, start)
             if finished:
                 self._unsynced.discard(start)
 
@@ -332,18 +390,6 @@ class FileLogWriter(LogWriter):
         self._data = self._index = None  # first: a process forked meanwhile must not close them again
         for fd in fds:
             os.close(fd)
-
-
-def sync_segment(directory: RunFiles, start: int) -> None:
-    """Sync the segment that begins at `start`, and its index, to the disk."""
-    path = f"{directory.log_path}/{segment_name(start)}"
-    for name in (path, path + ".index"):
-        with contextlib.suppress(OSError):  # dropped meanwhile, or the disk is failing
-            fd = open_own(name, os.O_RDONLY)
-            try:
-                _fdatasync(fd)
-            finally:
-                os.close(fd)
 
 
 def _is_whole(span: Span) -> bool:

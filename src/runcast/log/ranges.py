@@ -11,7 +11,7 @@ from typing import Final
 from runcast.log.extent import Dropped, Extent, Part, Piece
 from runcast.model import CHUNK_BYTES, Channel, Chunk
 
-__all__ = ["blocks_back", "chunks_of", "fetch", "is_wanted"]
+__all__ = ["blocks_back", "chunks_in", "chunks_of", "fetch", "is_wanted"]
 
 _NS: Final = 1_000_000_000
 
@@ -36,7 +36,12 @@ def blocks_back(extent: Extent, part: Part, channels: Collection[Channel]) -> It
 
 def chunks_of(extent: Extent, start: int, end: int) -> list[Chunk]:
     """Return the chunks of a range; its bytes are read at once, however many labels there are."""
-    data = fetch(extent, start, end)
+    return chunks_in(extent, start, fetch(extent, start, end))
+
+
+def chunks_in(extent: Extent, start: int, data: bytes) -> list[Chunk]:
+    """Return the chunks of bytes that were read from `start` on: their index is read after them."""
+    end = start + len(data)
     pieces = list(extent.pieces(start, end))
     if len(pieces) == 1:
         _, _, channel, time_ns = pieces[0]

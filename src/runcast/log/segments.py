@@ -4,20 +4,23 @@
     <start>.index  their channels and times
     <start>.away   in place of the bytes, where these are kept elsewhere (away.py)
 
-Owns the names, and nothing of what is in the files.
+Owns the names, and that what they name is on the disk; nothing of what is in the files.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Final
 
 from runcast.offsets import OFFSET_DIGITS
+from runcast.sysio.files import open_own
 
-__all__ = ["AWAY", "INDEX", "segment_name", "segment_starts"]
+__all__ = ["AWAY", "INDEX", "segment_name", "segment_starts", "sync_segment"]
 
 INDEX: Final = ".index"
 AWAY: Final = ".away"
+_fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has none
 
 
 def segment_name(start: int) -> str:
@@ -42,3 +45,15 @@ def segment_starts(folder: int | str) -> list[int]:
 
 def _is_start(name: str) -> bool:
     return len(name) == OFFSET_DIGITS and name.isascii() and name.isdigit()
+
+
+def sync_segment(log_path: str, start: int) -> None:
+    """Sync the segment that begins at `start`, and its index, to the disk."""
+    path = f"{log_path}/{segment_name(start)}"
+    for name in (path, path + INDEX):
+        with contextlib.suppress(OSError):  # dropped meanwhile, or the disk is failing
+            fd = open_own(name, os.O_RDONLY)
+            try:
+                _fdatasync(fd)
+            finally:
+                os.close(fd)

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from runcast.readers.inotify import Inotify
+from runcast.readers.loop_waiter import LoopWaiter, Waiter
 from runcast.sysio.forks import at_fork
 
 if TYPE_CHECKING:
@@ -117,14 +118,6 @@ Seen = Sequence[tuple[Watch, int]]
 """Watches with the version that was seen before the log was read."""
 
 
-class _Waiter:
-    """One thread or task that waits for any of some watches."""
-
-    def __init__(self, watches: Sequence[Watch], wake: Callable[[], None]) -> None:
-        self.watches = watches
-        self.wake = wake
-
-
 class Hub:
     """Wakes followers. Use `hub()`: there is one per process.
 
@@ -137,8 +130,8 @@ class Hub:
         self._lock = threading.RLock()  # a signal handler may print while it is held
         self._source: Source | None = None
         self._by_number: dict[int, set[Watch]] = {}
-        self._waiters: set[_Waiter] = set()
-        self._leader: _Waiter | None = None
+        self._waiters: set[Waiter | LoopWaiter] = set()
+        self._leader: Waiter | None = None
         self._loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self._bell: tuple[int, int] | None = None  # a pipe that gets the leader out of its poll
 
@@ -163,7 +156,7 @@ class Hub:
             if not watches and self._by_number.pop(number, None) is not None and self._source is not None:
                 self._source.remove(number)
 
-    def _drain(self, loop: asyncio.AbstractEventLoop | None = None, caller: _Waiter | None = None) -> None:
+    def _drain(self, loop: asyncio.AbstractEventLoop | None = None, caller: Waiter | None = None) -> None:
         """Read the events and wake the waiters concerned.
 
         Args:
@@ -181,21 +174,24 @@ class Hub:
             watches = {watch for number in numbers for watch in self._by_number.get(number, ())}
             for watch in watches:
                 watch._note_events(numbers)
-        self._wake(watches, loop, caller)
+            called = [waiter for waiter in self._count(watches) if waiter is not caller]
+        self._call(called, loop)
 
-    def _wake(
-        self,
-        watches: set[Watch],
-        loop: asyncio.AbstractEventLoop | None = None,
-        caller: _Waiter | None = None,
-    ) -> None:
+    def _wake(self, watches: set[Watch]) -> None:
         with self._lock:
-            for watch in watches:
-                watch.version += 1
-            others = [waiter for waiter in tuple(self._waiters) if waiter is not caller]
-            called = [waiter for waiter in others if not watches.isdisjoint(waiter.watches)]
+            called = self._count(watches)
+        self._call(called, None)
+
+    def _count(self, watches: set[Watch]) -> list[Waiter | LoopWaiter]:
+        """Count a change of some watches; return who waits for any. The caller holds the lock."""
+        for watch in watches:
+            watch.version += 1
+        return [waiter for waiter in tuple(self._waiters) if not watches.isdisjoint(waiter.watches)]
+
+    @staticmethod
+    def _call(called: list[Waiter | LoopWaiter], loop: asyncio.AbstractEventLoop | None) -> None:
         for waiter in called:
-            if loop is not None and isinstance(waiter, _Task) and waiter.loop is loop:
+            if loop is not None and isinstance(waiter, LoopWaiter) and waiter.loop is loop:
                 waiter.finish()  # directly, in its own loop; `wake` would cost one more iteration
             else:
                 waiter.wake()
@@ -223,7 +219,7 @@ class Hub:
 
     def _wait_once(self, seen: Seen, timeout: float | None) -> None:
         called = threading.Event()
-        waiter = _Waiter([watch for watch, _ in seen], called.set)
+        waiter = Waiter([watch for watch, _ in seen], called.set)
         with self._lock:
             if _changed(seen):
                 return
@@ -245,11 +241,11 @@ class Hub:
                     self._leader = None
                 heir = None
                 if self._leader is None:
-                    heir = next((other for other in self._waiters if not isinstance(other, _Task)), None)
+                    heir = next((other for other in self._waiters if not isinstance(other, LoopWaiter)), None)
             if heir is not None:
                 heir.wake()  # it finds no change, waits again and so becomes the leader
 
-    def _lead(self, bell: int, timeout: float | None, waiter: _Waiter) -> None:
+    def _lead(self, bell: int, timeout: float | None, waiter: Waiter) -> None:
         """Poll for all waiters until there is a change (for any of them) or the time is up."""
         poller = select.poll()
         poller.register(bell, select.POLLIN)
@@ -266,25 +262,39 @@ class Hub:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        polled = _arm(seen)
-        if polled:
-            timeout = _POLL if timeout is None else min(timeout, _POLL)
         future: asyncio.Future[None] = loop.create_future()
-        waiter = _Task([watch for watch, _ in seen], loop, future)
-        with self._lock:
-            self._listen(loop)
-            if _changed(seen):
-                return True
-            self._waiters.add(waiter)
-        timer = None if timeout is None else loop.call_later(timeout, waiter.finish)
+        waiter = self.waiter(loop, lambda: None if future.done() else future.set_result(None))
+        polled = self.begin(waiter, seen, timeout)
         try:
             await future
         finally:
-            if timer is not None:
-                timer.cancel()
-            with self._lock:
-                self._waiters.discard(waiter)
+            waiter.close()
         return polled or _changed(seen)
+
+    def waiter(self, loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> LoopWaiter:
+        """Return what waits again and again without a task, and calls a function in the loop each time."""
+        return LoopWaiter(loop, call, self._forget_waiter)
+
+    def begin(self, waiter: LoopWaiter, seen: Seen, timeout: float | None) -> bool:
+        """Have a waiter call when there is, or may be, a change, or after `timeout` seconds.
+
+        Returns:
+            Whether some watch is polled, so that the call says nothing.
+        """
+        polled = _arm(seen)
+        if polled:
+            timeout = _POLL if timeout is None else min(timeout, _POLL)
+        waiter.begin([watch for watch, _ in seen])
+        with self._lock:
+            self._listen(waiter.loop)
+            if not (changed := _changed(seen)):
+                self._waiters.add(waiter)
+        waiter.end_in(0 if changed else timeout)
+        return polled
+
+    def _forget_waiter(self, waiter: LoopWaiter) -> None:
+        with self._lock:
+            self._waiters.discard(waiter)
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have an event loop poll, unless it does already. The caller holds the lock."""
@@ -328,28 +338,6 @@ def _arm(seen: Seen) -> bool:
 
 def _changed(seen: Seen) -> bool:
     return any(watch.version != version for watch, version in seen)
-
-
-class _Task(_Waiter):
-    """A task that waits; it may be woken from another thread."""
-
-    def __init__(
-        self,
-        watches: Sequence[Watch],
-        loop: asyncio.AbstractEventLoop,
-        future: asyncio.Future[None],
-    ) -> None:
-        super().__init__(watches, self._call)
-        self.loop, self._future = loop, future
-
-    def _call(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and its tasks are gone
-            self.loop.call_soon_threadsafe(self.finish)
-
-    def finish(self) -> None:
-        """Resume the task, once."""
-        if not self._future.done():
-            self._future.set_result(None)
 
 
 def _ring(fd: int) -> None:

@@ -71,6 +71,9 @@ class Inotify:
                 data = os.read(self.fd, _READ_BYTES)
             except BlockingIOError:
                 return numbers
+            if len(data) == _EVENT.size and not numbers:  # one file has grown: nearly always
+                number, mask = _EVENT.unpack(data)[:2]
+                return {-1 if mask & OVERFLOW else number}
             at = 0
             while at < len(data):
                 number, mask, _cookie, length = _EVENT.unpack_from(data, at)

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from runcast import loggers
 from runcast.acting import acting_peer, acting_who
 from runcast.model import rfc3339
-from runcast.sysio.files import is_at, open_or_make
+from runcast.sysio.files import is_at, open_or_make, open_own
 from runcast.sysio.locks import lock
 from runcast.who import Who
 
@@ -113,7 +113,10 @@ def audit_line(
 
 def _append(path: str, line: bytes) -> None:
     for _ in range(_KEPT):  # others may move it meanwhile
-        fd = open_or_make(path, os.O_RDWR | os.O_APPEND)
+        try:  # it is there, nearly always
+            fd = open_own(path, os.O_RDWR | os.O_APPEND)
+        except FileNotFoundError:
+            fd = open_or_make(path, os.O_RDWR | os.O_APPEND)
         try:
             size = os.fstat(fd).st_size
             if size < _BYTES:

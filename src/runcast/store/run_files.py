@@ -76,6 +76,7 @@ class RunFiles(RunMarks):
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
+        self.written = b""  # the content of `run.json`, where it was made by this object
         self._synced = False
 
     @classmethod
@@ -106,6 +107,7 @@ class RunFiles(RunMarks):
     def _made(cls, path: str, request: bytes) -> RunFiles:
         files = cls(path)
         os.mkdir(files.log_path, DIR_MODE)
+        files.written = request
         write_new(f"{path}/run.json", request)
         return files
 

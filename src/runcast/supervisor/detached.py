@@ -91,25 +91,38 @@ def _supervise(
     """Take the run of a request, answer, and supervise it until it is over.
 
     The reply is sent as soon as the run is visible to all: the client can begin to follow while the
-    command is spawned, and a command that cannot be spawned is a run all the same. `orphaned` is a
+    command is spawned, and a command that cannot be spawned is a run all the same. A client that waits for
+    its first state (`answer_state`) gets it in the reply, and need not look for it. `orphaned` is a
     descriptor to watch while the run goes on, and what to call when it is readable or hung up.
     """
+
+    waits = True  # the client, for its answer
+
+    def answer(**more: Any) -> None:
+        nonlocal waits
+        if waits:
+            waits = False
+            try:
+                connection.sendall(json.dumps({"ok": True, **more}).encode() + b"\n")
+                connection.close()
+            except OSError:  # the client may be dead by now; the run is not
+                pass
+
     directory = RunFiles(request["new"])
     try:
         if not directory.acquire():
             connection.sendall(b'{"error": "its lock is held by another process"}\n')
             return
         directory = directory.publish(request["path"])
-        try:
-            connection.sendall(b'{"ok": true}\n')
-            connection.close()
-        except OSError:  # the client may be dead by now; the run is not
-            pass
+        if not request.get("answer_state"):
+            answer()
         run = Supervision(request, directory, fds, prepared)
+        run.on_state = lambda state: answer(state=state)
         if orphaned is not None:
             run.hear_once(*orphaned)
         try:
             run.run(lambda: taken(request["path"]))
+            answer()  # if it had no state
             if hooks := hooks_of(request):
                 begin_hooks(directory.locate().path, hooks)
         except FileNotFoundError:

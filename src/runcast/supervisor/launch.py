@@ -10,6 +10,7 @@ later.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import socket
@@ -167,14 +168,18 @@ def _check_room(store: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
+def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> dict[str, Any]:
     """Have the run in the folder `request["new"]` started; it is at `request["path"]` afterwards.
 
     Args:
         store: path of the store.
-        request: see `Supervision`; besides `new` and `path`, and `cap` in bytes.
+        request: see `Supervision`; besides `new` and `path`, and `cap` in bytes. With `answer_state` it is
+            waited for until the command is spawned, or for a slot.
         fds: descriptors that go with it: `stdin`, which the command gets, and `lifeline`, a pipe
             whose end ends the run.
+
+    Returns:
+        Its first state, if it was requested and there was one.
 
     Raises:
         SupervisorLost: no supervisor could be had for it; nothing was started.
@@ -182,7 +187,7 @@ def launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
     """
     _check_room(store)
     try:
-        _launch(store, request, fds)
+        return _launch(store, request, fds)
     except OSError as error:
         short = shortage(error)
         if short is None or error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -196,7 +201,7 @@ def _lost(request: dict[str, Any], short: Shortage) -> SupervisorLost:
     )
 
 
-def _launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
+def _launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> dict[str, Any]:
     message = pack_request(request | {"fds": list(fds)})
     name = f".supervisors/{_context()}"
     path = f"{store}/{name}"
@@ -212,11 +217,11 @@ def _launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
         except OSError:
             break
         with connection:
-            if _hand_over(connection, message, list(fds.values())):
-                return
+            if (answer := _hand_over(connection, message, list(fds.values()), request)) is not None:
+                return answer
         hung_up += 1
         if not os.path.isdir(request["new"]):  # taken; its supervisor has died since, and the run is lost
-            return
+            return {}
     ours, theirs = socket.socketpair()
     with ours, theirs:
         _run_python(
@@ -225,8 +230,10 @@ def _launch(store: str, request: dict[str, Any], fds: dict[str, int]) -> None:
         )
         theirs.close()
         ours.settimeout(_ANSWER_SECONDS)
-        if _hand_over(ours, message, list(fds.values())) or not os.path.isdir(request["new"]):
-            return
+        if (answer := _hand_over(ours, message, list(fds.values()), request)) is not None:
+            return answer
+        if not os.path.isdir(request["new"]):
+            return {}
     errors = f"{store}/.supervisors/errors.log"
     why = f": {errors} may say why" if os.path.exists(errors) else _files_hint()
     raise SupervisorLost(
@@ -240,17 +247,24 @@ def _files_hint() -> str:
     return f": {TOO_MANY_FILES.what}: {TOO_MANY_FILES.advice}" if files < _FEW_FILES else ""
 
 
-def _hand_over(connection: socket.socket, message: bytes, fds: list[int]) -> bool:
-    """Send the request; return whether it was acted upon."""
+def _hand_over(
+    connection: socket.socket, message: bytes, fds: list[int], request: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Send the request; return the state in the answer, None if it was not acted upon."""
     try:
         sent = socket.send_fds(connection, [message], fds) if fds else 0
         connection.sendall(message[sent:])
         answer = connection.recv(4096)
     except TimeoutError:
+        if request.get("answer_state") and not os.path.isdir(request["new"]):
+            return {}  # it was taken, and its command is spawned no sooner
         raise SupervisorLost(
             f"expected an answer within {_ANSWER_SECONDS:.0f} s, no supervisor gave one: perhaps there are "
             f"{TOO_MANY_PROCESSES.what}: {TOO_MANY_PROCESSES.advice}"
         ) from None
     except OSError:
-        return False
-    return answer.startswith(b'{"ok"')
+        return None
+    if not answer.startswith(b'{"ok"'):
+        return None
+    state: dict[str, Any] = json.loads(answer).get("state") or {}
+    return state

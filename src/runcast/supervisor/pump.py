@@ -73,6 +73,7 @@ class Pump:
         self._closing = closing
         self.pipes: dict[int, Pipe] = {}
         self.bytes = 0
+        self.moved_at = 0.0  # when some came last
         self._used: Channel | None = None
         self._mixed = False
 
@@ -80,11 +81,16 @@ class Pump:
         """Have one pipe more to read from; it is closed here."""
         self.pipes[pipe.fd] = pipe
 
-    def take(self, pipe: Pipe, now: float) -> None:
-        """Read what is there, a few times where the program is fast: that saves a poll for each."""
+    def take(self, pipe: Pipe, now: float) -> bool:
+        """Read what is there, a few times where the program is fast: that saves a poll for each.
+
+        Returns:
+            Whether all of it is appended, and the pipe still open.
+        """
         for _ in range(_IN_A_ROW):
             if not self.move(pipe, now) or not pipe.full:
-                return
+                break
+        return pipe.fd in self.pipes and self.due() is None
 
     def move(self, pipe: Pipe, now: float) -> bool | None:
         """Read once from a pipe; return False at its end, None if there was nothing."""
@@ -95,6 +101,7 @@ class Pump:
             self._finish(pipe, now)
             return False
         self.bytes += len(data)
+        self.moved_at = now
         for watch in pipe.watches:
             watch(data)
         if pipe.masked is not None:

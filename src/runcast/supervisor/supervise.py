@@ -28,7 +28,7 @@ from runcast.supervisor.control import UnixSocket, listen_at
 from runcast.supervisor.control_server import ControlServer
 from runcast.supervisor.ending import KILL_SECONDS, NO_CAUSE, NOT_STARTED, STOP_GRACE, Cause, Ending
 from runcast.supervisor.limits import Limits
-from runcast.supervisor.loop import Loop
+from runcast.supervisor.loop import CALM, Loop
 from runcast.supervisor.masked import mask_pipe, masked_outcome, masked_progress, masks_in
 from runcast.supervisor.prepared import Prepared
 from runcast.supervisor.progress import OutputProgress
@@ -95,8 +95,9 @@ class Supervision:
         self._stopped: Reason | None = None  # before there was a command
         self._cause = NO_CAUSE
         self._places: list[Place] = []
-        self._woken = False  # to look for a slot
+        self._woken = self._calm = False  # to look for a slot; whether all that is due knows of the output
         self._state: dict[str, Any] = {"supervisor": os.getpid()}
+        self.on_state: Callable[[Mapping[str, Any]], object] = lambda state: None  # called with each
 
     def hear_once(self, fd: int, call: Callable[[], object]) -> None:
         """Call something, once, when a descriptor is readable or hung up. It is the caller's to close."""
@@ -247,7 +248,11 @@ class Supervision:
             pipe.watches.append(self._stdio.terminal.answered(self._stdin.reply))
         mask_pipe(self._masks, pipe, terminal=pipe is self._stdio.terminal)
         self._pump.add(pipe)
-        self._loop.hear(pipe.fd, lambda _events, now: self._pump.take(pipe, now))
+        progress = self._progress
+        self._loop.hear(
+            pipe.fd,
+            lambda _, now: self._pump.take(pipe, now) and self._calm and progress.due() is None and CALM,
+        )
 
     def _failed(self, error: CannotStart) -> None:
         self._stdio.close()  # at the limit of descriptors the outcome needs some of them
@@ -263,29 +268,24 @@ class Supervision:
         now = time.monotonic()
         limits = Limits(self._request, self._directory.watched, now, lambda: self._directory.removed)
         questions = Questions(self._input, pump.last_line, self._tell_waiting, now)
-        heard, moved = 0, (0, 0)  # bytes of output that the limits know of; of output and input
+        heard = sent = 0  # bytes of output, and of input, that are known to both
         sync_at, synced = now + _SYNC_SECONDS, -1  # once without output, too: for run.json
         while not ending.over(now):
-            times = (
-                pump.due(),
-                limits.due(),
-                ending.due(),
-                None if ending.outcome else questions.due(),
-                self._progress.due(),
-                sync_at if pump.bytes != synced else None,
-            )
+            times = [pump.due(), limits.due(), ending.due(), self._progress.due()]
+            times += [None if ending.outcome else questions.due(), sync_at if pump.bytes != synced else None]
             now = self._loop.turn(min((time for time in times if time is not None), default=None), now)
             pump.expire(now)
             self._progress.expire(now)
-            if pump.bytes != heard:
-                heard = pump.bytes
-                limits.heard(now)
-            if (pump.bytes, self._stdin.bytes) != moved:
-                moved = pump.bytes, self._stdin.bytes
+            if self._stdin.bytes != sent:
+                sent = self._stdin.bytes
                 questions.heard(now)
+            if pump.bytes != heard:
+                limits.heard(pump.moved_at)
+                questions.heard(pump.moved_at)
             if now >= sync_at and pump.bytes != synced:
                 sync_at, synced = now + _SYNC_SECONDS, pump.bytes
                 self._sync()
+            self._calm, heard = pump.bytes not in (heard, synced), pump.bytes
             if ending.begun:
                 limits.end()
             elif (reason := limits.exceeded(now)) is not None:
@@ -327,6 +327,7 @@ class Supervision:
     def _tell_state(self, state: State) -> None:
         self._state["state"] = state.value
         self._publish()
+        self.on_state(self._state)
 
     def _publish(self) -> None:
         try:

@@ -8,6 +8,7 @@ wins; ties go to the more specific range, then to the first range, then to the o
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final
 
@@ -17,6 +18,7 @@ from runcast.wire.forms import FORMS, WS, Form
 
 __all__ = ["TRAILERS", "accepts", "headers", "negotiate", "negotiate_subprotocol", "outcome_fields"]
 
+_USUAL = 200  # characters of what is remembered; nobody can fill the memory with what they accept
 _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
 
@@ -31,11 +33,18 @@ def negotiate(accept: str | None, format: str | None = None) -> Form:
         UsageError: `format` names no form.
         NotAcceptable: the client accepts none of the forms.
     """
+    if len(accept or "") + len(format or "") <= _USUAL:  # a request is negotiated more than once
+        return _negotiated(accept, format, tuple(FORMS.values()))
+    return _negotiated.__wrapped__(accept, format, tuple(FORMS.values()))
+
+
+@functools.lru_cache(256)
+def _negotiated(accept: str | None, format: str | None, forms: tuple[Form, ...]) -> Form:
     ranges = _parse(accept or "")
     if format is not None:
         return _named(format, ranges)
     best, rank = None, (0.0, 0, 0)
-    offered = [form for form in FORMS.values() if form.media_type and not form.instead_of]
+    offered = [form for form in forms if form.media_type and not form.instead_of]
     for form in offered:
         weight = _weigh(form.media_type, ranges)
         if weight > rank:

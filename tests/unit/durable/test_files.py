@@ -175,7 +175,7 @@ def test_synced_though_not_held_open(tmp_path: Path, monkeypatch: pytest.MonkeyP
         synced.append(os.readlink(f"/proc/self/fd/{fd}"))
         sync(fd)
 
-    monkeypatch.setattr("runcast.log.file._fdatasync", note)
+    monkeypatch.setattr("runcast.log.segments._fdatasync", note)
     streams = FileStreams(str(tmp_path))
     paths = []
     for number in range(100):

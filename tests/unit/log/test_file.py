@@ -371,7 +371,7 @@ def test_sync_covers_every_segment(place: FilePlace, monkeypatch: pytest.MonkeyP
         synced.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
         os.fdatasync(fd)
 
-    monkeypatch.setattr("runcast.log.file._fdatasync", fdatasync)
+    monkeypatch.setattr("runcast.log.segments._fdatasync", fdatasync)
     writer = place.writer(segment_bytes=10)
     writer.append(OUT, bytes(35))
     writer.sync()

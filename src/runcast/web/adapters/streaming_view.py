@@ -21,6 +21,7 @@ from runcast.errors import RuncastError, RunNotFound, StartFailed, UsageError
 from runcast.keep import Keep
 from runcast.model import Reason
 from runcast.run import Run
+from runcast.run.begun import first_state_of
 from runcast.runs import Store
 from runcast.store.keys import free_key
 from runcast.web.adapters.viewed import note_viewed
@@ -112,7 +113,7 @@ def stream_reply(
             run = store.get(error.run_id)
         if form is HTML:
             return Reply(303, [("Location", f"{runs}/{run.id}"), ("Cache-Control", "no-store")])
-        reply = log_reply(run, request, interval=interval)
+        reply = log_reply(run, request, interval=interval, new=bool(first_state_of(run)))
         # Where a client that knows no event ids finds the same again.
         return replace(reply, headers=[*reply.headers, ("Content-Location", f"{runs}/{run.id}/log")])
     except RuncastError as error:
@@ -132,7 +133,7 @@ def _expect_started(store: Store, run: Run, key: str | None) -> None:
     Raises:
         StartFailed: it could not be.
     """
-    if run.request["source"] != "command":
+    if "pid" in first_state_of(run) or run.request["source"] != "command":
         return
     if run.pid is None and (outcome := run.outcome) and outcome.reason is Reason.FAILED_TO_START:
         if key is not None:

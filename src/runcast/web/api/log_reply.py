@@ -72,6 +72,7 @@ def log_reply(
     *,
     interval: float | None = None,
     page: Callable[[], bytes] | None = None,
+    new: bool = False,
 ) -> Reply:
     """Return the log of a run in the requested form.
 
@@ -80,6 +81,7 @@ def log_reply(
         request: the request.
         interval: the seconds of silence after which a visible line is given; None for never.
         page: returns the page of the run; by default that of a view, which has nothing but the output.
+        new: the run has begun just now: it takes the time of its first byte to see that it goes on.
 
     Raises:
         NotAcceptable: there is no such form.
@@ -94,7 +96,7 @@ def log_reply(
     last = request.header("last-event-id")
     if last and parse_event_id(last) == EventId(run.id, None):
         return Reply(204, [("Cache-Control", "no-store")])  # the client has the outcome: EventSource stops
-    live = query.follow and not run.closed
+    live = query.follow and (new or not run.closed)
     log = None
     if not live or run.request["source"] not in _OWN_WRITER:
         log = run.log()
@@ -108,7 +110,7 @@ def log_reply(
         _expect_here(log, start)
         return Reply(200, fields, stream=PollStream(run, query, start, _next_poll(run, request)))
     if not form.verbatim:
-        view = log_view(run, query, form, last, request, interval)
+        view = log_view(run, query, form, last, request, interval, new=new)
         _expect_here(log, view.resume_point.read_from)
         return Reply(200, fields, stream=LogStream(view))
     tag = None if live else _tag(run, query, last, interval)
@@ -122,9 +124,9 @@ def log_reply(
         # matches, nor does a date, since no reply has one.
         if request.header("if-range") in (None, tag):
             return _part(run, form, part, fields)
-    view = log_view(run, query, form, last, request, interval)
+    view = log_view(run, query, form, last, request, interval, new=new)
     _expect_here(log, view.resume_point.read_from)
-    if (size := _size(run, query, view.interval, view.resume_point.read_from)) is not None:
+    if not live and (size := _size(run, query, view.interval, view.resume_point.read_from)) is not None:
         fields = [*fields, ("Content-Length", str(size))]
     return Reply(200, fields, stream=LogStream(view))
 
@@ -171,6 +173,8 @@ def log_view(
     last_event_id: str | None,
     request: Request,
     interval: float | None = None,
+    *,
+    new: bool = False,
 ) -> LogView:
     """Return the view for a query."""
     silence, partial = query.interval or interval, query.partial and form.partial
@@ -197,6 +201,7 @@ def log_view(
         trailers=query.end,
         partial=partial,
         last_line=None if query.until is None else until_of(run, query),
+        new=new,
     )
 
 

@@ -81,7 +81,7 @@ class _Direct:
             return
         feeds.viewers[self.kind] -= 1
         if self.feed is not None:
-            self.feed.direct.discard(self)
+            self.feed.leave(self)
             self.feed = None
         if self.expiring is not None:
             self.expiring.cancel()
@@ -93,15 +93,16 @@ class _Direct:
 class _LoopFeed:
     """The viewers at the tail of one run, in one form."""
 
-    def __init__(self, feeds: Feeds, stream: ResponseStream, head: Steps[bytes]) -> None:
+    def __init__(self, feeds: Feeds, stream: ResponseStream, head: Steps[bytes], wait: Wait) -> None:
         self._feeds = feeds
         self.stream = stream
         self._head = head
         self.viewers: set[_Viewer] = set()
         self.direct: set[_Direct] = set()
-        self.task = asyncio.create_task(self._pump())
-        # A task that is cancelled before its first step runs nothing of `_pump`.
-        self.task.add_done_callback(lambda _: self._end())
+        self._loop = asyncio.get_running_loop()
+        self._waiter = hub().waiter(self._loop, self._go_on)
+        self._ended = False
+        hub().begin(self._waiter, wait.seen, wait.timeout)
 
     def _burst(self) -> Wait | None:
         """Push new bytes to all viewers; return the wait that follows, None at the end."""
@@ -131,17 +132,38 @@ class _LoopFeed:
         """Push the next burst now; return whether the stream goes on."""
         return self._burst() is not None
 
-    async def _pump(self) -> None:
+    def _go_on(self) -> None:
+        """Push what there is, called by the hub in the round of the loop that heard of it."""
         try:
-            while (self.viewers or self.direct) and (wait := self._burst()) is not None:
-                if wait is _NO_WAIT:
-                    await asyncio.sleep(0)
-                else:
-                    await hub().wait_async(wait.seen, wait.timeout)
-        finally:
-            self._end()
+            wait = self._burst() if not self._ended and (self.viewers or self.direct) else None
+        except Exception as error:
+            self.end()
+            self._loop.call_exception_handler(
+                {"message": f"a feed of {self.stream.kind}", "exception": error}
+            )
+            return
+        if wait is None:
+            self.end()
+        elif wait is _NO_WAIT:
+            self._loop.call_soon(self._go_on)
+        else:
+            hub().begin(self._waiter, wait.seen, wait.timeout)
 
-    def _end(self) -> None:
+    def leave(self, viewer: _Viewer | _Direct) -> None:
+        """Push no more to a viewer that has left; a feed for nobody ends."""
+        if isinstance(viewer, _Direct):
+            self.direct.discard(viewer)
+        else:
+            self.viewers.discard(viewer)
+        if not self.viewers and not self.direct:
+            self.end()
+
+    def end(self) -> None:
+        """End the replies of all viewers, once."""
+        if self._ended:
+            return
+        self._ended = True
+        self._waiter.close()
         self._head.close()
         self._feeds.forget(self)
         whole = self.stream.finished and not self.stream.cut
@@ -176,7 +198,7 @@ class Feeds:
         for feed in tuple(self._feeds.values()):
             feed.stream.stopping = True
             feed.catch_up()
-            feed.task.cancel()
+            feed.end()
         hub().wake_all()  # viewers that wait by themselves
 
     async def serve(self, stream: ResponseStream, push: Push, gone: Coroutine[Any, Any, None]) -> bool:
@@ -204,7 +226,7 @@ class Feeds:
             for task in (leaving, catching):
                 task.cancel()
             if feed := self._feeds.get(stream.form):
-                feed.viewers.discard(viewer)
+                feed.leave(viewer)
             await asyncio.gather(leaving, catching, return_exceptions=True)
 
     def adopt(self, stream: ResponseStream, connection: Connection) -> None:
@@ -270,7 +292,7 @@ class Feeds:
                 if step.away:
                     await hub().wait_async(step.seen, step.timeout)
                     continue
-                if self._join(viewer, stream, own):
+                if self._join(viewer, stream, own, step):
                     return
                 # Where the feed is further, go on at once. Else both are at the tail, and only an
                 # unfinished line differs: then wait as the feed does.
@@ -309,7 +331,7 @@ class Feeds:
         if self._turns:
             asyncio.get_running_loop().call_soon(self._admit)
 
-    def _join(self, viewer: _Viewer | _Direct, stream: ResponseStream, own: Steps[bytes]) -> bool:
+    def _join(self, viewer: _Viewer | _Direct, stream: ResponseStream, own: Steps[bytes], wait: Wait) -> bool:
         """Add a viewer that waits at the tail to its feed; False if the feed is elsewhere."""
         key = stream.form
         feed = self._feeds.get(key)
@@ -317,7 +339,7 @@ class Feeds:
             self.forget(feed)  # it has ended: so will the viewer's own steps
             return False
         if feed is None:
-            feed = self._feeds[key] = _LoopFeed(self, stream, own)
+            feed = self._feeds[key] = _LoopFeed(self, stream, own, wait)
         elif feed.stream.position != stream.position:
             return False
         if isinstance(viewer, _Direct):

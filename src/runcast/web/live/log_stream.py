@@ -34,6 +34,7 @@ __all__ = ["CUT_SHORT", "KEEPALIVE_SECONDS", "LogStream", "LogView", "before_off
 CUT_SHORT = (FileDamaged, RunElsewhere, RunNotFound, SegmentAway, StreamNotFound)
 KEEPALIVE_SECONDS = 15.0  # the longest silence of a reply; proxies cut after 60 s
 _CHECK_SECONDS = 1.0  # between checks that the supervisor is alive
+_FIRST_CHECK_SECONDS = 0.005  # before the first, of a run that has begun just now
 _STEP_BYTES = 1024 * 1024  # a viewer that stops reading holds the bytes of its last step: no more than this …
 _SURE_BYTES = 4096  # … which so little output never exceeds by much, with 200 bytes around each of its lines
 
@@ -57,6 +58,7 @@ class LogView:
         partial: whether an unfinished line is sent once it has not grown for a while.
         last_line: makes the search for the line with which the reply ends, from a resume point on; or None.
         trailers: whether the outcome goes into the trailers of the reply, where there can be some.
+        new: whether the run has begun just now: then output comes before a look at its state.
     """
 
     run: Run
@@ -74,6 +76,7 @@ class LogView:
     trailers: bool = False
     partial: bool = False
     last_line: Callable[[ResumePoint], Until] | None = None
+    new: bool = False
 
 
 class _Snapshot(NamedTuple):
@@ -102,7 +105,7 @@ class LogStream(ResponseStream):
         self._notes: list[Note] = []
         self._size: TerminalSize | None = None  # that was sent last
         self._has_sizes = self.encoder.has_sizes and bool(view.run.tty)
-        self._noted = 0.0
+        self._noted = time.monotonic() if view.new else 0.0  # a run that begins has not been without one
         self._away: SegmentAway | None = None  # what the last reading lacked on this disk
         self._limit = CHUNK_BYTES  # of one reading
         self._line_timers = LineTimers()
@@ -267,7 +270,9 @@ class LogStream(ResponseStream):
         sent_at = output_at = time.monotonic()
         ending = woken = False
         fetch = Fetch(self.log, follows=view.follow)
-        check, folder_changes = True, 0  # whether to read the run's state: not at each append of a fast one
+        # Whether to read the run's state: not at each append of a fast one, nor before its first.
+        check, folder_changes = not view.new, 0
+        unchecked = view.new
         try:
             while not self.stopping and not self.finished:
                 self._note(time.monotonic())
@@ -283,7 +288,9 @@ class LogStream(ResponseStream):
                     yield data  # empty where a filter left all of it out: others have their turn
                     if data:  # … which is silence for the viewer with the filter
                         sent_at = output_at = time.monotonic()
-                    continue
+                    check, unchecked = check or unchecked, False
+                    if check or resized or self._until is not None or not self.log.had_all(self.encoder.next):
+                        continue
                 if self._away is not None:
                     if watch is None:
                         watch = hub().watch(self.log)
@@ -333,6 +340,8 @@ class LogStream(ResponseStream):
                     yield self.encoder.heartbeat()
                     sent_at = now
                 wait = min(_CHECK_SECONDS, self._note_every or _CHECK_SECONDS)
+                if unchecked:  # it may have ended before it was watched
+                    wait, unchecked = _FIRST_CHECK_SECONDS, False
                 if view.interval is not None:
                     wait = min(wait, max(view.interval - (now - output_at), 0.001))
                 if view.partial:

@@ -14,14 +14,13 @@ __all__ = ["system_calls"]
 
 
 @contextlib.contextmanager
-def system_calls(*pids: int) -> Iterator[Counter[str]]:
-    """Count the calls of some processes, all threads of each; the counter is filled when the block ends."""
+def system_calls(pid: int, *, threads: bool = True) -> Iterator[Counter[str]]:
+    """Count the calls of a process, of all threads or its first; it is filled when the block ends."""
     calls: Counter[str] = Counter()
     with tempfile.NamedTemporaryFile() as trace:
-        words = ["strace", "-f", "-qq", "-c", "-U", "calls,name", "-o", trace.name]
-        words += [word for pid in pids for word in ("-p", str(pid))]
-        with subprocess.Popen(words, stderr=subprocess.PIPE) as strace:
-            wait_until(lambda: all(map(_is_traced, pids)), timeout=15000 * MS)
+        words = ["strace", *["-f"] * threads, "-qq", "-c", "-U", "calls,name", "-o", trace.name]
+        with subprocess.Popen([*words, "-p", str(pid)], stderr=subprocess.PIPE) as strace:
+            wait_until(lambda: _is_traced(pid), timeout=15000 * MS)
             yield calls
             strace.send_signal(2)
             strace.wait(15)

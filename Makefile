@@ -30,6 +30,7 @@ SUITE := tests/conformance/node_modules/.installed
 XTERM := tests/page/node_modules/.installed
 PLAYER := tests/browser/node_modules/.installed
 APART := slow or fault or browser
+ELSEWHERE := root or meetings
 # Tests wait more than they work; browsers and the conformance suite work, too. The order is that of tests/conftest.py.
 SPREAD := --dist loadfile --no-loadscope-reorder
 FAST := -n 4 $(SPREAD)
@@ -68,10 +69,10 @@ test-programs:
 .PHONY: test
 test: $(STAMP) test-programs $(SUITE) $(XTERM) $(PLAYER) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
 	@# 5: PYTEST_ARGS chooses none of these. That is allowed to one of the two, and not to both.
-	@$(PYTEST) $(FAST) -m "not ($(APART) or root)" $(PYTEST_ARGS); \
+	@$(PYTEST) $(FAST) -m "not ($(APART) or $(ELSEWHERE))" $(PYTEST_ARGS); \
 	fast=$$?; case $$fast in 0 | 5) ;; *) exit $$fast;; esac; \
 	RUNCAST_TEST_EXAMPLES=$(RUNCAST_TEST_EXAMPLES) \
-		$(PYTEST) $(SLOW) -m "($(APART) or hypothesis) and not root" $(PYTEST_ARGS); \
+		$(PYTEST) $(SLOW) -m "($(APART) or hypothesis) and not ($(ELSEWHERE))" $(PYTEST_ARGS); \
 	apart=$$?; case $$fast$$apart in \
 		05) ;; \
 		55) $(PYTEST) --collect-only -q $(PYTEST_ARGS) >&2; \
@@ -83,6 +84,11 @@ test: $(STAMP) test-programs $(SUITE) $(XTERM) $(PLAYER) ## Run all tests, the f
 test-root: $(STAMP) ## Run the tests that need root: mounts, namespaces, cgroups, other users (PYTEST_ARGS="-k disk")
 	@scripts/test-programs linux.uml=user-mode-linux mount setpriv=util-linux sshd=openssh-server sudo unshare=util-linux
 	@$(PYTEST) $(SLOW) -m root $(PYTEST_ARGS)
+
+.PHONY: test-meetings
+test-meetings: $(STAMP) ## Run the tests behind nginx, Apache, HAProxy, Varnish, lighttpd and Caddy (PYTEST_ARGS="-k caddy")
+	@scripts/test-programs nginx=nginx-light apache2=apache2-bin haproxy varnishd=varnish lighttpd caddy
+	@$(PYTEST) $(SLOW) -m meetings tests/meetings $(PYTEST_ARGS)
 
 PYTHONS := 3.12 3.13
 CAPTURE := $(addprefix tests/,unit/sources $(addprefix integration/test_,apart.py capture.py descriptors.py printer.py spool.py))

@@ -1,6 +1,6 @@
 """What is known of HTTP proxies: by which headers each can be recognized, and the line that cures each fault.
 
-Owns the table, as measured. The server names the proxy that
+Owns the table, as measured (docs/howto/behind-a-proxy.md has the versions). The server names the proxy that
 stands before it, by the headers of a request; `runcast doctor --url` the one before a server, by those of a
 reply. A header of a client can only choose among these lines, none of its text is repeated.
 """

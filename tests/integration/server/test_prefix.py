@@ -138,6 +138,8 @@ def test_addresses_of_replies(place: Place, store: Store):
     assert urlsplit(stream.headers["location"]).path == "/cast/v1/stream/a"
     assert described["servers"] == [{"url": "/cast"}]
     assert place.ask("GET", "/cast/healthz", {}).body == b"ok\n"
+    element = place.ask("GET", "/cast/runs/-/runcast-log.js", bearer)
+    assert (element.status, b'"/' in element.body) == (200, False)  # its imports are beside it
     assert place.ask("GET", "/cast/nothing", bearer).status == 404
 
 

@@ -1,7 +1,7 @@
 """One HTTP connection on two descriptors: the server's application for the user of this process.
 
 Owns the connection, from its first line to its end. It is for ssh (`ssh HOST runcast bridge`): who may start
-it is this user, and so needs no token and may run any command. There is no port and no other client, so
+it is this user, and so needs no token. There is no port and no other client, so
 nothing is bounded here; sshd bounds who logs in. Runs do not belong to the bridge: they outlive it.
 """
 
@@ -18,32 +18,24 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from runcast._version import __version__
-from runcast.acting import system_user
 from runcast.client.ssh import HELLO
 from runcast.model import CHUNK_BYTES
 from runcast.own_thread import Background, begin
-from runcast.runs import Store
 from runcast.server.app import ServerApp
 from runcast.server.connections import Connections
-from runcast.server.guard import Guard
 from runcast.server.uvicorn_server import MESSAGE_BYTES, http_protocol, socket_protocol
-from runcast.who import Kind, Who
 
 __all__ = ["bridge"]
 
-_NAME = "localhost"  # by which its client calls it
 
-
-def bridge(store: Store, source: int, target: int) -> None:
+def bridge(app: ServerApp, source: int, target: int) -> None:
     """Serve one connection until its client is gone.
 
     Args:
-        store: whose runs.
+        app: the application, for the user of this process.
         source: the descriptor that the client's bytes come from.
         target: the one that the server's go to, behind a first line.
     """
-    user = Who(Kind.COMMAND_LINE, system_user())
-    app = ServerApp(store, Guard([_NAME], None), commands={}, allow_any_command=True, user=user)
     asyncio.run(_serve(app, source, target))
 
 

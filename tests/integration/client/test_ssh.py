@@ -11,7 +11,7 @@ import pytest
 
 from runcast import Store
 from runcast.client import AsyncClient, Client
-from runcast.errors import ServerUnreachable, UsageError
+from runcast.errors import AccessRefused, ServerUnreachable, UsageError
 from tests.helpers.cli import cli, cli_begun, terminal
 from tests.helpers.ssh import NAME, Machine, machine
 from tests.helpers.wait import MS, wait_until
@@ -50,7 +50,7 @@ def test_run(there: Machine, store: Store):
 def test_comes_back(there: Machine, store: Store):
     """Whatever ends in the middle, or falls asleep, a reader comes back and has each byte once."""
     run = store.start(["python3", "-c", ECHOES], stdin="pipe")
-    with Client(patience=8.0) as client:
+    with Client(patience=4.0) as client:
         lines = client.get(run.id).lines()
         seen = [next(lines)]
         for what in ("ssh", "bridge", "network", "sleep", "end"):
@@ -138,6 +138,18 @@ def test_async(there: Machine):
             return await asyncio.gather(*(read(client, number) for number in range(2)))
 
     assert asyncio.run(read_both()) == [["0", "more"], ["1", "more"]]
+
+
+def test_key_for_some_commands(there: Machine, store: Store):
+    """A bridge with a file, as a key's forced command has it, starts the commands of that file only."""
+    file = there.folder / "server.toml"
+    file.write_text('[commands.greet]\ncommand = ["echo", "hello"]\n')
+    there.write_program(f"RUNCAST_STORE={store.path} exec $RUNCAST bridge --config {file}")
+
+    with Client() as client:
+        assert client.start(name="greet").output() == "hello\n"
+        with pytest.raises(AccessRefused, match="this server starts no others"):
+            client.start(["id"])
 
 
 REFUSED = {

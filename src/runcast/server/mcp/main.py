@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 
-from runcast.acting import system_user
 from runcast.client.server import Server
 from runcast.client.transport_aio import AsyncTransport
-from runcast.runs import Store
-from runcast.server.app import ServerApp
-from runcast.server.config import Config, load_config
-from runcast.server.guard import Guard
+from runcast.server.for_user import app_for_user
 from runcast.server.mcp.protocol import serve_stdio, within
-from runcast.who import Kind, Who
 
 __all__ = ["serve_server", "serve_store"]
 
@@ -44,18 +38,7 @@ def serve_store(store: str | None, config: str | None, *, allow_any_command: boo
         ConfigError: the file is wrong.
         StoreUnusable: the store cannot be used.
     """
-    found = load_config(config) if config is not None else Config({})
-    for name in found.secret_variables:  # runs inherit this environment
-        os.environ.pop(name, None)
-    opened = Store.open(store)
-    opened.keep, opened.bounds = found.keep, found.bounds
-    app = ServerApp(
-        opened,
-        Guard(["localhost"], None),
-        commands=found.commands,
-        allow_any_command=allow_any_command,
-        user=Who(Kind.COMMAND_LINE, system_user()),
-    )
+    app = app_for_user(store, config, allow_any_command=allow_any_command)
 
     async def main() -> None:
         await serve_stdio(within(app, {}))

@@ -23,7 +23,7 @@ from runcast.sources.returned import as_value
 from runcast.starting import Start
 
 if TYPE_CHECKING:
-    from runcast.options.typed import BlockOptions
+    from runcast.options.typed import BlockOptions, RecordOptions
 
 __all__ = ["attach", "current_run", "progress", "record", "release_prints", "should_stop"]
 
@@ -56,9 +56,11 @@ def attach(name: str, *, store: Store | str | None = None, **options: Unpack[Blo
     Args:
         name: for people.
         store: where the run goes; the default store if left out.
-        options: those in `BlockOptions`, as of `Store.start`.
+        options: those in `BlockOptions`, as of `Store.start`. `key` names the newest attempt: it is taken
+            from a run that has ended or is lost.
 
     Raises:
+        RunExists: the key names a run that goes on; `run_id` is its id.
         UsageError: an option has no meaning here.
         StoreUnusable: the store cannot be written to.
     """
@@ -83,7 +85,7 @@ def record(function: Function, /) -> Function: ...
 
 @overload
 def record(
-    *, name: str | None = None, store: Store | str | None = None, **options: Unpack[BlockOptions]
+    *, name: str | None = None, store: Store | str | None = None, **options: Unpack[RecordOptions]
 ) -> Callable[[Function], Function]: ...
 
 
@@ -93,12 +95,13 @@ def record(
     *,
     name: str | None = None,
     store: Store | str | None = None,
-    **options: Unpack[BlockOptions],
+    **options: Unpack[RecordOptions],
 ) -> Function | Callable[[Function], Function]:
     """Make each call of a function, `async` or not, a run; see `attach` for the options.
 
     The call happens where it is made and returns what the function returns, which is the
-    outcome's value as well. Where the run is stopped the caller gets `RunFailed`.
+    outcome's value as well. Where the run is stopped the caller gets `RunFailed`. `key` may be a
+    function, too: it is called with the arguments of each call, and returns the key of its run.
     """
     if function is None:
         return cast(
@@ -114,17 +117,23 @@ def record(
 
         @functools.wraps(function)
         async def recorded_async(*args: Any, **kwargs: Any) -> Any:
-            with _recorded(called, store, options) as keep:
+            with _recorded(called, store, _with_key(options, args, kwargs)) as keep:
                 return keep(await function(*args, **kwargs))
 
         return cast(Function, recorded_async)
 
     @functools.wraps(function)
     def recorded(*args: Any, **kwargs: Any) -> Any:
-        with _recorded(called, store, options) as keep:
+        with _recorded(called, store, _with_key(options, args, kwargs)) as keep:
             return keep(function(*args, **kwargs))
 
     return cast(Function, recorded)
+
+
+def _with_key(options: RecordOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options of one call."""
+    key = options.get("key")
+    return {**options, "key": key(*args, **kwargs)} if callable(key) else options
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import heapq
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from runcast.errors import (
@@ -35,6 +36,7 @@ from runcast.store.audit import audited
 from runcast.store.files import StoreFiles
 from runcast.store.folder import check_store, make_store, unwritable
 from runcast.store.given import read_payload
+from runcast.store.keys import run_of_key
 from runcast.store.mirrors import ask_for
 from runcast.store.queues import QueueBounds
 from runcast.store.uploads import again as same_files
@@ -195,12 +197,28 @@ class Store:
             if stdin is not None:
                 os.close(stdin)
 
-    def list(self, limit: int | None = None) -> Iterator[Run]:
+    def list(self, limit: int | None = None, *, key: str | None = None) -> Iterator[Run]:
         """Yield the runs, newest first; reads nothing of a run before it is looked at.
 
         Others may remove runs meanwhile: to look at one of those raises `RunNotFound`.
+
+        Args:
+            limit: how many at most.
+            key: only those that were started or attached with this key. The newest is found at once, older
+                ones by looking through all.
         """
-        return (Run(f"{self.path}/{run_id}") for run_id in self.ids(limit))
+        if key is None:
+            return (Run(f"{self.path}/{run_id}") for run_id in self.ids(limit))
+        return islice(self._with_key(key), limit)
+
+    def _with_key(self, key: str) -> Iterator[Run]:
+        newest = run_of_key(self.path, key)
+        if newest is not None:
+            yield Run(f"{self.path}/{newest}")
+        for run in map(Run, (f"{self.path}/{run_id}" for run_id in self.ids(before=newest))):
+            with contextlib.suppress(RunNotFound):
+                if run.request.get("key") == key:
+                    yield run
 
     def ids(self, limit: int | None = None, before: str | None = None) -> Sequence[str]:
         """Return the ids of the runs, newest first, or of those before one; reads nothing of any run."""

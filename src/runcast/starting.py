@@ -21,18 +21,19 @@ from runcast.acting import acting_who
 from runcast.errors import UsageError
 from runcast.ids import new_run_id
 from runcast.model import Outcome, Reason
-from runcast.options import COMMAND, FUNCTION, GENERATOR, OPTIONS, PROCESS, check_together, nearest, read
+from runcast.options import COMMAND, FUNCTION, GENERATOR, OPTIONS, PROCESS, check_together, read
 from runcast.sources.command import current_folder, descriptor, environment, to_argv
-from runcast.sources.kinds import Kind, Source, check_arguments, kind_of, name_of, parameters_of, take
+from runcast.sources.kinds import Kind, Source, check_arguments, kind_of, name_of, take, unknown_option
 from runcast.store.audit import audit_line
 from runcast.store.contents import FORMAT
 from runcast.store.files import StoreFiles
-from runcast.store.keys import compared, free_key, holder_of, take_key
+from runcast.store.keys import ATTEMPT, compared, free_key, holder_of, take_key
 from runcast.store.origin import origin_of
 from runcast.store.queues import STORE_QUEUE, QueueBounds, QueueFiles, hold
 from runcast.store.run_files import RESULT, RunFiles
 from runcast.store.uploads import copy_in, placed, uploads_in
 from runcast.supervisor.launch import launch
+from runcast.supervisor.recover import is_over
 from runcast.sysio.descriptors import in_memory
 from runcast.trace_context import RunTrace
 from runcast.who import Who
@@ -60,7 +61,7 @@ class Start:
 
     def __init__(self, source: Source, args: Sequence[Any], options: Mapping[str, Any]) -> None:
         if wrong := options.keys() - OPTIONS.keys():
-            raise _unknown(source, {name: options[name] for name in options if name in wrong})
+            raise unknown_option(source, {name: options[name] for name in options if name in wrong})
         self.kind = kind_of(source)
         self._source, self._args = source, args
         self._options = read(options)
@@ -127,14 +128,14 @@ class Start:
         files = StoreFiles(store)
         draft, path = files.draft(run_id), files.run(run_id).path
         taken: int | None = None  # the lock of its request, while it has a key or a place but no supervisor
-        if key is not None and (other := holder_of(store, key, request)) is not None:
+        if key is not None and (other := holder_of(store, key, request, is_over)) is not None:
             return other
         try:
             record = self._record(store, request)
             written = RunFiles.create(draft.path, record, origin_of).written
             copy_in(draft.path, uploads)
             if key is not None:
-                taken, other = take_key(store, key, draft.path, request)
+                taken, other = take_key(store, key, draft.path, request, is_over)
                 if other is not None:
                     draft.discard()
                     return other
@@ -166,13 +167,17 @@ class Start:
         return path
 
     def record(self, store: str) -> Recording:
-        """Begin a run of what the caller goes on to do itself, and return what records it."""
-        run_id = new_run_id()
+        """Begin a run of what the caller goes on to do, and return what records it; raises as `run` does."""
+        key, run_id = self._options["key"], new_run_id()
         files = StoreFiles(store)
         draft, path = files.draft(run_id), files.run(run_id).path
-        record = self._record(store, self._request(run_id))
+        request = self._request(run_id) | ({} if key is None else {ATTEMPT: True})
+        record = self._record(store, request)
+        taken: int | None = None
         try:
             RunFiles.create(draft.path, record, origin_of)
+            if key is not None:
+                taken, _ = take_key(store, key, draft.path, request, is_over)
             recording = self._recording(draft.path, path, record)
             audit_line(store, "start", run_id, record["name"], who=Who.from_json(record["started_by"]))
             self._note(store, record)
@@ -180,8 +185,13 @@ class Start:
             return recording
         except BaseException as error:
             self._trace.failed(error)
+            if key is not None and taken is not None and not files.has(run_id):
+                free_key(store, key, run_id)
             draft.discard()
             raise
+        finally:
+            if taken is not None:
+                os.close(taken)
 
     def _recording(self, new: str, path: str, record: Mapping[str, Any]) -> Recording:
         from runcast.sources.recording import Recording
@@ -385,16 +395,3 @@ def masks_of(values: Sequence[str], env: Mapping[str, str] | None) -> Masks:
     found = [*values, *filter(is_long, secret_variables(seen).values())]
     check_values(found)
     return Masks(found)
-
-
-def _unknown(source: object, given: Mapping[str, Any]) -> UsageError:
-    """Return the error for names that are no options: a function's own arguments, or misspelt ones."""
-    own = {name: given[name] for name in given if name in parameters_of(source)}
-    name, value = next(iter((own or given).items()))
-    hint = nearest(name, OPTIONS)
-    if own or (callable(source) and not hint):
-        written = ", ".join(f'"{name}": {value!r:.40}' for name, value in (own or given).items())
-        hint = f": arguments of {name_of(source)} by name go into kwargs={{{written}}}"
-    return UsageError(
-        f"expected an option of start, got {name}={value!r:.80}{hint or ': there is none of this name'}"
-    )

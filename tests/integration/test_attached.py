@@ -168,7 +168,7 @@ def test_attach_as_a_generators_block(store: Store):
         (
             "x",
             {"shell": True},
-            "expected mask, timeout, idle_timeout, cap, keep, on_end, traceback or tee, got 'shell'",
+            "expected mask, timeout, idle_timeout, cap, keep, key, on_end, traceback or tee, got 'shell'",
         ),
         ("x", {"timeout": 0}, "expected timeout to be more than 0, got 0"),
         ("x", {"cap": "1 GB"}, "expected cap as a size such as 4096, 64M or 1G, or none, got '1 GB'"),

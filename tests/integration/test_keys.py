@@ -1,5 +1,7 @@
 """Keys: one run per key in a store, whoever starts it and however many at once."""
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -9,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from runcast import Store
+import runcast
+from runcast import Run, Store
 from runcast.errors import RunExists, UsageError
+from runcast.web.http.messages import Request
+from runcast.web.responder import Responder
 from tests.helpers.children import run_python
+from tests.helpers.cli import cli
 from tests.helpers.wait import MS, wait_until
 
 DEADLINE = 20000 * MS
@@ -242,3 +248,174 @@ def test_damaged_key(store: Store):
     Path(f"{store.path}/keys/{link}").touch()
 
     assert store.start(["echo", "x"], key="build").id != first.id
+
+
+# attach and record
+
+
+def test_next_attempt(store: Store):
+    """The newest attempt takes the key from one that is over; all are found by it, newest first."""
+    with runcast.attach("task", store=store, key="7") as first:
+        pass
+    with contextlib.suppress(ValueError), runcast.attach("task", store=store, key="7") as second:
+        raise ValueError
+    with runcast.attach("other", store=store, key="8"):
+        pass
+
+    assert [run.id for run in store.list(key="7")] == [second.id, first.id]
+    assert [run.id for run in store.list(1, key="7")] == [second.id]
+    assert list(store.list(key="9")) == []
+
+
+def test_live_attempt(store: Store):
+    """While an attempt goes on another one is an error that has its id, and so is any start."""
+    with runcast.attach("task", store=store, key="7") as run:
+        for begin in (
+            lambda: runcast.attach("task", store=store, key="7").__enter__(),
+            lambda: store.start(["true"], key="7"),
+            lambda: store.start(print, key="7", name="task"),
+        ):
+            with pytest.raises(RunExists, match=f"names run {run.id}, which goes on") as caught:
+                begin()
+            assert caught.value.run_id == run.id
+    assert store.start(["true"], key="7").id != run.id
+
+
+def test_attempt_at_live_command(store: Store):
+    """A block has no key of a command that goes on, and has it when the command is over."""
+    command = store.start(["sleep", "60"], key="7")
+    with pytest.raises(RunExists) as caught, runcast.attach("task", store=store, key="7"):
+        raise AssertionError
+    assert caught.value.run_id == command.id
+    command.kill()
+    command.wait(timeout=DEADLINE)
+    with runcast.attach("task", store=store, key="7") as run:
+        assert next(store.list(1, key="7")).id == run.id
+    assert len(list(store.list())) == 2
+
+
+@pytest.mark.fault
+def test_lost_attempt(store: Store):
+    """A key of a process that was killed in mid-run goes to the next attempt; the first one is lost."""
+    code = (
+        "import os, runcast\n"
+        "with runcast.attach('task', key='7') as run:\n"
+        "    print(run.id, file=os.fdopen(os.dup(1), 'w'), flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -9, done.stderr
+    with runcast.attach("task", key="7") as run:
+        pass
+
+    assert [str(one.state) for one in store.list(key="7")] == ["exited", "lost"]
+    assert [one.id for one in store.list(key="7")] == [run.id, done.stdout.strip()]
+
+
+def test_many_attempts_at_once(store: Store):
+    """Of many that begin at once one has the key, and the others learn its id."""
+    begun, done, ids, refused = threading.Barrier(8), threading.Event(), [], []
+
+    def attempt():
+        begun.wait()
+        try:
+            with runcast.attach("task", store=store, key="7") as run:
+                ids.append(run.id)
+                done.wait(DEADLINE)
+        except RunExists as error:
+            refused.append(error.run_id)
+
+    threads = [threading.Thread(target=attempt) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(refused) == 7, DEADLINE, "all others refused")
+    done.set()
+    for thread in threads:
+        thread.join()
+
+    assert refused == ids * 7
+    assert [run.id for run in store.list()] == ids
+
+
+def test_record(store: Store):
+    """Each call of a recorded function may have a key of its own, made from its arguments."""
+
+    @runcast.record(store=store, key=lambda order, **_: f"order {order}")
+    def ship(order: int, fast: bool = False) -> None:
+        with pytest.raises(RunExists):
+            other(order)
+
+    @runcast.record(store=store, key=lambda order: f"order {order}")
+    def other(order: int) -> None:
+        raise AssertionError
+
+    ship(1)
+    ship(2, fast=True)
+
+    assert [run.request["key"] for run in store.list()] == ["order 2", "order 1"]
+    assert next(store.list(key="order 1")).name.endswith("ship")
+
+
+# finding them
+
+
+@pytest.fixture(name="attempts")
+def attempts_fixture(store: Store) -> list[str]:
+    """Give the ids of the two attempts at one key, beside a run of another; the newest first."""
+    for key in ("7", "7", "8"):
+        with runcast.attach("task", store=store, key=key):
+            print("for", key)
+    return [run.id for run in store.list() if run.request["key"] == "7"]
+
+
+def listed(store: Store, query: str) -> list[str]:
+    """Return the ids in the list that a server gives."""
+    reply = Responder(store).respond(Request("GET", "/runs", "", query, {"accept": "application/json"}))
+    assert reply.status == 200
+    return [run["id"] for run in json.loads(reply.body)["runs"]]
+
+
+def test_list(store: Store, attempts: list[str]):
+    """The list of a server has the runs of a key, the newest first, in pages as well."""
+    for _ in range(2):
+        assert listed(store, "key=7") == attempts
+        assert listed(store, "key=7&limit=1") == attempts[:1]
+        assert listed(store, f"key=7&before={attempts[0]}") == attempts[1:]
+        assert listed(store, "key=9") == []
+
+
+def test_newest_alone_is_read(store: Store, attempts: list[str], monkeypatch: pytest.MonkeyPatch):
+    """The newest run of a key is found without a look at any other."""
+    seen: list[str] = []
+    read = Run.request.fget
+    monkeypatch.setattr(Run, "request", property(lambda run: seen.append(run.id) or read(run)))
+
+    assert listed(store, "key=7&limit=1") == attempts[:1]
+    assert next(store.list(1, key="7")).id == attempts[0]
+    assert set(seen) <= {attempts[0]}
+
+
+def test_command_line(store: Store, attempts: list[str]):
+    """`follow`, `log` and `wait` take the newest run of a key, and `ls` lists them all."""
+    for verb in ("follow", "log"):
+        assert cli(verb, "--key", "7").out == b"for 7\n"
+    assert cli("wait", "--key", "7").code == 0
+    lines = cli("ls", "--key", "7", "--json").out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == attempts
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("follow", "--key", "9"), "no run '9' in the keys of the store"),
+        (("log", "--key", "7", "last"), "expected ID or --key, got both"),
+        (("follow",), "expected ID or --key, got neither"),
+        (("wait",), "expected ID or --key, got neither"),
+    ],
+    ids=["unknown", "both", "neither", "neither-of-many"],
+)
+def test_command_line_refuses(store: Store, arguments: tuple[str, ...], words: str):
+    """A key that nobody has, and a run that is named twice or not at all, are errors."""
+    done = cli(*arguments)
+
+    assert (done.code, words in done.err) == (2, True), done.err

@@ -133,7 +133,7 @@ def test_words_for_rows():
 
 def test_narrowed():
     """What an address leaves in the list is said in words, and is a state in the form."""
-    asked = ["name=build&ok=0", "name=*b*&state=running", "ok=1&source=stream", "before=1"]
+    asked = ["name=build&ok=0", "name=*b*&state=running", "ok=1&source=stream", "key=7", "before=1"]
     narrowed = calls(*(["query", "inAddress", "narrowed", one] for one in asked))
     states = calls(*(["query", "inAddress", "stateOf", one] for one in asked))
 
@@ -141,25 +141,26 @@ def test_narrowed():
         "named “build”, that failed",
         "with a name like “*b*”, in state “running”",
         "from a stream, that went well",
+        "with the key “7”",
         "",
     ]
-    assert states == ["ok=0", "state=running", "ok=1", ""]
+    assert states == ["ok=0", "state=running", "ok=1", "", ""]
 
 
 def test_addresses_of_lists():
     """A place in a list keeps its filters and its search; a form leaves out what is empty."""
     assert calls(
         ["query", "inAddress", "elsewhere", "name=a&q=x&before=1&at=2&junk=3", {"after": "9"}],
-        ["query", "inAddress", "ofList", "name=a&q=x&before=1&junk=3"],
+        ["query", "inAddress", "ofList", "name=a&q=x&key=7&before=1&junk=3"],
         ["query", "inAddress", "ofSearch", "name=a&before=1"],
         ["query", "inAddress", "ofSearch", "q=x&at=1&from=2&regex=1"],
-        ["query", "text", {"q": "", "name": " a ", "state": "ok=0", "regex": True, "case": True}],
+        ["query", "text", {"q": "", "name": " a ", "key": "7", "state": "ok=0", "regex": True, "case": True}],
         ["query", "text", {"q": "x&y", "name": "", "state": "", "regex": True, "case": False}],
     ) == [
         "q=x&name=a&after=9",
-        "name=a&before=1",
+        "name=a&key=7&before=1",
         None,
         "q=x&regex=1&at=1&from=2&case=0",
-        "name=a&ok=0",
+        "name=a&key=7&ok=0",
         "q=x%26y&regex=1",
     ]

@@ -123,8 +123,8 @@ class Runs(Protocol):
     def get(self, run_id: str) -> AnyRun:
         """Return the run or stream with an id, or a part of it; or the stream with a name."""
 
-    def list(self, limit: int | None = None) -> Iterator[AnyRun]:
-        """Yield the runs, and streams among them, newest first."""
+    def list(self, limit: int | None = None, *, key: str | None = None) -> Iterator[AnyRun]:
+        """Yield the runs, and streams among them, newest first; with `key` only the runs of that key."""
 
     def remove(self, run: AnyRun, *, force: bool = False) -> None:
         """Remove a finished run, or a closed stream; with `force` one that is open as well."""

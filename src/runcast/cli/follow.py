@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from runcast.cli import exit_codes
-from runcast.cli.runs import find, place_options, report_outcome, the_place
+from runcast.cli.runs import find, key_option, place_options, report_outcome, the_place
 from runcast.cli.terminal import TerminalOutput, report
 from runcast.cli.where import Where, at_server, is_url
 
@@ -13,7 +13,8 @@ __all__ = ["command"]
 
 
 @click.command("follow", short_help="Print the output as it comes, until the end.")
-@click.argument("run_id", metavar="ID")
+@click.argument("run_id", metavar="ID", required=False)
+@key_option
 @place_options
 @click.option("--exit-status", is_flag=True, help="Exit with the run's exit status; otherwise with 0.")
 @at_server
@@ -21,7 +22,8 @@ __all__ = ["command"]
 def command(
     where: Where,
     /,
-    run_id: str,
+    run_id: str | None,
+    key: str | None,
     channels: tuple[str, ...],
     safe: bool,
     exit_status: bool,
@@ -38,11 +40,12 @@ def command(
       runcast follow last
       runcast follow --tail 10 --exit-status b7sqj
       runcast follow --offset now last
+      runcast follow --key 0f3a5c1e-task-id
       runcast follow http://laptop:8765/v1/stream/builds/42
     """
-    if is_url(run_id):
+    if run_id is not None and key is None and is_url(run_id):
         return _follow_stream(run_id, channels, safe, exit_status, options)
-    run = find(where.open(), run_id)
+    run = find(where.open(), run_id, key)
     place = the_place(run, options)
     with TerminalOutput(safe=safe, tty=run.tty) as output:
         for chunk in run.follow(channel=channels or None, **place):

@@ -128,9 +128,9 @@ class Local:
             return found
         raise RunNotFound(run_id, self.description, tuple(alike[:3]))
 
-    def list(self, limit: int | None = None) -> Iterator[Run]:
-        runs = self._store.list(limit)
-        if self._streams is None:
+    def list(self, limit: int | None = None, *, key: str | None = None) -> Iterator[Run]:
+        runs = self._store.list(limit, key=key)
+        if self._streams is None or key is not None:
             return runs
         from runcast.durable.stream_run import newest_first
 

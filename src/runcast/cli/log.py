@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from runcast.cli import exit_codes
-from runcast.cli.runs import find, place_options, the_place
+from runcast.cli.runs import find, key_option, place_options, the_place
 from runcast.cli.terminal import TerminalOutput
 from runcast.cli.where import Where, at_server
 from runcast.model import Channel, Chunk
@@ -19,7 +19,8 @@ _NO_MATCH = 1  # as grep(1)
 
 
 @click.command("log", short_help="Print the present output.")
-@click.argument("run_id", metavar="ID")
+@click.argument("run_id", metavar="ID", required=False)
+@key_option
 @place_options
 @click.option("--grep", "text", metavar="TEXT", help="Print only the lines that have this text.")
 @click.option("--regex", is_flag=True, help="TEXT is a regular expression, as of Python.")
@@ -29,7 +30,8 @@ _NO_MATCH = 1  # as grep(1)
 def command(
     where: Where,
     /,
-    run_id: str,
+    run_id: str | None,
+    key: str | None,
     channels: tuple[str, ...],
     safe: bool,
     text: str | None,
@@ -56,7 +58,7 @@ def command(
         raise click.UsageError("expected --grep with --regex and --ignore-case, which say what its text is")
     expression = None if text is None else Expression(text, regex=regex, ignore_case=ignore_case)
     runs = where.open()
-    run = find(runs, run_id)
+    run = find(runs, run_id, key)
     chunks: Iterable[Chunk] = runs.so_far(run, channels, the_place(run, options))
     shown = False
     with TerminalOutput(safe=safe, tty=run.tty) as output:

@@ -44,12 +44,13 @@ _DISK_HEAD = ("DISK", "RUNS", "NAME")
     show_default=True,
     help="List at most N.",
 )
+@click.option("--key", metavar="KEY", help="Only the runs that have this key: all attempts of a task.")
 @click.option("--all", "everything", is_flag=True, help="List all of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs.")
 @click.option("--disk", is_flag=True, help="Print how much disk the runs of each name take, the most first.")
 @at_server
 @click.pass_obj
-def command(where: Where, limit: int, everything: bool, as_json: bool, disk: bool) -> None:
+def command(where: Where, limit: int, key: str | None, everything: bool, as_json: bool, disk: bool) -> None:
     """List the runs, newest first, with their states or outcomes.
 
     Streams, to which clients append, are listed too: with their names as the command, and as running
@@ -72,7 +73,7 @@ def command(where: Where, limit: int, everything: bool, as_json: bool, disk: boo
     if disk:
         _print_disk_use(runs, as_json=as_json)
         return
-    chosen = runs.list(None if everything else limit)
+    chosen = runs.list(None if everything else limit, key=key)
     if as_json:
         for run in chosen:
             with runs.reading(run):
@@ -87,7 +88,7 @@ def command(where: Where, limit: int, everything: bool, as_json: bool, disk: boo
     rows = [row for run in listed for row in _row(runs, run)]
     if not rows:
         if not listed:  # otherwise there are unreadable ones, which were reported
-            report(f"no runs in {runs.description}")
+            report(f"no runs in {runs.description}" + ("" if key is None else f" with the key {key!r:.100}"))
         return
     columns = [at for at in range(len(_HEAD)) if at != _BY or any(row[_BY] for row in rows)]
     shown = [tuple(row[at] for at in columns) for row in [_HEAD, *rows]]

@@ -118,8 +118,8 @@ class Remote:
                     return run
             raise
 
-    def list(self, limit: int | None = None) -> Iterator[RemoteRun]:
-        return self._client.list(limit)
+    def list(self, limit: int | None = None, *, key: str | None = None) -> Iterator[RemoteRun]:
+        return self._client.list(limit, key=key)
 
     def remove(self, run: AnyRun, *, force: bool = False) -> None:
         self._client.remove(cast(RemoteRun, run), force=force)

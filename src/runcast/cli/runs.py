@@ -20,7 +20,10 @@ from runcast.run.arguments import Place
 if TYPE_CHECKING:
     from runcast.cli.any_runs import AnyRun, Runs
 
-__all__ = ["STREAM", "find", "find_all", "place_options", "report_outcome", "source_of", "the_place"]
+__all__ = [
+    *("STREAM", "find", "find_all", "key_option", "place_options", "report_outcome", "source_of"),
+    "the_place",
+]
 
 LAST = "last"
 STREAM = "stream"  # the source of a stream, to which clients append
@@ -30,12 +33,26 @@ _SPELLED = {"tail_bytes": "--bytes"}
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def find(runs: Runs, run_id: str) -> AnyRun:
-    """Return the run that an argument names.
+def key_option(function: Function) -> Function:
+    """Add the option that names a run by its key, in place of its id."""
+    return click.option("--key", metavar="KEY", help="The newest run that has this key, in place of ID.")(
+        function
+    )
+
+
+def find(runs: Runs, run_id: str | None, key: str | None = None) -> AnyRun:
+    """Return the run that an argument names, or the newest of a key.
 
     Raises:
         RunNotFound: there is none.
     """
+    if (run_id is None) == (key is None):
+        raise click.UsageError(f"expected ID or --key, got {'neither' if key is None else 'both'}")
+    if key is not None:
+        if (newest := next(runs.list(1, key=key), None)) is None:
+            raise RunNotFound(key, f"the keys of {runs.description}")
+        return newest
+    assert run_id is not None, "no key was given"
     if run_id != LAST:
         return runs.get(run_id)
     newest = next(runs.list(1), None)

@@ -7,7 +7,7 @@ import time
 import click
 
 from runcast.cli import exit_codes
-from runcast.cli.runs import find_all
+from runcast.cli.runs import find, find_all, key_option
 from runcast.cli.terminal import report
 from runcast.cli.values import DURATION
 from runcast.cli.where import Where, at_server
@@ -17,7 +17,8 @@ __all__ = ["command"]
 
 
 @click.command("wait", short_help="Wait until runs have ended, or until a line has come.")
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", nargs=-1)
+@key_option
 @click.option(
     "--timeout", type=DURATION, metavar="DURATION", help="Wait at most this long; then exit with 124."
 )
@@ -25,7 +26,14 @@ __all__ = ["command"]
 @click.option("--regex", is_flag=True, help="TEXT is a regular expression, as of Python.")
 @at_server
 @click.pass_obj
-def command(where: Where, ids: tuple[str, ...], timeout: float | None, text: str | None, regex: bool) -> int:
+def command(
+    where: Where,
+    ids: tuple[str, ...],
+    key: str | None,
+    timeout: float | None,
+    text: str | None,
+    regex: bool,
+) -> int:
     """Wait until runs have ended. Print nothing, and exit with the exit status of the last that failed.
 
     With --for, wait for the first line of each run that has the text, also if it came before. Print the line,
@@ -39,7 +47,8 @@ def command(where: Where, ids: tuple[str, ...], timeout: float | None, text: str
     """
     if regex and text is None:
         raise click.UsageError("expected --for with --regex, which says what its text is")
-    runs = find_all(where.open(), ids)
+    place = where.open()
+    runs = find_all(place, ids) if ids and key is None else [find(place, ids[0] if ids else None, key)]
     deadline = None if timeout is None else time.monotonic() + timeout
     status = exit_codes.OK
     for run in runs:

@@ -141,9 +141,9 @@ class AsyncClient(ClientBase[AsyncRemoteRun]):
         """
         return await self._transport.perform(self._get_steps(run_id))
 
-    def list(self, limit: int | None = None) -> AsyncIterator[AsyncRemoteRun]:
-        """Yield the runs, newest first."""
-        return self._transport.drive(self._list_steps(limit))
+    def list(self, limit: int | None = None, *, key: str | None = None) -> AsyncIterator[AsyncRemoteRun]:
+        """Yield the runs, newest first; with `key` only those of that key."""
+        return self._transport.drive(self._list_steps(limit, key))
 
     async def remove(self, run: AsyncRemoteRun | str, *, force: bool = False) -> None:
         """Remove a finished run and its log, or a closed stream.

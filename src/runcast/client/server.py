@@ -196,18 +196,19 @@ class Server:
             raise self._other(f"something else ({reply.kind or 'no content'})")
         return value
 
-    def runs(self, reply: object) -> list[dict[str, Any]]:
-        """Return the runs that a reply lists.
+    def runs(self, reply: object) -> tuple[list[dict[str, Any]], str | None]:
+        """Return the runs that a reply lists, and where the list goes on, if it does.
 
         Raises:
             RuncastError: it is an error, or no reply of a runcast server.
         """
-        listed = self.value(reply, having=("runs",))["runs"]
+        value = self.value(reply, having=("runs",))
+        listed, following = value["runs"], value.get("next")
         if not isinstance(listed, list) or not all(
             isinstance(facts, dict) and facts.keys() >= set(OF_A_RUN) for facts in listed
         ):
             raise self._other("something else than runs")
-        return listed
+        return listed, following if isinstance(following, str) else None
 
     def _other(self, got: str) -> NotRuncast:
         return NotRuncast(f"expected a runcast server at {self}, got {got}: check the address")

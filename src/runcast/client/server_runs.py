@@ -121,31 +121,35 @@ class ClientBase(Generic[Run]):
             return self._run(self._server.value(reply, wanted, having=OF_A_RUN))
         near: list[str] = []
         if len(wanted) >= 4:
-            runs = yield from self._page_steps(_PAGE, None)
+            runs, _ = yield from self._page_steps(_PAGE, None)
             found = [run for run in runs if run.id.startswith(wanted) or run.id.endswith(wanted)]
             if len(found) == 1:
                 return found[0]
             near = [run.id for run in found]
         raise RunNotFound(run_id, f"the server {self._server}", tuple(near[:3]))
 
-    def _page_steps(self, limit: int, before: str | None) -> Routine[list[Run]]:
+    def _page_steps(
+        self, limit: int, before: str | None, key: str | None = None
+    ) -> Routine[tuple[list[Run], str | None]]:
+        """Return some runs, and where the list goes on, if it does."""
         query: Query = (("limit", str(min(limit, _PAGE))),)
         if before is not None:
             query += (("before", before),)
+        if key is not None:
+            query += (("key", key),)
         reply = yield Call("GET", "/runs", query)
-        return [self._run(facts) for facts in self._server.runs(reply)]
+        facts, following = self._server.runs(reply)
+        return [self._run(one) for one in facts], following
 
-    def _list_steps(self, limit: int | None) -> Steps[Run]:
+    def _list_steps(self, limit: int | None, key: str | None = None) -> Steps[Run]:
         left = math.inf if limit is None else limit
         before: str | None = None
         while left > 0:
-            size = int(min(left, _PAGE))
-            runs = yield from self._page_steps(size, before)
+            runs, before = yield from self._page_steps(int(min(left, _PAGE)), before, key)
             yield from runs
             left -= len(runs)
-            if len(runs) < size:
+            if before is None:
                 return
-            before = runs[-1].id
 
     def _remove_steps(self, run: Run | str, force: bool) -> Routine[None]:
         found = run if isinstance(run, RemoteRunBase) else (yield from self._get_steps(run))

@@ -140,9 +140,9 @@ class Client(ClientBase[RemoteRun]):
         """
         return self._transport.perform(self._get_steps(run_id))
 
-    def list(self, limit: int | None = None) -> Iterator[RemoteRun]:
-        """Yield the runs, newest first."""
-        return self._transport.drive(self._list_steps(limit))
+    def list(self, limit: int | None = None, *, key: str | None = None) -> Iterator[RemoteRun]:
+        """Yield the runs, newest first; with `key` only those of that key."""
+        return self._transport.drive(self._list_steps(limit, key))
 
     def remove(self, run: RemoteRun | str, *, force: bool = False) -> None:
         """Remove a finished run and its log, or a closed stream.

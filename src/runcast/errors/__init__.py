@@ -6,7 +6,7 @@
     │   └── BadOffset              an offset that is no offset
     ├── RunNotFound                no run has this id (404)
     ├── ArtifactNotFound           the run has no file of this name (404)
-    ├── RunExists                  the key already names another request (409)
+    ├── RunExists                  the key already names another request, or a live one (409)
     ├── RunActive                  the run is active, so this cannot be done to it (409)
     ├── RunFinished                the run has ended, so this cannot be done to it (409)
     ├── RunPinned                  the run is pinned, so it cannot be removed (409)
@@ -156,9 +156,17 @@ class ArtifactNotFound(RuncastError, LookupError):
 
 
 class RunExists(RuncastError):
-    """The key already names a run with another request."""
+    """The key already names a run with another request, or one that goes on where a new attempt begins.
+
+    Attributes:
+        run_id: of that run; empty where a server said so.
+    """
 
     http_status = 409
+
+    def __init__(self, message: str, run_id: str = "") -> None:
+        super().__init__(message)
+        self.run_id = run_id
 
 
 class RunActive(RuncastError):

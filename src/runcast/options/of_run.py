@@ -162,8 +162,11 @@ OF_RUN: Final = (
         more=(
             "All who start with the same key get the same run, also when it has ended, and however many "
             "processes do so at once. For a request with another command, kind or name that is "
-            "[`RunExists`](#runexists). The arguments of functions are not compared."
+            "[`RunExists`](#runexists). The arguments of functions are not compared. With `attach` it is the "
+            "key of an attempt: the next one takes it from a run that is over, and a run that goes on is "
+            "`RunExists`."
         ),
+        block=True,
         kept=KEPT_OR_NULL,
         cli="Start one run of this key: where there is one, running or over, it is that one.",
     ),

@@ -7,10 +7,13 @@ and a test compares the two.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Literal, TypedDict
 
-__all__ = ["BlockOptions", "CommandOptions", "ServerOptions", "StartOptions", "StreamOptions"]
+__all__ = [
+    *("BlockOptions", "CommandOptions", "RecordOptions", "ServerOptions", "StartOptions"),
+    "StreamOptions",
+]
 
 
 class _Common(TypedDict, total=False):
@@ -25,11 +28,21 @@ class _OnEnd(_Common, total=False):
     on_end: Sequence[Mapping[str, Any]] | None
 
 
-class BlockOptions(_OnEnd, total=False):
-    """What `attach` and `record` take."""
-
+class _BlockOptions(_OnEnd, total=False):
     traceback: bool | None
     tee: bool
+
+
+class BlockOptions(_BlockOptions, total=False):
+    """What `attach` takes."""
+
+    key: str | None
+
+
+class RecordOptions(_BlockOptions, total=False):
+    """What `record` takes."""
+
+    key: str | Callable[..., str | None] | None
 
 
 class _CommandOptions(_Common, total=False):

@@ -24,10 +24,12 @@ from enum import Enum
 from typing import Any
 
 from runcast.errors import UsageError
+from runcast.options import OPTIONS, nearest
 from runcast.sources.command import Command
 
 __all__ = [
     *("Kind", "Source", "check_arguments", "is_command", "kind_of", "name_of", "parameters_of", "take"),
+    "unknown_option",
 ]
 
 Source = Command | Callable[..., Any] | Iterable[Any] | AsyncIterable[Any] | Coroutine[Any, Any, Any]
@@ -186,3 +188,16 @@ def name_of(source: object) -> str:
         source = source.func
     name = getattr(source, "__qualname__", None) or getattr(source, "__name__", None) or type(source).__name__
     return str(name).rpartition("<locals>.")[2]
+
+
+def unknown_option(source: object, given: Mapping[str, Any]) -> UsageError:
+    """Return the error for names that are no options: a function's own arguments, or misspelt ones."""
+    own = {name: given[name] for name in given if name in parameters_of(source)}
+    name, value = next(iter((own or given).items()))
+    hint = nearest(name, OPTIONS)
+    if own or (callable(source) and not hint):
+        written = ", ".join(f'"{name}": {value!r:.40}' for name, value in (own or given).items())
+        hint = f": arguments of {name_of(source)} by name go into kwargs={{{written}}}"
+    return UsageError(
+        f"expected an option of start, got {name}={value!r:.80}{hint or ': there is none of this name'}"
+    )

@@ -66,7 +66,7 @@ def pack(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str,
             f"expected arguments for {name!r} that can be pickled, for it runs in another process: {error}; "
             "pass what they are made from, or leave process=True out"
         ) from None
-    return pickle.dumps((_surroundings(call), call))
+    return pickle.dumps((_surroundings(call, module), call))
 
 
 def with_masks(call: bytes, values: list[str]) -> bytes:
@@ -80,9 +80,12 @@ def _main_file() -> str | None:
     return file if file and os.path.exists(file) else None
 
 
-def _surroundings(pickled: bytes) -> dict[str, Any]:
+def _surroundings(pickled: bytes, module: types.ModuleType | None) -> dict[str, Any]:
     """Return the context that the other process needs (see `multiprocessing.spawn.prepare`)."""
-    known: dict[str, Any] = {"sys_path": [path or os.getcwd() for path in sys.path], "sys_argv": sys.argv}
+    path = [path or os.getcwd() for path in sys.path]
+    if module is not None:
+        _have_found(module, path)
+    known: dict[str, Any] = {"sys_path": path, "sys_argv": sys.argv}
     if b"__main__" in pickled and _main_file():
         spec = getattr(sys.modules["__main__"], "__spec__", None)
         if spec is not None:
@@ -90,6 +93,29 @@ def _surroundings(pickled: bytes) -> dict[str, Any]:
         else:
             known["init_main_from_path"] = os.path.abspath(_main_file() or "")
     return known
+
+
+def _have_found(module: types.ModuleType, path: list[str]) -> None:
+    """Add the folder that a module came from to a search path, if it is not found by it any more.
+
+    `celery -A tasks worker` and `taskiq worker tasks:broker` put their folder on `sys.path` only while they
+    import the application, so it is missing when a task runs.
+    """
+    name = module.__name__.partition(".")[0]
+    root = sys.modules.get(name, module)
+    place = getattr(root, "__file__", None)
+    if place is None or root is sys.modules["__main__"]:  # built in, a namespace, or the script itself
+        return
+    folder = os.path.dirname(os.path.dirname(place) if hasattr(root, "__path__") else place)
+    if folder in path or not os.path.isdir(folder):
+        return
+    from importlib.machinery import PathFinder
+
+    found = PathFinder.find_spec(name, [*path, folder])
+    if found is not None and found.origin == place:
+        path.append(folder)
+    elif found is not None:  # another one of its name would come first
+        path.insert(0, folder)
 
 
 def main(folder: str) -> None:

@@ -1,7 +1,8 @@
 """Keys: names that runs of a store have until they are removed, so that a start finds what has begun.
 
-Owns the folder `keys` of a store: a key is a hard link to the `run.json` of its run, under a hash.
-Does not know how a run is started.
+Owns the folder `keys` of a store: a key is a hard link to the `run.json` of its run, under a hash. An
+attempt, a run that stands for code of others, has its key until it is over: then the next attempt takes it.
+Does not know how a run is started, nor how to learn that one is over.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runcast.errors import FileDamaged, RunExists
@@ -18,12 +19,19 @@ from runcast.json_objects import read_json
 from runcast.sysio.files import create, folder, is_folder, is_locked, open_own, remove
 from runcast.sysio.locks import lock
 
-__all__ = ["compared", "free_key", "holder_of", "take_key"]
+__all__ = ["ATTEMPT", "compared", "free_key", "holder_of", "run_of_key", "take_key"]
+
+ATTEMPT = "attempt"  # in the record of a run that has its key until it is over
 
 _KEY_SECONDS = 60.0  # a run that has the key but is not there yet is being started
 
 
-def take_key(store: str, key: str, new: str, request: Mapping[str, Any]) -> tuple[int | None, str | None]:
+IsOver = Callable[[str], bool]
+
+
+def take_key(
+    store: str, key: str, new: str, request: Mapping[str, Any], is_over: IsOver
+) -> tuple[int | None, str | None]:
     """Claim a key for this run; return a lock to close once it began, or else the folder of another run.
 
     Creating a hard link is atomic, even among many processes (link(2)). The linked file is locked: if the
@@ -34,9 +42,10 @@ def take_key(store: str, key: str, new: str, request: Mapping[str, Any]) -> tupl
         key: the name.
         new: the folder of this run.
         request: that of this run, in clear if its record is masked.
+        is_over: whether the run in a folder has ended, or is lost.
 
     Raises:
-        RunExists: the key names a run with another request.
+        RunExists: the key names a run with another request, or an attempt that goes on.
     """
     link = _link(store, key)
     folder(os.path.dirname(link), make=True)
@@ -49,7 +58,7 @@ def take_key(store: str, key: str, new: str, request: Mapping[str, Any]) -> tupl
                 os.link(f"{new}/run.json", link)
                 kept, taken = taken, -1
                 return kept, None
-            holder = holder_of(store, key, request)
+            holder = holder_of(store, key, request, is_over)
             if holder is not None:
                 return None, holder
             other = _named(link)
@@ -57,22 +66,39 @@ def take_key(store: str, key: str, new: str, request: Mapping[str, Any]) -> tupl
                 continue
             if is_locked(link) and time.monotonic() < deadline:
                 time.sleep(0.002)
-            elif not other or not is_folder(f"{store}/{other['id']}"):  # it died, or the run was removed
+            elif not other or _gives_up(f"{store}/{other['id']}", other, request, is_over):
                 _unlink_same(link, other.get("id"))
     finally:
         if taken >= 0:
             os.close(taken)
 
 
-def holder_of(store: str, key: str, request: Mapping[str, Any]) -> str | None:
+def _gives_up(path: str, other: Mapping[str, Any], request: Mapping[str, Any], is_over: IsOver) -> bool:
+    """Whether the run in a folder has no key any more: it died early, was removed, or was an attempt."""
+    return not is_folder(path) or ((ATTEMPT in other or ATTEMPT in request) and is_over(path))
+
+
+def run_of_key(store: str, key: str) -> str | None:
+    """Return the id of the run that has a key, or had it last; None where there is none."""
+    run_id = str((_named(_link(store, key)) or {}).get("id", ""))
+    return run_id if run_id and is_folder(f"{store}/{run_id}") else None
+
+
+def holder_of(store: str, key: str, request: Mapping[str, Any], is_over: IsOver) -> str | None:
     """Return the folder of the run that has a key, if there is one.
 
     Raises:
-        RunExists: that run has another request.
+        RunExists: that run has another request, or one of the two is an attempt and it goes on.
     """
     other = _named(_link(store, key))
-    if not other or not is_folder(path := f"{store}/{other['id']}"):
+    if not other or _gives_up(path := f"{store}/{other['id']}", other, request, is_over):
         return None
+    if ATTEMPT in other or ATTEMPT in request:
+        raise RunExists(
+            f"the key {key[:80]!r} names run {other['id']}, which goes on: expected one that is over; wait "
+            "for its end, or stop it",
+            str(other["id"]),
+        )
     names = compared(request)
     if (masked := other.get("fingerprint")) is not None:
         from runcast.store.masked import fingerprint  # few runs are masked
@@ -83,7 +109,8 @@ def holder_of(store: str, key: str, request: Mapping[str, Any]) -> str | None:
     if not same:
         raise RunExists(
             f"the key {key[:80]!r} already names run {other['id']}, which was started with other options: "
-            "use another key, or remove that run"
+            "use another key, or remove that run",
+            str(other["id"]),
         )
     return path
 

@@ -29,7 +29,7 @@ from runcast.supervisor.leftovers import kill_leftovers, marked
 from runcast.sysio.forks import at_fork
 
 BeginHooks = Callable[[str, Hooks], object]
-__all__ = ["is_lost", "is_settling", "recover", "recover_rest"]
+__all__ = ["is_lost", "is_over", "is_settling", "recover", "recover_rest"]
 
 _ATTEMPTS = 50
 # Errors that may be over in a moment, or say that the run itself is gone: then there is nothing to report.
@@ -43,6 +43,14 @@ def is_lost(path: str) -> bool:
     directory = RunFiles(path)
     outcome = directory.outcome()
     return directory.exists and (not directory.ended if outcome is None else outcome.reason is Reason.LOST)
+
+
+def is_over(path: str) -> bool:
+    """Return whether the run in this folder has ended, was removed, or is lost: then it is settled."""
+    with contextlib.suppress(RunElsewhere):
+        recover(path)
+    directory = RunFiles(path)
+    return not directory.exists or directory.ended or is_settling(path)
 
 
 def is_settling(path: str) -> bool:

@@ -29,7 +29,7 @@ from runcast.web.api.access import Access
 from runcast.web.api.artifacts import artifact_reply, artifacts_reply
 from runcast.web.api.authorize import Decide, by_id_alone
 from runcast.web.api.commands import NamedCommand, find_command
-from runcast.web.api.filters import parse_filters
+from runcast.web.api.filters import not_newer, parse_filters
 from runcast.web.api.listing import Listing, beside_in_json, last_line_of
 from runcast.web.api.log_reply import log_reply, problem_reply
 from runcast.web.api.problem_page import opens_page, problem_page
@@ -264,9 +264,9 @@ class Responder(Access):
     def _search_runs(self, request: Request) -> Reply:
         params = dict(request.parameters)
         wanted = parse_filters(params)
-        at, deadline = params.get("at"), time.monotonic() + _CHOOSING_SECONDS
-        # What is behind a run's id sorts behind it: so that one is among those before it.
-        newest = self.listing.newest(None if wanted else _SEARCHED_MOST + 1, at and f"{at}0", wanted)
+        deadline = time.monotonic() + _CHOOSING_SECONDS
+        before = not_newer(params, self.store.path)
+        newest = self.listing.newest(None if wanted else _SEARCHED_MOST + 1, before, wanted)
         runs: list[str] = []
         older: str | None = None
         for run in newest:

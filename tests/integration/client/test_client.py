@@ -195,6 +195,11 @@ def test_list_get_remove(client: Client, store: Store):
     assert [run.id for run in client.list()] == sorted([*ids, active.id], reverse=True)
     assert [run.id for run in client.list(2)] == sorted([*ids, active.id], reverse=True)[:2]
     assert client.get(ids[0][-6:]).id == ids[0]
+    keyed = store.start(["true"], key="of mine")
+    assert [run.id for run in client.list(key="of mine")] == [keyed.id]
+    assert list(client.list(key="of nobody")) == []
+    keyed.wait()
+    store.remove(keyed)
     with pytest.raises(RunNotFound) as missing:
         client.get("01nosuchrun")
     assert f"in the server {client.url}" in str(missing.value)

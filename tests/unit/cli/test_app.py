@@ -46,7 +46,7 @@ def test_help_of_a_verb(call: Call, verb: str):
             NO_VERB + r"'ls\x1b[31m' (see `runcast --help`)",
         ),
         (["--frobnicate"], "no such option '--frobnicate' (see `runcast --help`)"),
-        (["log"], "missing argument 'ID' (see `runcast log --help`)"),
+        (["log"], "expected ID or --key, got neither (see `runcast log --help`)"),
         (["log", "a", "b"], "got unexpected extra argument"),
         (["ls", "-n", "x"], "invalid value for '-n' / '--limit': 'x' is not a valid integer"),
         (["--store"], "option '--store' requires an argument"),

@@ -39,6 +39,7 @@ def test_name_stands_in_few_modules(option: str):
     [
         (typed.StartOptions, {one.name for one in OPTIONS.values()}),
         (typed.BlockOptions, {one.name for one in OPTIONS.values() if one.block}),
+        (typed.RecordOptions, {one.name for one in OPTIONS.values() if one.block}),
         (typed.CommandOptions, {one.name for one in OPTIONS.values() if one.of_command}),
         (typed.ServerOptions, {one.name for one in OPTIONS.values() if one.body} - {"name"}),
         (typed.StreamOptions, OPTIONS.keys() - {"params", "view"} | {"interval"}),

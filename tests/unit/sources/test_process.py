@@ -1,10 +1,13 @@
 """What is packed for another process, and what cannot be."""
 
+import importlib
 import json
 import os
 import pickle
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +22,35 @@ def test_pack():
     assert pickle.loads(call) == (json.dumps, ([1],), {"indent": 1})
     assert surroundings["sys_argv"] == sys.argv
     assert surroundings["sys_path"] == [path or os.getcwd() for path in sys.path]
+
+
+def module_at(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """Return a function of a module that was imported from a folder which is not on the path any more."""
+    (folder / f"{name}.py").write_text("def job():\n    pass\n")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.syspath_prepend(folder)
+        module = importlib.import_module(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    return module.job
+
+
+def test_folder_that_left_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The folder that a worker's application came from is found, though the worker took it off the path."""
+    surroundings, _ = pickle.loads(pack(module_at(tmp_path, "its_tasks", monkeypatch), (), {}))
+
+    assert surroundings["sys_path"] == [*(path or os.getcwd() for path in sys.path), str(tmp_path)]
+
+
+def test_another_module_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where another module of its name would be found first, its folder comes before that one's."""
+    for place in ("its", "other"):
+        (tmp_path / place).mkdir()
+    job = module_at(tmp_path / "its", "same_name", monkeypatch)
+    (tmp_path / "other" / "same_name.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "other")
+    surroundings, _ = pickle.loads(pack(job, (), {}))
+
+    assert surroundings["sys_path"][:2] == [str(tmp_path / "its"), str(tmp_path / "other")]
 
 
 def test_argv():

@@ -189,7 +189,7 @@ class Calls:
     async def _list(self, given: dict[str, Any]) -> list[str]:
         query: Query = (("limit", str(given["limit"])),)
         query += (("before", given["before"]),) if "before" in given else ()
-        runs = self._server.runs(await self._reply(Call("GET", "/runs", query)))
+        runs, _ = self._server.runs(await self._reply(Call("GET", "/runs", query)))
         return [
             _line({"runs": len(runs)}),
             *(["\n".join(_line(_listed(run)) for run in runs)] if runs else []),

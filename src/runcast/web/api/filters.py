@@ -1,6 +1,6 @@
-"""The filters of the list: which runs have a name, a state, a source, ended well.
+"""The filters of the list: which runs have a name, a key, a state, a source, ended well.
 
-Owns a cache, so that a filtered list does not read all runs each time: of an undamaged run the name and
+Owns a cache, so that a filtered list does not read all runs each time: of an undamaged run the name, key and
 source, which are written once, and the state and the ending when they are final. What may change, or is
 damaged, is read each time. A run that passes is always read, so no cached value is ever shown. Bounded in
 memory: runs beyond `_MOST` are not cached.
@@ -18,9 +18,10 @@ from runcast.errors import UsageError
 from runcast.model import State
 from runcast.run import Run
 from runcast.run.base import files_of
+from runcast.store.keys import run_of_key
 from runcast.wire.query import parse_flag
 
-__all__ = ["FILTERS", "Known", "Wanted", "parse_filters"]
+__all__ = ["FILTERS", "Known", "Wanted", "not_newer", "parse_filters"]
 
 Wanted = Mapping[str, Callable[[str], bool]]
 """By the name of a filter, whether a value is as wanted."""
@@ -32,6 +33,7 @@ def _ok(run: Run) -> str:
 
 FILTERS: Final[Mapping[str, Callable[[Run], object]]] = {
     "name": lambda run: run.name,
+    "key": lambda run: run.request.get("key") or "",
     "state": lambda run: run.state,
     "source": lambda run: run.request["source"],
     "ok": _ok,
@@ -39,6 +41,16 @@ FILTERS: Final[Mapping[str, Callable[[Run], object]]] = {
 _SPECIAL = re.compile(r"[\[?]")  # in patterns of a shell, of which a name has the star alone
 _MOST = 131_072  # runs, with some 200 bytes each
 _NAME_CHARACTERS = 200  # the name of a command that somebody typed is shorter; others are read each time
+
+
+def not_newer(params: Mapping[str, str], store: str) -> str | None:
+    """Return what all runs that are wanted sort before; None where that is not known.
+
+    That is behind the run `at` which a search begins with, or behind the newest run of a key, which is found
+    at once.
+    """
+    newest = params.get("at") or (run_of_key(store, params["key"]) if "key" in params else None)
+    return newest and f"{newest}0"  # what is behind a run's id sorts behind it: so that one is before this
 
 
 def parse_filters(params: Mapping[str, str]) -> Wanted:
@@ -66,6 +78,7 @@ class _Facts(NamedTuple):
     """What does not change any more, as a filter has it; None is for what may, or was not looked at."""
 
     name: str | None = None
+    key: str | None = None
     state: str | None = None
     source: str | None = None
     ok: str | None = None
@@ -130,7 +143,7 @@ class Known:
             fixed = fixed and ok != ""
         else:
             request, problem = files_of(run).described()
-            found = {name: str(request[name])}
+            found = {name: str(request[name] or "")}
             fixed = problem is None and len(found[name]) <= _NAME_CHARACTERS
         if fixed and (facts is not None or len(self._facts) < _MOST):
             kept = {one: sys.intern(value) for one, value in found.items()}

@@ -23,7 +23,7 @@ from runcast.run import Run
 from runcast.run.base import files_of
 from runcast.store.files import StoreFiles
 from runcast.web.api.access import Access
-from runcast.web.api.filters import Known, Wanted, parse_filters
+from runcast.web.api.filters import Known, Wanted, not_newer, parse_filters
 from runcast.web.http.messages import Reply, Request, json_reply
 
 __all__ = ["Front", "Listing", "beside_in_json", "last_line_of"]
@@ -77,6 +77,7 @@ class Listing:
         going: list[dict[str, Any]] | None = None
         if wanted or before is not None or after is not None:
             ids = None if wanted else limit + 1
+            before = before or not_newer({**params, "at": ""}, self._access.store.path)
             runs = self.newest(ids, before, wanted) if after is None else self._next(ids, after, wanted)
             listed = self._rows(request, runs, limit, wanted)
         else:

@@ -1,8 +1,8 @@
 // What the address of the list says: which runs it has, and what is searched for. Knows no page.
 
-const OF_LIST = ["name", "state", "ok", "source", "before", "after"];
-const OF_SEARCH = ["q", "regex", "case", "name", "state", "ok", "source", "at", "from"];
-const OF_FORM = ["q", "regex", "case", "name", "state", "ok", "source"];
+const OF_LIST = ["name", "key", "state", "ok", "source", "before", "after"];
+const OF_SEARCH = ["q", "regex", "case", "name", "key", "state", "ok", "source", "at", "from"];
+const OF_FORM = ["q", "regex", "case", "name", "key", "state", "ok", "source"];
 
 const picked = (given, names) => new URLSearchParams(names.filter((name) => given.get(name)).map((name) => [name, given.get(name)]));
 
@@ -24,10 +24,10 @@ export function elsewhere(given, place) {
   return query;
 }
 
-/** The query of a form: {q, name, state, regex, case}, of which a state may be another filter, such as `ok=0`. */
-export function ofForm({ q, name, state, regex, case: cases }) {
+/** The query of a form: {q, name, key, state, regex, case}, of which a state may be another filter, such as `ok=0`. */
+export function ofForm({ q, name, key = "", state, regex, case: cases }) {
   const [filter, value] = state.includes("=") ? state.split("=") : ["state", state];
-  const fields = { q, name: name.trim(), [filter]: value, regex: q && regex ? "1" : "", case: q && cases ? "1" : "" };
+  const fields = { q, name: name.trim(), key, [filter]: value, regex: q && regex ? "1" : "", case: q && cases ? "1" : "" };
   return picked(new URLSearchParams(fields), OF_FORM);
 }
 
@@ -40,6 +40,7 @@ export function narrowed(given) {
   const ended = { 1: "that went well", 0: "that failed" }[given.get("ok")];
   return [
     name && (name.includes("*") ? `with a name like “${name}”` : `named “${name}”`),
+    given.get("key") && `with the key “${given.get("key")}”`,
     given.get("source") && `from a ${given.get("source")}`,
     given.get("state") && `in state “${given.get("state")}”`,
     ended,

@@ -155,7 +155,7 @@ $("case").checked = given.get("case") === "1";
 $("filter").addEventListener("submit", (event) => {
   event.preventDefault();
   const [regex, cases] = [$("regex").checked, $("case").checked];
-  const wanted = ofForm({ q: $("q").value, name: $("name").value, state: $("state").value, regex, case: cases });
+  const wanted = ofForm({ q: $("q").value, name: $("name").value, key: given.get("key") ?? "", state: $("state").value, regex, case: cases });
   location.assign(wanted.size ? `${runsUrl}?${wanted}` : runsUrl);
 });
 $("state").addEventListener("change", () => $("filter").requestSubmit());

@@ -15,6 +15,7 @@ _PACKAGES = {
     "perl": "perl",
     "redis-server": "redis-server",
     "setpriv": "util-linux",
+    "setsid": "util-linux",
     "sqlite3": "sqlite3",
     "ssh": "openssh-client",
     "sshd": "openssh-server",

@@ -23,8 +23,9 @@ from tests.helpers.wait import MS, wait_until
 NAME = "far"
 _CONFIG = """
 Host *
+{more}
   HostName 127.0.0.1
-  ProxyCommand {sshd} -i -e -f {folder}/sshd_config 2>>{folder}/sshd.log
+  ProxyCommand {setsid} {sshd} -i -e -f {folder}/sshd_config 2>>{folder}/sshd.log
   IdentityFile {folder}/key
   IdentitiesOnly yes
   IdentityAgent none
@@ -32,7 +33,6 @@ Host *
   UserKnownHostsFile {folder}/known
   StrictHostKeyChecking accept-new
   GlobalKnownHostsFile none
-{more}
 """
 _SSHD_CONFIG = """
 HostKey {folder}/host
@@ -67,9 +67,9 @@ class Machine(NamedTuple):
         self.program.chmod(0o755)
 
     def configure(self, more: str = "") -> None:
-        """Write the configuration of the client, with further lines at its end."""
+        """Write the configuration of the client; further lines go before its own."""
         (self.folder / "config").write_text(
-            _CONFIG.format(folder=self.folder, sshd=program("sshd"), more=more)
+            _CONFIG.format(folder=self.folder, setsid=program("setsid"), sshd=program("sshd"), more=more)
         )
 
     def pids(self, of: str) -> list[int]:

@@ -76,7 +76,7 @@ class _Stream(httpcore2.NetworkStream):
         got = b""
         until = time.monotonic() + LOGIN_SECONDS
         while not greeting(self._link, got):
-            with _timeouts(httpcore2.ConnectTimeout):
+            with _errors(httpcore2.ConnectError), _timeouts(httpcore2.ConnectTimeout):
                 self._link.socket.settimeout(max(until - time.monotonic(), 0.001))
                 data = self._link.socket.recv(_CHUNK_BYTES)
             if not data:
@@ -84,7 +84,7 @@ class _Stream(httpcore2.NetworkStream):
             got += data
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _timeouts(httpcore2.ReadTimeout, self._links), _errors(httpcore2.ReadError):
+        with _errors(httpcore2.ReadError), _timeouts(httpcore2.ReadTimeout, self._links):
             self._link.socket.settimeout(timeout)
             data = self._link.socket.recv(max_bytes)
         if not data and (failed := self._link.ended()) is not None:
@@ -92,7 +92,7 @@ class _Stream(httpcore2.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _timeouts(httpcore2.WriteTimeout), _errors(httpcore2.WriteError):
+        with _errors(httpcore2.WriteError), _timeouts(httpcore2.WriteTimeout):
             self._link.socket.settimeout(timeout)
             self._link.socket.sendall(buffer)
 
@@ -110,7 +110,7 @@ class _AsyncStream(httpcore2.AsyncNetworkStream):
 
     async def greet(self) -> None:
         got = b""
-        with _timeouts(httpcore2.ConnectTimeout):
+        with _errors(httpcore2.ConnectError), _timeouts(httpcore2.ConnectTimeout):
             async with asyncio.timeout(LOGIN_SECONDS):
                 while not greeting(self._link, got):
                     data = await asyncio.get_running_loop().sock_recv(self._link.socket, _CHUNK_BYTES)
@@ -119,7 +119,7 @@ class _AsyncStream(httpcore2.AsyncNetworkStream):
                     got += data
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _timeouts(httpcore2.ReadTimeout, self._links), _errors(httpcore2.ReadError):
+        with _errors(httpcore2.ReadError), _timeouts(httpcore2.ReadTimeout, self._links):
             async with asyncio.timeout(timeout):
                 data = await asyncio.get_running_loop().sock_recv(self._link.socket, max_bytes)
         if not data and (failed := await asyncio.to_thread(self._link.ended)) is not None:
@@ -127,7 +127,7 @@ class _AsyncStream(httpcore2.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _timeouts(httpcore2.WriteTimeout), _errors(httpcore2.WriteError):
+        with _errors(httpcore2.WriteError), _timeouts(httpcore2.WriteTimeout):
             async with asyncio.timeout(timeout):
                 await asyncio.get_running_loop().sock_sendall(self._link.socket, buffer)
 
@@ -154,6 +154,7 @@ def _timeouts(kind: type[Exception], links: _Links | None = None) -> Iterator[No
 
 @contextlib.contextmanager
 def _errors(kind: type[Exception]) -> Iterator[None]:
+    """Raise errors of a socket as one of the library; around `_timeouts`, which are such errors, too."""
     try:
         yield
     except OSError as error:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,10 +55,10 @@ def test_comes_back(there: Machine, store: Store):
         lines = client.get(run.id).lines()
         seen = [next(lines)]
         for what in ("ssh", "bridge", "network", "sleep", "end"):
-            if what == "sleep":
-                client.get(run.id)  # whose connection is idle then, and asleep as well
             run.send("1\n" * 10)
             seen += [next(lines) for _ in range(10)]
+            if what == "sleep":
+                client.get(run.id)  # whose connection is idle then, and asleep as well
             run.send("meanwhile\n", eof=what == "end")
             match what:
                 case "ssh":
@@ -89,6 +90,8 @@ def test_ctrl_c(there: Machine, store: Store):
         os.killpg(process.pid, signal.SIGINT)
         assert process.stdout.read() == b"stopping\n"
         assert process.wait(LONG) == 130
+    connections = len((there.folder / "clients").read_text().split()) / 2  # each begins with `ssh -G`
+    assert connections <= 2, "one to follow, one to stop, none in the place of another"
     (run,) = store.list()
     assert run.wait(timeout=LONG).reason == "stopped"
 
@@ -101,6 +104,25 @@ def test_terminal(there: Machine):
         screen.type("a word\r")
         screen.until("got a word\n")
         assert screen.end() == 7
+
+
+def test_prompts(there: Machine, store: Store):
+    """ssh asks about the host and for a passphrase at the terminal, and Ctrl-C there ends nothing but us."""
+    store.start(["echo", "here"], name="seen").wait()
+    there.configure("  BatchMode no\n  StrictHostKeyChecking ask")
+    key = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a passphrase", "-f", there.folder / "key"]
+    subprocess.run(key, check=True)
+    with terminal("ls") as screen:
+        screen.until("(yes/no/[fingerprint])?")
+        screen.type("yes\r")
+        screen.until("Enter passphrase for key")
+        screen.type("a passphrase\r")
+        screen.until("seen")
+        assert screen.end() == 0
+    with terminal("ls") as screen:
+        screen.until("Enter passphrase for key")
+        screen.type("\x03")
+        assert screen.end() == 130
 
 
 def test_push(there: Machine):

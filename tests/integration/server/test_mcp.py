@@ -210,7 +210,9 @@ def test_killed_and_resumed(store: Store, folder: Path):
         run.send("", eof=True)
         async with over_stdio(folder, store) as client:
             last, output = await by(client)("follow", id=run.id, offset=at, max_bytes=200_000)
-            assert last["closed"]
+            assert (last["closed"], last["more"]) == (True, False)
+            first, _ = await by(client)("follow", id=run.id, max_bytes=100, wait=0)
+            assert (first["closed"], first["more"]) == (False, True), "there is more to read"
         return read + output
 
     assert asyncio.run(main()) == run.output()

@@ -37,6 +37,7 @@ from runcast.store.files import StoreFiles
 from runcast.store.folder import check_store, make_store, unwritable
 from runcast.store.given import read_payload
 from runcast.store.keys import run_of_key
+from runcast.store.link_urls import is_link_url, parse_link
 from runcast.store.mirrors import ask_for
 from runcast.store.queues import QueueBounds
 from runcast.store.uploads import again as same_files
@@ -86,9 +87,11 @@ class Store:
         """Return a store.
 
         Args:
-            where: a folder (also as `file:…`), or `memory:` for a store of this process alone, kept
-                in memory and gone, its runs with it, when the process ends. By default
-                `$RUNCAST_STORE`, else the user's state folder.
+            where: a folder (also as `file:…`); `memory:` for a store of this process alone, kept
+                in memory and gone, its runs with it, when the process ends; or `redis://HOST:PORT/DB`
+                for a folder whose runs are shared with other hosts through Redis or Valkey: that of
+                `?store=FOLDER`, else one of its own. Nothing is connected to here, since an agent does
+                that. By default `$RUNCAST_STORE`, else the user's state folder.
             keep: what stays of all its finished runs, as in `100`, `"7d"`, `"2G"` or a list of these. The
                 rest is removed when a run is started through this store, at most once a minute.
             max_running: how many commands, and functions with `process=True`, started through this store
@@ -97,7 +100,8 @@ class Store:
 
         Raises:
             UsageError: `keep`, `max_running` or `queues` has no meaning.
-            StoreUnusable: it is not a folder, somebody else's, or of a newer format.
+            StoreUnusable: it is not a folder, somebody else's, or of a newer format; or what speaks to the
+                engine of a link is not installed.
         """
         rule = KEEP.read("keep", keep)
         bounds = QueueBounds(
@@ -112,6 +116,8 @@ class Store:
             return _memory_store(rule, bounds)
         store = cls(store_path(text), keep=rule, bounds=bounds)
         check_store(store.path)
+        if is_link_url(text):
+            _link(store.path, text)
         return store
 
     def start(self, source: Source, *args: Any, **options: Unpack[StartOptions]) -> Run:
@@ -295,14 +301,38 @@ def store_path(where: str | None) -> str:
         StoreUnusable: it names no folder.
     """
     text = where if where is not None else os.environ.get("RUNCAST_STORE") or default_path()
+    if is_link_url(text):
+        link = parse_link(text)
+        return link.folder or link.default_folder(default_path())
     scheme, colon, rest = text.partition(":")
     if colon and scheme == "file":
         text = rest.removeprefix("//")
     elif colon and "/" not in scheme and scheme.isalnum() and len(scheme) > 1:
-        raise StoreUnusable(f"expected a folder, file:FOLDER or memory: as the store, got {text!r}")
+        raise StoreUnusable(
+            f"expected a folder, file:FOLDER, memory: or redis://HOST as the store, got {text!r:.80}"
+        )
     if not text:  # which would be the folder we happen to be in
         raise StoreUnusable("expected the name of a folder as the store, got an empty one")
     return os.path.abspath(os.path.expanduser(text))
+
+
+def _link(path: str, url: str) -> None:
+    """Have a store shared with other hosts from now on.
+
+    Raises:
+        StoreUnusable: what speaks to the engine is not installed, or the store cannot be written to.
+    """
+    import importlib.util  # few stores are linked
+
+    if importlib.util.find_spec("redis") is None:
+        raise StoreUnusable(
+            "expected the package redis for a shared store, it is not installed: pip install 'runcast[redis]'"
+        )
+    make_store(path)
+    try:
+        parse_link(url).settings.write(path)
+    except OSError as error:
+        raise unwritable(path, error) from None
 
 
 def default_path() -> str:

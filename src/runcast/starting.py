@@ -1,10 +1,9 @@
 """Starting a run: from what a caller passes to a folder in the store that a process owns.
 
-Owns the order of a start: the request is checked, the folder is made under a hidden name, its key
-is taken, and only then a process takes over the run: a supervisor of its own for a command or a
-function with `process=True`, this process for other functions and generators. A start that fails
-before that leaves nothing behind. What options there are, and which values each may have, is the
-table's (`options/table.py`); here stands what they do.
+Owns the order of a start: the request is checked, the folder is made under a hidden name, its key is
+taken, and only then a process takes over the run: a supervisor of its own for a command or a function with
+`process=True`, this process for other functions and generators. A start that fails before that leaves
+nothing behind. Which options there are is the table's (`options/table.py`); here stands what they do.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from runcast.store.run_files import RESULT, RunFiles
 from runcast.store.uploads import copy_in, placed, uploads_in
 from runcast.supervisor.launch import launch
 from runcast.supervisor.recover import is_over
+from runcast.supervisor.shared_keys import take_shared_key
 from runcast.sysio.descriptors import in_memory
 from runcast.trace_context import RunTrace
 from runcast.who import Who
@@ -135,7 +135,7 @@ class Start:
             written = RunFiles.create(draft.path, record, origin_of).written
             copy_in(draft.path, uploads)
             if key is not None:
-                taken, other = take_key(store, key, draft.path, request, is_over)
+                taken, other = take_shared_key(store, key, draft.path, request, is_over)
                 if other is not None:
                     draft.discard()
                     return other

@@ -173,8 +173,8 @@ def test_unusable(tmp_path: Path):
             Store.open(tmp_path / name)
     with pytest.raises(FormatTooNew, match="has format 99, this runcast knows up to 1: upgrade runcast"):
         Store.open(tmp_path / "newer")
-    with pytest.raises(StoreUnusable, match="expected a folder, file:FOLDER or memory:"):
-        Store.open("redis://localhost")
+    with pytest.raises(StoreUnusable, match="expected a folder, file:FOLDER, memory: or redis://HOST"):
+        Store.open("sqlite://localhost")
 
 
 @pytest.mark.root

@@ -41,7 +41,7 @@ def test_folders(folder: Path, monkeypatch: pytest.MonkeyPatch):
     assert list(Store.open(folder).list()) == []
 
 
-@pytest.mark.parametrize("where", ["redis://host", "http://host/x", "mailto:somebody", ""])
+@pytest.mark.parametrize("where", ["sqlite://host", "http://host/x", "mailto:somebody", ""])
 def test_names_of_no_store(where: str):
     """Other names are refused in a sentence that shows them."""
     with pytest.raises(StoreUnusable, match=r"expected .* as the store, got"):

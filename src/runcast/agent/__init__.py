@@ -11,5 +11,6 @@ supervisors and web workers know nothing of it, and only it loads the client of 
     mirrors     runs of others, to the store
     watching    changes of the store's files
     hosts       leases: who is here, who is silent, whose runs are lost
+    claims      keys of runs that start here
     control     what is wanted of runs elsewhere, and of this host's by others
 """

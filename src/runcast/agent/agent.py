@@ -8,6 +8,7 @@ from __future__ import annotations
 import select
 import time
 
+from runcast.agent.claims import Claims
 from runcast.agent.connection import Connection
 from runcast.agent.control import Control
 from runcast.agent.hosts import Hosts
@@ -44,7 +45,8 @@ class Agent:
         self.shipping = Shipping(self.connection, self.files, settings.host, self.watch, lambda: self.here)
         self.mirrors = Mirrors(self.connection, self.files, settings.host, lock_fd)
         self.hosts = Hosts(self.connection, settings, store, self.shipping.rejoin)
-        self.control = Control(self.connection, store, self.hosts, self.mirrors)
+        self.claims = Claims(self.connection, self.files, settings.host, self.mirrors)
+        self.control = Control(self.connection, store, self.hosts, self.mirrors, self.claims)
         self.lost = LostRuns(self.shipping)
         self._poll = select.poll()
         self._polled: dict[int, int] = {}
@@ -58,7 +60,7 @@ class Agent:
 
     def idle_for(self, now: float) -> float:
         """Return for how many seconds there has been nothing to do, and nobody has wanted anything."""
-        if self.shipping.runs or self.mirrors.active or self.control.busy:
+        if self.shipping.runs or self.mirrors.active or self.control.busy or self.claims.busy:
             self._used = now
         return now - max(self._used, self.control.heard)
 
@@ -73,6 +75,7 @@ class Agent:
             self.control.take_asks()
         self.mirrors.news(news)
         self.control.turn(now)
+        self.claims.turn(now)
         self.hosts.turn(now)
         self.lost.turn(now)
         if self.hosts.leased:
@@ -107,6 +110,7 @@ class Agent:
             self.mirrors.due(now),
             self.hosts.due(),
             self.control.due(),
+            self.claims.due(),
         )
         left = min((due - now for due in dues if due is not None), default=most)
         pause = self._link.timeout()

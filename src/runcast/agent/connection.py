@@ -30,12 +30,14 @@ class Connection:
     Attributes:
         up: whether requests have a chance.
         number: of the connection; another one after each `hello`.
+        tried: whether it has been up, or could not be.
     """
 
     def __init__(self, link: Link, store: str, came: Callable[[bool], object]) -> None:
         self.link = link
         self.up = False
         self.number = 0
+        self.tried = False
         self._store, self._came = store, came
         self._greeting: Reply[Hello] | None = None
         self._epoch: str | None = None
@@ -66,7 +68,7 @@ class Connection:
         """Take note that the link is down."""
         if not self.up and self._greeting is None:
             return
-        self.up, self._greeting = False, None
+        self.up, self._greeting, self.tried = False, None, True
         self._next = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         self._say(up=False, message=str(error))
@@ -78,7 +80,7 @@ class Connection:
             self.lost(error)
             return
         self._greeting, self._pause = None, _FIRST_PAUSE
-        self.up = True
+        self.up = self.tried = True
         self.number += 1
         fresh = hello.epoch != self._epoch
         if fresh and self._epoch is not None:

@@ -18,6 +18,7 @@ from collections import deque
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from runcast.agent.claims import Claims
 from runcast.agent.connection import Connection
 from runcast.agent.hosts import Hosts
 from runcast.agent.mirrors import Mirrors
@@ -76,13 +77,17 @@ class Control:
         store: the folder.
         hosts: those of the link.
         mirrors: what is wanted goes there.
+        claims: of keys.
 
     Attributes:
         heard: when somebody wanted something last, in monotonic seconds.
     """
 
-    def __init__(self, connection: Connection, store: str, hosts: Hosts, mirrors: Mirrors) -> None:
+    def __init__(
+        self, connection: Connection, store: str, hosts: Hosts, mirrors: Mirrors, claims: Claims
+    ) -> None:
         self._connection, self._store, self._hosts, self._mirrors = connection, store, hosts, mirrors
+        self._claims = claims
         self.heard = time.monotonic()
         self._path = agent_socket(store)
         with contextlib.suppress(FileNotFoundError):  # of one that was killed
@@ -143,15 +148,16 @@ class Control:
                 self._reply(later.client, _unreachable(f"host {later.host} is silent: {_LOOK_THERE}"))
         if now >= self._look_at and self._connection.up:
             self._look_at = now + _WATCHED_SECONDS
-            self._pass_viewers()
+            self._look_at_mirrors()
 
-    def _pass_viewers(self) -> None:
-        """Have the hosts of mirrors know that viewers are here."""
+    def _look_at_mirrors(self) -> None:
+        """Have the hosts of mirrors know that viewers are here, and people here which hosts are silent."""
         watched = {one.id: one.watched() for one in self._mirrors.runs.values() if one.active}
         for run_id, when in watched.items():
             if when != self._watched.get(run_id, 0):
                 self._pass_on(self._mirrors.runs[run_id].host, {"op": "watched", "run": run_id}, b"")
         self._watched = watched
+        self._hosts.note_silent(one.host for one in self._mirrors.runs.values() if not one.ended)
 
     def rejoin(self) -> None:
         """Take what others wanted while the link was down."""
@@ -182,6 +188,10 @@ class Control:
         if operation == "look":
             self._mirrors.looked = self.heard
             return {"ok": True}
+        if operation == "claim" and is_run_id(run_id):
+            client.waits = True
+            self._claims.claim(run_id, str(request.get("key")), partial(self._reply, client))
+            return None
         mirror = self._mirrors.runs.get(run_id)
         if operation == "want":
             self._mirrors.want(run_id, self.heard)
@@ -242,7 +252,7 @@ class Control:
     def _reply(self, client: _Client, answer: dict[str, Any]) -> None:
         client.waits = False
         client.connection.answer(**answer)
-        self._next(client)
+        self._next(client)  # or none: it may have left
 
     # Other hosts
 

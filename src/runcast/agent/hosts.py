@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from runcast.agent.connection import Connection
@@ -51,12 +51,19 @@ class Hosts:
         self.silent: dict[str, float] = {}
         self._next = 0.0
         self._asked = False
+        self._since: dict[str, str] = {}  # silent hosts, and since when, for people
         self._given_up: dict[str, float] = {}  # hosts whose runs are lost, and when to look again
 
     @property
     def name(self) -> str:
         """This host's own name."""
         return self._settings.host
+
+    def note_silent(self, wanted: Iterable[str]) -> None:
+        """Have people know which hosts are silent, of those whose runs go on."""
+        silent = sorted(set(wanted) & self._since.keys())
+        said = "; ".join(f"host {host} is silent since {self._since[host]}" for host in silent)
+        self._connection.note("silent", said or None)
 
     def rejoin(self) -> None:
         """Take the lease, after each connection."""
@@ -107,6 +114,10 @@ class Hosts:
         if self.leased and self.name not in leases:
             return self._connection.lost(LinkDown("expected the engine to have its data, it was emptied"))
         self.silent = {host: self._seconds - left for host, left in leases.items() if left <= 0}
+        self._since = {
+            host: self._since.get(host) or time.strftime("%H:%M:%S", time.localtime(time.time() - seconds))
+            for host, seconds in self.silent.items()
+        }
         now = time.monotonic()
         for host, seconds in self.silent.items():
             if host != self.name and seconds >= self._settings.lost_after:

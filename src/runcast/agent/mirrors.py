@@ -102,6 +102,11 @@ class Mirrors:
             self._connection.link.watch([run_id])
             self._due[run_id] = now
 
+    def bring(self, run_id: str) -> None:
+        """Make the stub of a run, if it is not here."""
+        if run_id not in self._known:
+            self._queue.appendleft(run_id)
+
     def rejoin(self) -> None:
         """Read on where it is needed: after each connection."""
         self._listing = self._looking = False

@@ -11,6 +11,7 @@ from typing import Final
 
 from runcast.errors import FileDamaged
 from runcast.log.entries import EntryLog
+from runcast.store.keys import ATTEMPT
 from runcast.store.run_files import RunFiles
 from runcast.sysio.files import read_own
 
@@ -64,7 +65,8 @@ class OwnRun:
         """Return its `run.json`; None if it was removed, or is damaged."""
         with contextlib.suppress(OSError, ValueError):
             data = read_own(f"{self._files.path}/run.json")
-            key = json.loads(data).get("key")
+            value = json.loads(data)
+            key = None if ATTEMPT in value else value.get("key")  # which is of this host, until it is over
             self.key = key if isinstance(key, str) else None
             return data
         return None

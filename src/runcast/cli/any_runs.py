@@ -89,6 +89,10 @@ class Runs(Protocol):
     """The runs of a store or a server."""
 
     @property
+    def notice(self) -> str | None:
+        """What is wrong with all of them together, for stderr; None for nothing."""
+
+    @property
     def description(self) -> str:
         """The store or server, as a phrase for messages."""
 

@@ -62,7 +62,8 @@ class _Verbs(click.Group):
 @click.option(
     "--store",
     metavar="DIR|URL",
-    help="Where the runs are: a folder, or file:FOLDER. [default: $RUNCAST_STORE, else the state folder]",
+    help="Where the runs are: a folder, or redis://HOST?store=FOLDER to share it with other hosts. "
+    "[default: $RUNCAST_STORE, else the state folder]",
 )
 @click.option(
     "--server",

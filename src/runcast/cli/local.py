@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import time
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
@@ -20,6 +21,7 @@ from runcast.run import Run
 from runcast.run.base import files_of
 from runcast.runs import Store
 from runcast.store.files import StoreFiles
+from runcast.store.links import is_linked, read_status
 
 if TYPE_CHECKING:
     from runcast.cli.any_runs import AnyRun
@@ -50,6 +52,14 @@ class Local:
         from runcast.durable.stream_run import streams_in
 
         return streams_in(self._store.path)
+
+    @property
+    def notice(self) -> str | None:
+        status = read_status(self._store.path) if is_linked(self._store.path) else None
+        if status is None or status.up:
+            return status and status.message
+        since = time.strftime("%H:%M", time.localtime(status.since))
+        return f"not shared with other hosts since {since}: {status.message}"
 
     @property
     def description(self) -> str:

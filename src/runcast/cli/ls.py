@@ -74,6 +74,8 @@ def command(where: Where, limit: int, key: str | None, everything: bool, as_json
         _print_disk_use(runs, as_json=as_json)
         return
     chosen = runs.list(None if everything else limit, key=key)
+    if (notice := runs.notice) is not None:
+        report(notice)
     if as_json:
         for run in chosen:
             with runs.reading(run):

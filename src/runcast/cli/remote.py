@@ -43,6 +43,10 @@ class Remote:
         self._client.close()
 
     @property
+    def notice(self) -> None:
+        return None
+
+    @property
     def description(self) -> str:
         return f"the server {self._client.url}"
 

@@ -6,15 +6,42 @@ log is to be listed again. Must not know who brings them.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from runcast.errors import SegmentAway
+from runcast.log.base import Span
 from runcast.log.extent import Dropped, Extent, WaitFor
+from runcast.log.segments import segment_name, segment_starts
+from runcast.store.contents import AGENT
+from runcast.store.run_files import RunFiles
+from runcast.sysio.files import own_size
 
-__all__ = ["AwaitedEnd"]
+__all__ = ["with_awaited"]
 
 
-class AwaitedEnd(Extent):
+def with_awaited(directory: RunFiles, spans: list[Span], wait_for: WaitFor | None) -> tuple[bool, list[Span]]:
+    """Return whether a mirror's log is not all here, and its extents with what is known beyond these."""
+    state = directory.state()
+    if state.get("owner") != AGENT:
+        return False, spans
+    here, end = spans[-1].end if spans else 0, state.get("tail", 0)
+    if here >= end:
+        return True, spans
+    lines = state.get("lines")
+    awaited = _AwaitedEnd(directory.path, here, end, lines, lambda: _tail(directory.log_path), wait_for)
+    return True, [*spans, Span(here, end, awaited)]
+
+
+def _tail(folder: str) -> int:
+    """Return where a log ends on this disk, whose segments are in a folder."""
+    with contextlib.suppress(OSError):
+        if starts := segment_starts(folder):
+            return starts[-1] + own_size(f"{folder}/{segment_name(starts[-1])}")
+    return 0
+
+
+class _AwaitedEnd(Extent):
     """Bytes from where the log ends on this disk to where it is known to end.
 
     Args:

@@ -136,7 +136,7 @@ class Log(ABC):
         spans = self._extents()
         tail = spans[-1].end if spans else 0
         if not 0 <= offset <= tail:
-            raise OffsetBeyondTail(offset, tail)
+            raise self.beyond(offset, tail)
         if spans and (gap_end := self._gap_end(spans, offset)):
             raise OffsetGone(offset, gap_end)
         if end is not None and (gap := self._first_gap(spans, offset, end)) < end:
@@ -165,7 +165,7 @@ class Log(ABC):
         spans, begun = self._extents(), offset
         tail = spans[-1].end if spans else 0
         if not 0 <= offset <= tail:
-            raise OffsetBeyondTail(offset, tail)
+            raise self.beyond(offset, tail)
         if limit < 1:
             raise UsageError(f"expected a limit of 1 byte or more, got {limit}")
         chunks: list[Chunk] = []
@@ -198,6 +198,10 @@ class Log(ABC):
                 if limit <= 0 or scanned >= _SCAN_PIECES:
                     break
         return Reading(chunks, offset)
+
+    def beyond(self, offset: int, tail: int) -> Exception:
+        """Return the error for an offset that lies past the tail."""
+        return OffsetBeyondTail(offset, tail)
 
     @staticmethod
     def _gap_end(spans: Sequence[Span], offset: int) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import pairwise
 
 from runcast.errors import FileDamaged, RunNotFound, SegmentAway
-from runcast.log.awaited import AwaitedEnd
+from runcast.log.awaited import with_awaited
 from runcast.log.base import Log, Span, retried
 from runcast.log.extent import Dropped
 from runcast.log.ranges import chunks_in
@@ -22,10 +22,9 @@ from runcast.log.segments import AWAY, INDEX, segment_name, segment_starts, sync
 from runcast.log.stored_segment import Opened, StoredSegment
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
 from runcast.model import CHUNK_BYTES, Channel, Chunk, Outcome, Reading
-from runcast.store.contents import AGENT
 from runcast.store.mirrors import ask_for
 from runcast.store.run_files import RunFiles
-from runcast.sysio.files import open_folder, open_or_make, open_own, own_size
+from runcast.sysio.files import open_folder, open_or_make, open_own
 from runcast.sysio.writes import write_whole
 
 __all__ = ["FileLog", "FileLogWriter"]
@@ -115,17 +114,8 @@ class FileLog(Log):
 
     def _with_awaited(self, spans: list[Span]) -> list[Span]:
         """Add what is known of a mirror's log beyond its end on this disk."""
-        state = self.directory.state()
-        if state.get("owner") != AGENT:
-            self._mirrors = False
-            return spans
-        here, end = spans[-1].end if spans else 0, state.get("tail", 0)
-        if here >= end:
-            return spans
-        lines, wait_for = state.get("lines"), self._opened.wait_for
-        path = self.directory.path
-        awaited = AwaitedEnd(path, here, end, lines, lambda: _tail(self.directory.log_path), wait_for)
-        return [*spans, Span(here, end, awaited)]
+        self._mirrors, spans = with_awaited(self.directory, spans, self._opened.wait_for)
+        return spans
 
     def had_all(self, end: int) -> bool:
         """Return whether the last read took all of the newest segment, and there is no newer one."""
@@ -201,7 +191,18 @@ class FileLog(Log):
         """Return what a read at an offset lacks on this disk; looks at no file if nothing was away."""
         known = self._segments and not self._mirrors
         here = known and all(segment.lines_to_end() is None for segment in self._segments)
-        return None if here else super().away(offset)
+        if here or (away := super().away(offset)) is not None:
+            return None if here else away
+        tail = self.tail_offset
+        return self._behind(offset) if self._mirrors and offset > tail else None
+
+    def _behind(self, offset: int) -> SegmentAway:
+        """Return the error for an offset that is known elsewhere, and that this mirror has not reached."""
+        return SegmentAway(self.directory.path, offset, offset)
+
+    def beyond(self, offset: int, tail: int) -> Exception:
+        """Return the error for an offset past the tail: a mirror may be behind, and then it is waited for."""
+        return self._behind(offset) if self._mirrors and offset > tail else super().beyond(offset, tail)
 
     def want(self, offset: int) -> bool:
         """Ask the store's agent for the segment that begins at an offset; return whether it hears."""
@@ -223,14 +224,6 @@ class FileLog(Log):
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
             self.close()
-
-
-def _tail(folder: str) -> int:
-    """Return where a log ends on this disk, whose segments are in a folder."""
-    with contextlib.suppress(OSError):
-        if starts := segment_starts(folder):
-            return starts[-1] + own_size(f"{folder}/{segment_name(starts[-1])}")
-    return 0
 
 
 def _sealed(segments: Sequence[StoredSegment]) -> Iterator[Span]:

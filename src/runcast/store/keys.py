@@ -19,7 +19,7 @@ from runcast.json_objects import read_json
 from runcast.sysio.files import create, folder, is_folder, is_locked, open_own, remove
 from runcast.sysio.locks import lock
 
-__all__ = ["ATTEMPT", "compared", "free_key", "holder_of", "run_of_key", "take_key"]
+__all__ = ["ATTEMPT", "IsOver", "compared", "free_key", "holder_of", "link_key", "run_of_key", "take_key"]
 
 ATTEMPT = "attempt"  # in the record of a run that has its key until it is over
 
@@ -90,7 +90,26 @@ def holder_of(store: str, key: str, request: Mapping[str, Any], is_over: IsOver)
     Raises:
         RunExists: that run has another request, or one of the two is an attempt and it goes on.
     """
-    other = _named(_link(store, key))
+    return _checked(store, key, _named(_link(store, key)), request, is_over)
+
+
+def link_key(store: str, key: str, run_id: str, request: Mapping[str, Any], is_over: IsOver) -> str | None:
+    """Have a key name a run that has it on another host; return its folder, None if that is not here.
+
+    Raises:
+        RunExists: that run has another request.
+    """
+    link, path = _link(store, key), f"{store}/{run_id}"
+    folder(os.path.dirname(link), make=True)
+    with contextlib.suppress(FileExistsError, FileNotFoundError):  # another process was first
+        os.link(f"{path}/run.json", link)
+    return _checked(store, key, _named(f"{path}/run.json"), request, is_over)
+
+
+def _checked(
+    store: str, key: str, other: Mapping[str, Any] | None, request: Mapping[str, Any], is_over: IsOver
+) -> str | None:
+    """Return the folder of a run that has a key, if it is there and its request is like another one."""
     if not other or _gives_up(path := f"{store}/{other['id']}", other, request, is_over):
         return None
     if ATTEMPT in other or ATTEMPT in request:

@@ -476,7 +476,7 @@ def test_port_in_use(store: Store, refused: Callable[..., str]):
         (["--allow-host", "a:80"], "expected --allow-host as a name or an address without scheme and port"),
         (["--allow-host", "*"], "expected --allow-host as a name or an address without scheme and port"),
         (["--config", "none.toml"], "cannot read none.toml: no such file or directory"),
-        (["--store", "redis://x"], "expected a folder, file:FOLDER or memory: as the store, got 'redis://x'"),
+        (["--store", "sqlite://x"], "expected a folder, file:FOLDER, memory: or redis://HOST as the store"),
     ],
 )
 def test_refused(store: Store, refused: Callable[..., str], arguments: list[str], reply_text: str):

@@ -98,10 +98,15 @@ def test_somebody_elses(call: Call, tmp_path: Path):
     refused(call, theirs, f"the store {theirs} belongs to user {NOBODY}, this is ", tmp_path)
 
 
-@pytest.mark.parametrize("where", ["redis://localhost", "http://example.org/runs"])
+@pytest.mark.parametrize("where", ["sqlite://localhost", "http://example.org/runs"])
 def test_unknown_scheme(call: Call, where: str, tmp_path: Path):
     """A store of a kind that is not known is told."""
-    refused(call, where, f"expected a folder, file:FOLDER or memory: as the store, got '{where}'", tmp_path)
+    refused(
+        call,
+        where,
+        f"expected a folder, file:FOLDER, memory: or redis://HOST as the store, got '{where}'",
+        tmp_path,
+    )
 
 
 @pytest.mark.parametrize("where", ["", "file:"])

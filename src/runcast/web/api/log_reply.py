@@ -205,6 +205,13 @@ def log_view(
     )
 
 
+def _offset_in(log: Log, text: str) -> int:
+    try:
+        return parse_offset(text, log.tail_offset)
+    except OffsetBeyondTail as error:
+        raise log.beyond(error.offset, error.tail) from None
+
+
 def _resume_point(run: Run, query: Query, last_event_id: str | None, form: Form) -> ResumePoint:
     """Return where to begin: `Last-Event-ID` takes precedence over the query."""
     params = (query.offset, query.tail, query.line, query.since, last_event_id)
@@ -215,10 +222,10 @@ def _resume_point(run: Run, query: Query, last_event_id: str | None, form: Form)
         if last_event_id is not None:
             seen = parse_event_id(last_event_id)
             if seen is not None and seen.run == run.id and seen.resume_point is not None:
-                if seen.resume_point.offset > log.tail_offset:
-                    raise OffsetBeyondTail(seen.resume_point.offset, log.tail_offset)
+                if seen.resume_point.offset > (tail := log.tail_offset):
+                    raise log.beyond(seen.resume_point.offset, tail)
                 return seen.resume_point._replace(resumed=True)
-        offset = None if query.offset is None else parse_offset(query.offset, log.tail_offset)
+        offset = None if query.offset is None else _offset_in(log, query.offset)
         start = begin(
             log, offset=offset, tail=query.tail, line=query.line, since=query.since, channels=query.channels
         )

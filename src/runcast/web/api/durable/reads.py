@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple
 
-from runcast.errors import OffsetGone, SegmentAway
+from runcast.errors import OffsetBeyondTail, OffsetGone, SegmentAway
 from runcast.log import Log
 from runcast.log.fetch import Fetch
 from runcast.model import CHUNK_BYTES, Channel
@@ -143,7 +143,10 @@ def read_reply(
     log = source.open_log()
     try:
         tail = log.tail_offset
-        start = parse_position(params.offset if params.offset is not None else "-1", tail)
+        try:
+            start = parse_position(params.offset if params.offset is not None else "-1", tail)
+        except OffsetBeyondTail as error:
+            raise log.beyond(error.offset, error.tail) from None
         source.expect_boundary(log, start)
         source.touch()
         if params.live == "sse":

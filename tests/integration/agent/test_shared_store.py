@@ -1,0 +1,187 @@
+"""A store that is named by the URL of an engine: the same verbs, over the runs of several hosts."""
+
+import contextlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runcast import Run, Store
+from runcast.errors import RunExists, RunNotFound, StoreUnusable
+from runcast.run.base import files_of
+from runcast.store.links import read_link, read_status
+from tests.helpers.cli import cli
+from tests.helpers.engines import Server, free_ports, serving, valkey
+from tests.helpers.link_hosts import PATIENCE, Host, linked_hosts
+from tests.helpers.servers import ASGI, WSGI
+from tests.helpers.servers import Server as Web
+from tests.helpers.stores import temporary_store
+from tests.helpers.wait import wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of Valkey."""
+    with serving(valkey(), tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def hosts(tmp_path: Path, engine: Server) -> Iterator[list[Host]]:
+    """Four hosts."""
+    engine.command("FLUSHALL")
+    with linked_hosts(tmp_path, engine.url, "rc:", "abcd") as hosts:
+        yield hosts
+
+
+def test_opened_by_url(tmp_path: Path, engine: Server):
+    """`Store.open` and `--store` take the URL of an engine, and runs of other hosts are listed and read."""
+    with linked_hosts(tmp_path, engine.url, "url:", "a") as (a,), temporary_store(tmp_path / "b") as b:
+        url = f"{engine.url}?store={b.path}&host=b&prefix=url:"
+        opened = Store.open(url)
+        settings = read_link(b.path)
+        assert (opened.path, settings and settings.host) == (b.path, "b")
+        run = a.store.start(["sh", "-c", "echo one; echo two; exit 3"])
+        run.wait(timeout=PATIENCE)
+
+        found = opened.get(run.id)
+        assert found.output(timeout=PATIENCE) == "one\ntwo\n"
+        listed = cli("--store", url, "ls", "--json")
+        assert json.loads(listed.out)["id"] == run.id
+        other = a.store.start(["sh", "-c", "seq 1 50000"])
+        other.wait(timeout=PATIENCE)
+        opened.get(other.id)
+        last = wait_until(lambda: cli("--store", url, "log", "--tail", "1", other.id).out, PATIENCE)
+        assert last == b"50000\n"
+        with pytest.raises(RunNotFound):
+            opened.get("01" + "z" * 24)
+        Path(b.path, "link.json").unlink()
+
+
+def test_one_run_for_a_key(hosts: list[Host]):
+    """Of hosts that start a key at once one starts the run; the others have it, too."""
+    for host in hosts:
+        host.begin()
+    found: list[Run] = []
+    threads = [
+        threading.Thread(target=lambda host=host: found.append(host.store.start(["sleep", "600"], key="job")))
+        for host in hosts
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(found) == 8
+    assert len({run.id for run in found}) == 1
+    owners = [host for host in hosts if files_of(Run(f"{host.store.path}/{found[0].id}")).mirror_of is None]
+    assert len(owners) == 1
+    other = next(host for host in hosts if host is not owners[0])
+    with pytest.raises(RunExists, match="was started with other options"):
+        other.store.start(["sleep", "5"], key="job")
+    found[0].kill()
+    Run(f"{owners[0].store.path}/{found[0].id}").wait(timeout=PATIENCE)
+    owners[0].store.remove(found[0].id)
+
+
+def test_engine_that_is_down(tmp_path: Path):
+    """Without an engine runs start as ever, a key holds here, and `ls` says that nothing is shared."""
+    url = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
+    with linked_hosts(tmp_path, url, "rc:", "a") as (a,):
+        a.begin()
+        wait_until(lambda: getattr(read_status(a.store.path), "message", None), PATIENCE, "what is wrong")
+        run = a.store.start(["echo", "words"], key="job")
+        assert run.output(timeout=PATIENCE) == "words\n"
+        assert a.store.start(["echo", "words"], key="job").id == run.id
+        listed = cli("--store", a.store.path, "ls")
+        assert run.id.encode() in listed.out
+        assert "not shared with other hosts since" in listed.err
+        assert "expected a server at 127.0.0.1" in listed.err
+
+
+def test_without_the_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where what speaks to the engine is not installed, the URL is refused, with what to install."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(StoreUnusable, match=r"pip install 'runcast\[redis\]'"):
+        Store.open(f"redis://localhost/0?store={tmp_path}/s")
+
+
+REQUESTS: list[tuple[str, dict[str, str]]] = [
+    ("/runs/{id}/log", {}),
+    ("/runs/{id}/log?tail=3", {}),
+    ("/runs/{id}/log?line=101&format=text", {}),
+    ("/runs/{id}/log?until=line++150", {}),
+    ("/runs/{id}/log", {"Range": "bytes=500-900"}),
+    ("/runs/{id}/log", {"Accept": "text/event-stream"}),
+    ("/runs/{id}/log?format=json&offset=1001&wait=5", {}),
+    ("/runs/{id}/search?q=line++.9&regex=1", {}),
+    ("/v1/stream/runs/{id}?offset=00000000000000003000&live=long-poll", {}),
+]
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn-gevent"])
+def test_served_elsewhere(tmp_path: Path, engine: Server, kind: str):
+    """A server on another host gives the same replies, for a run of which nothing was there before."""
+    code = ASGI if kind == "uvicorn" else WSGI
+    with linked_hosts(tmp_path, engine.url, f"{kind}:") as (a, b), contextlib.ExitStack() as stack:
+        servers = []
+        for host in (a, b):
+            folder = tmp_path / f"server-{host.name}"
+            folder.mkdir()
+            servers.append(stack.enter_context(Web(folder, kind, code, store=host.store)))
+        script = "for i in $(seq 200); do printf 'line %4d of many\\n' $i; done"
+        runs = [a.store.start(["sh", "-c", script]) for _ in REQUESTS]
+        for run, (path, headers) in zip(runs, REQUESTS, strict=True):
+            run.wait(timeout=PATIENCE)
+            mirror = b.get(run)
+            wait_until(lambda mirror=mirror: mirror.outcome, PATIENCE)  # type: ignore[misc]
+            assert not mirror.closed
+            expected, found = (server.ask("GET", path.format(id=run.id), **headers) for server in servers)
+            assert (path, found[0], said(found[2])) == (path, expected[0], said(expected[2]))
+            assert expected[0] in (200, 206)
+
+        live = a.store.start(["sh", "-c", "echo one; read word; echo $word"], stdin="pipe")
+        b.get(live)
+        with servers[1].stream(f"/runs/{live.id}/log?follow=1") as response:
+            assert response.read1() == b"one\n"
+            assert servers[1].ask("POST", f"/runs/{live.id}/stdin", b"two\n", X_Runcast="1")[0] == 204
+            assert response.read() == b"two\n"
+
+
+def said(body: bytes) -> bytes:
+    """Return what a reply says, but what differs each time, and whether the log was closed that soon."""
+    soon = rb'"closed":(?:true|false)|"next_url":(?:null|"[^"]*")'
+    return re.sub(rb'"streamCursor":"\d+"|"disk_bytes":\d+|' + soon, b"", body)
+
+
+def test_viewer_hops(tmp_path: Path, engine: Server):
+    """A viewer that asks another host for each next piece gets each byte once, though that host is behind."""
+    with linked_hosts(tmp_path, engine.url, "hops:") as (a, b), contextlib.ExitStack() as stack:
+        servers = []
+        for host in (a, b):
+            folder = tmp_path / f"server-{host.name}"
+            folder.mkdir()
+            servers.append(stack.enter_context(Web(folder, "uvicorn", ASGI, store=host.store)))
+        code = "import time\nfor n in range(400): print('line', n, flush=True); time.sleep(0.005)"
+        run = a.store.start(["python3", "-c", code])
+        b.get(run)
+        text, offset, hops = "", "-1", 0
+        while offset is not None:
+            path = f"/runs/{run.id}/log?format=json&wait=5&offset={offset}"
+            status, _, body = servers[hops % 2].ask("GET", path)
+            assert status == 200, (hops, body)
+            reply = json.loads(body)
+            text += "".join(chunk["text"] for chunk in reply["chunks"])
+            offset = reply["next"] if reply["next_url"] else None
+            hops += 1
+
+        assert text == "".join(f"line {number}\n" for number in range(400))
+        assert hops > 20

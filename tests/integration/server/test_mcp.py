@@ -17,6 +17,7 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
 from runcast import Run, Store
 from tests.helpers.cli import RUNCAST, cli
@@ -277,5 +278,25 @@ def test_not_offered(store: Store, folder: Path):
             async with Client(stdio_client(command)) as client:
                 assert (await by(client)("start_show", params={"target": "staging"}))[1] == "to staging\n"
                 assert "expected a tool (start_show, " in await refusal(client, "start", command=["id"])
+            wrong = {"RUNCAST_TOKEN": "another-token-than-the-right-one"}
+            address = server.url.partition("?")[0]
+            command = StdioServerParameters(command=RUNCAST, args=["mcp", "--server", address], env=wrong)
+            async with Client(stdio_client(command)) as client:
+                names = {tool.name for tool in (await client.list_tools()).tools}
+                assert not any(name.startswith("start") for name in names)
+                assert "expected the token of the server" in await refusal(client, "list")
 
         asyncio.run(main())
+
+
+def test_no_server(store: Store):
+    """What is wrong with the way to a server is said in a sentence, in each answer."""
+
+    async def main() -> None:
+        command = StdioServerParameters(command=RUNCAST, args=["mcp", "--server", "http://127.0.0.1:1/"])
+        async with Client(stdio_client(command)) as client:
+            with pytest.raises(MCPError, match=r"cannot reach the server .*: nothing listens there"):
+                await client.list_tools()
+            assert "nothing listens there" in await refusal(client, "list")
+
+    asyncio.run(main())

@@ -19,7 +19,7 @@ from runcast.client.following import Event, Following, to_chunk
 from runcast.client.form import Form
 from runcast.client.server import OF_A_RUN
 from runcast.client.transport_aio import AsyncTransport
-from runcast.errors import RunFinished, UsageError
+from runcast.errors import AccessRefused, RunFinished, UsageError
 from runcast.escapes.strip import Stripper
 from runcast.ids import is_run_id
 from runcast.model import Channel
@@ -51,8 +51,15 @@ class Calls:
         self._transport, self._server = transport, transport.server
 
     async def tools(self) -> list[Tool]:
-        """Return the tools that there are for this client."""
-        return tools(await self._json(Call("GET", "/commands"), having=("commands", "any")))
+        """Return the tools that there are for this client; who may not see the commands starts none.
+
+        Raises:
+            ServerUnreachable: the server does not answer.
+        """
+        offered: dict[str, Any] = {"commands": [], "any": False}
+        with contextlib.suppress(AccessRefused):
+            offered = await self._json(Call("GET", "/commands"), having=("commands", "any"))
+        return tools(offered)
 
     async def call(self, name: str, arguments: Mapping[str, Any], tell: Tell) -> list[str]:
         """Do what a tool does; return its result: a line of JSON, and output if there is any.

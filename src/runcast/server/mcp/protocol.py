@@ -17,6 +17,7 @@ import mcp_types as types
 from mcp.server.lowlevel import Server as ProtocolServer
 from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.exceptions import MCPError
 
 from runcast._version import __version__
 from runcast.client.server import Server
@@ -99,7 +100,11 @@ class HttpEndpoint:
 def _protocol(connect: Connect) -> ProtocolServer[Any]:
     async def list_tools(context: Any, _: Any) -> types.ListToolsResult:
         async with connect(context.request) as calls:
-            return types.ListToolsResult(tools=[_described(tool) for tool in await calls.tools()])
+            try:
+                found = await calls.tools()
+            except RuncastError as error:
+                raise MCPError(types.INTERNAL_ERROR, str(error)) from None
+        return types.ListToolsResult(tools=[_described(tool) for tool in found])
 
     async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
         async def tell(offset: int, text: str) -> None:

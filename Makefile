@@ -23,6 +23,10 @@ STAMP := $(VENV)/installed$(subst /,-,$(CURDIR))
 SERVE_VENV := .venv-serve
 SERVE_LOCK := requirements-serve.lock
 SERVE_STAMP := $(SERVE_VENV)/installed$(subst /,-,$(CURDIR))
+# Beside the tools, since some of these hold others' versions back.
+MEETINGS_VENV := .venv-meetings
+MEETINGS_LOCK := requirements-meetings.lock
+MEETINGS_STAMP := $(MEETINGS_VENV)/installed$(subst /,-,$(CURDIR))
 UV := .venv-lock/bin/uv
 COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -47,7 +51,7 @@ install: $(STAMP) ## Create .venv with the locked tools and an editable runcast 
 	@:
 
 # A missing stamp means a first, moved or interrupted install, which starts from nothing.
-$(STAMP) $(SERVE_STAMP): pyproject.toml
+$(STAMP) $(SERVE_STAMP) $(MEETINGS_STAMP): pyproject.toml
 	@echo "Installing into $(@D)"
 	@test -e $@ || $(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $(filter %.lock,$^)
@@ -55,6 +59,7 @@ $(STAMP) $(SERVE_STAMP): pyproject.toml
 	@touch $@
 $(STAMP): $(LOCK)
 $(SERVE_STAMP): $(SERVE_LOCK)
+$(MEETINGS_STAMP): $(MEETINGS_LOCK)
 
 .PHONY: serve
 serve: $(SERVE_STAMP) ## Serve the example commands on 127.0.0.1:8765 (SERVE_ARGS="--port 0")
@@ -86,7 +91,7 @@ test-root: $(STAMP) ## Run the tests that need root: mounts, namespaces, cgroups
 	@$(PYTEST) $(SLOW) -m root $(PYTEST_ARGS)
 
 .PHONY: test-meetings
-test-meetings: $(STAMP) ## Run the tests behind nginx, Apache, HAProxy, Varnish, lighttpd and Caddy (PYTEST_ARGS="-k caddy")
+test-meetings: $(STAMP) $(MEETINGS_STAMP) ## Run the tests with the proxies, workers and servers of others (PYTEST_ARGS="-k caddy")
 	@scripts/test-programs nginx=nginx-light apache2=apache2-bin haproxy varnishd=varnish lighttpd caddy
 	@$(PYTEST) $(SLOW) -m meetings tests/meetings $(PYTEST_ARGS)
 
@@ -171,6 +176,8 @@ lock: $(UV) ## Recompile the locks after a change in pyproject.toml (LOCK_ARGS=-
 	@# The versions that are tested are those that serve.
 	@$(COMPILE) --extra server --extra client --group build --constraints $(LOCK) \
 		--output-file $(SERVE_LOCK) $(LOCK_ARGS) pyproject.toml
+	@$(COMPILE) --extra server --extra flask --extra starlette --group meetings \
+		--output-file $(MEETINGS_LOCK) $(LOCK_ARGS) pyproject.toml
 
 $(UV):
 	@$(PYTHON) -m venv --clear $(@D:/bin=)

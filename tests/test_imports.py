@@ -25,7 +25,7 @@ LAYERS = (
     {"hints", "json_objects", "known_proxies", "options"},
     {"store"},
     {"log", "wire"},
-    {"link", "supervisor", "readers", "search"},
+    {"link", "shelf", "supervisor", "readers", "search"},
     {"agent", "sources"},
     {"run"},
     {"client", "starting", "durable", "retention"},
@@ -56,7 +56,7 @@ INSIDE = {
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Stricter than the layers: the only rooms that these may import, and those that they never may.
 ONLY = {"wire": {"errors", "model", "offsets", "quantities", "utf8"}}
-LINKING = {"agent", "link"}  # an engine between hosts: slow to load, slow to answer, at times not there
+LINKING = {"agent", "link", "shelf"}  # what is between hosts: slow to load and to answer, at times not there
 NEVER = {
     "supervisor": {"readers", "wire", "web", "run", "runs"} | LINKING,
     "sources": {"readers"} | LINKING,
@@ -65,7 +65,7 @@ NEVER = {
     **dict.fromkeys(("run", "runs", "starting", "web", "server", "cli"), LINKING),
 }
 # Rooms that know files, and what only they may name.
-FILES = {"store", "log", "durable", "supervisor", "sysio"}
+FILES = {"store", "log", "durable", "shelf", "supervisor", "sysio"}
 ONLY_IN = {
     r"\b(fcntl|flock|lockf|register_at_fork)\b": {"sysio"},
     r"\bos\.(rename|renames|replace|link|symlink|scandir|listdir)\b": FILES,
@@ -288,8 +288,8 @@ GROUND = {
         ({"log/a.py": "from . import b", "log/b.py": "from .a import X"}, "import cycle: "),
         ({"log/a.py": "from . import b", "log/b.py": f"{FOR_TYPES}from .a import X"}, "cycle of types: "),
         ({"log/a.py": "import fcntl"}, "log.a names fcntl: only sysio may"),
-        ({"web/a.py": "import os\nos.rename"}, "web.a names os.rename: only durable, log, store, "),
-        ({"web/a.py": "import os\nos.open"}, "web.a names os.open: only durable, log, store, "),
+        ({"web/a.py": "import os\nos.rename"}, "web.a names os.rename: only durable, log, shelf, "),
+        ({"web/a.py": "import os\nos.open"}, "web.a names os.open: only durable, log, shelf, "),
         ({"web/http/a.py": "from runcast.web.api.b import X"}, "api is not below http in web"),
         ({"web/flask.py": "from runcast.web.bottle import X"}, "bottle is not below flask in web"),
         ({"web/attic.py": "from runcast.web.http.a import X"}, "attic is no part of web"),

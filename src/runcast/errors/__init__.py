@@ -44,6 +44,12 @@
     │   ├── NoRun                  … because it has no such run (404)
     │   ├── NoHost                 … because the host does not answer (503)
     │   └── Late                   … because no answer of the host came in time (504)
+    ├── ShelfError                 the shelf (`runcast.shelf`), where finished output is kept, did not do this
+    │   ├── ShelfDown              … because it cannot be reached, or is another one (503)
+    │   ├── ShelfFull              … because it has no room (507)
+    │   ├── ShelfMissing           … because it has no such object (404)
+    │   ├── ShelfDamaged           … because its object is not what was kept (503)
+    │   └── ShelfTaken             … because it has another object of that name (409)
     └── WaitTimeout                the deadline of a wait passed; nothing else happened (504)
 
 `RunStopped`, which is raised inside a function whose run is being stopped, is not an error and not
@@ -60,6 +66,14 @@ from typing import TYPE_CHECKING
 
 from runcast.errors.link import Fenced, Full, Late, LinkDown, LinkError, LinkRefused, NoHost, NoRun
 from runcast.errors.root import RuncastError
+from runcast.errors.shelf import (
+    ShelfDamaged,
+    ShelfDown,
+    ShelfError,
+    ShelfFull,
+    ShelfMissing,
+    ShelfTaken,
+)
 from runcast.errors.streams import (
     CapReached,
     ProducerFenced,
@@ -109,6 +123,12 @@ __all__ = [
     "RuncastError",
     "SegmentAway",
     "ServerUnreachable",
+    "ShelfDamaged",
+    "ShelfDown",
+    "ShelfError",
+    "ShelfFull",
+    "ShelfMissing",
+    "ShelfTaken",
     "StartFailed",
     "StoreUnusable",
     "StoreUnwritable",

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from runcast.log.away import away_at
+from runcast.log.eviction import mark_away
 from runcast.log.records import RECORD_BYTES, header, unpack
 from runcast.log.segments import INDEX, segment_name, segment_starts, sync_segment
 from runcast.store.run_files import RunFiles
@@ -45,8 +47,12 @@ class LogCopy:
         self.tail = 0
         if starts:
             self._unsynced = set(starts)
-            self._open(starts[-1])
-            self.tail = self._start + self._size
+            away = away_at(self._path(starts[-1]))
+            if away is not None and not os.path.lexists(self._path(starts[-1])):
+                self._start = self.tail = starts[-1] + away.bytes
+            else:
+                self._open(starts[-1])
+                self.tail = self._start + self._size
 
     def append(self, start: int, end: int, data: bytes, records: bytes) -> None:
         """Append an entry that begins at the tail or before it; what is here already is passed over.
@@ -82,6 +88,26 @@ class LogCopy:
         self.park()
         os.close(open_or_make(self._path(end), _O_WRITE))
         self._start, self._size, self.tail = end, 0, end
+
+    def append_away(self, size: int, lines: int, records: bytes) -> None:
+        """Append a segment whose bytes are kept elsewhere.
+
+        Args:
+            size: how many bytes, more than none.
+            lines: how many line feeds the log has up to their end.
+            records: the packed records that begin in them.
+        """
+        self.park()
+        start = self.tail
+        index = open_or_make(self._path(start) + INDEX, _O_WRITE | os.O_TRUNC)
+        try:
+            write_all(index, header(start) + records)
+            os.fsync(index)
+        finally:
+            os.close(index)
+        mark_away(self._directory, start, size, lines)
+        self._unsynced.add(start)
+        self._start, self._size, self.tail = start + size, 0, start + size
 
     def _path(self, start: int) -> str:
         return f"{self._directory.log_path}/{segment_name(start)}"

@@ -54,6 +54,7 @@ class Mirror:
         draft = files.draft(run_id)
         draft.discard()  # of an agent that was killed
         made = RunFiles.create_mirror(draft.path, look.request, look.host)
+        made.copy_marks(_marks(look))
         made.own(AGENT, lock_fd, _state(look))
         mirror = cls(made.publish(files.run(run_id).path), look.host)
         return None if mirror.take(look) else mirror
@@ -80,6 +81,7 @@ class Mirror:
         """
         state = look.state, None if self.active else look.tail  # where it ends is seen, if it is brought
         if state != self._state:
+            self._files.copy_marks(_marks(look))
             self._files.write_state(_state(look))
             self._state = state
         if look.progress and look.progress != self._progress:
@@ -143,7 +145,22 @@ class Mirror:
 
 def _state(look: Look) -> dict[str, Any]:
     """Return the state as the run has it, and where its log ends: all of that is the log's."""
-    state: dict[str, Any] = {}
-    with contextlib.suppress(ValueError):
-        state = parse_object(look.state or b"{}")
+    state = _parsed(look)
+    state.pop("marks", None)
     return state | {"tail": look.tail}
+
+
+def _marks(look: Look) -> dict[str, str]:
+    """Return what stands beside the run's log."""
+    marks = _parsed(look).get("marks")
+    return (
+        {name: text for name, text in marks.items() if isinstance(text, str)}
+        if isinstance(marks, dict)
+        else {}
+    )
+
+
+def _parsed(look: Look) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        return parse_object(look.state or b"{}")
+    return {}

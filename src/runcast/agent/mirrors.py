@@ -16,8 +16,10 @@ from runcast import loggers
 from runcast.agent.connection import Connection
 from runcast.agent.mirror_run import Mirror
 from runcast.errors import LinkDown, LinkError, NoRun
+from runcast.ids import is_run_id
 from runcast.link import Look, Reply, Stretch
 from runcast.store.files import StoreFiles
+from runcast.store.links import note_removed, removed_mirrors
 
 __all__ = ["NEWEST", "Mirrors"]
 
@@ -60,6 +62,7 @@ class Mirrors:
     def begin(self, ids: Iterable[str]) -> list[str]:
         """Go on with the mirrors of an earlier agent; return the ids of the store's own runs."""
         own = []
+        self._known |= dict.fromkeys(removed_mirrors(self._files.path), False)
         for run_id in ids:
             if run_id in self.runs:
                 continue
@@ -79,6 +82,7 @@ class Mirrors:
 
     def removed(self, run_id: str) -> None:
         """Take note that a mirror was removed: it does not come back."""
+        note_removed(self._files.path, run_id)
         mirror = self.runs.pop(run_id, None)
         if mirror is not None:
             self._stop(mirror)
@@ -92,7 +96,7 @@ class Mirrors:
         """Bring the log of a run, and keep it up to date, for a while from now on."""
         mirror = self.runs.get(run_id)
         if mirror is None:
-            if run_id not in self._known:
+            if run_id not in self._known and is_run_id(run_id):
                 self._wanted[run_id] = now
                 self._queue.appendleft(run_id)
             return
@@ -104,7 +108,7 @@ class Mirrors:
 
     def bring(self, run_id: str) -> None:
         """Make the stub of a run, if it is not here."""
-        if run_id not in self._known:
+        if run_id not in self._known and is_run_id(run_id):
             self._queue.appendleft(run_id)
 
     def rejoin(self) -> None:
@@ -249,6 +253,7 @@ class Mirrors:
             ids = reply.result()
         except LinkError as error:
             return self._down(error)
+        ids = list(filter(is_run_id, ids))  # they become names of folders
         queued = set(self._queue)
         self._queue += [run_id for run_id in ids if run_id not in self._known and run_id not in queued]
         self._queue += [

@@ -22,6 +22,7 @@ LOOKED_AT: Final = "looked at"  # it is not known yet what the link has
 TAKEN: Final = "taken"  # the link has its log up to `at`, or that is under way
 CLOSED: Final = "closed"  # its outcome is under way
 SHIPPED: Final = "shipped"
+_MARKS_BYTES = 128 * 1024
 
 
 class OwnRun:
@@ -72,11 +73,22 @@ class OwnRun:
         return None
 
     def state(self, *, closed: bool) -> bytes:
-        """Return its state, without what is of use here only; in the end with the lines of its log."""
+        """Return its state, without what is of use here only, and its marks; in the end with its lines."""
         state = {name: value for name, value in self._files.state().items() if name != "owner"}
         if closed:
             state["lines"] = self.log.lines
+        if marks := self.marks():
+            state["marks"] = marks
         return json.dumps(state).encode() if state else b""
+
+    def marks(self) -> dict[str, str]:
+        """Return what stands beside its log: its notes, and the last sizes of its terminal."""
+        path = self._files.path
+        notes = _read(f"{path}/notes.json")
+        notes = notes if len(notes) <= _MARKS_BYTES else b""
+        sizes = _read(f"{path}/sizes")[-_MARKS_BYTES:]
+        found = {"notes": notes, "sizes": sizes}
+        return {name: data.decode("utf-8", "replace") for name, data in found.items() if data}
 
     def progress(self) -> bytes:
         """Return its progress; empty for none."""

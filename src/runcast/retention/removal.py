@@ -40,10 +40,10 @@ def remove(store: str, run: Run) -> None:
     if run.pinned:  # first: nobody should stop a run only to learn that it stays
         raise RunPinned(run.id)
     run.settle()
-    if run.state in (State.EXITED, State.LOST):
+    if run.state in (State.EXITED, State.LOST) and not _is_ended_mirror(run):
         # Those who wait learn of the end a moment before the log closes.
         next(drive(until(files_of(run), lambda: run.closed or None, _CLOSING_SECONDS)), None)
-    if not run.closed and not _settled_soon(run):
+    if not run.closed and not _is_ended_mirror(run) and not _settled_soon(run):
         raise RunActive(f"run {run.id} is {run.state}: stop it first, then remove it")
     key = None
     with contextlib.suppress(RunNotFound):  # it is just being removed by somebody else
@@ -88,6 +88,11 @@ def remove_unread(store: str, run_id: str, *, dry_run: bool = False) -> bool:
             audit_line(store, "delete", run_id, name)
         return unread
     return False
+
+
+def _is_ended_mirror(run: Run) -> bool:
+    """Return whether it is another host's and has ended, wherever its log is."""
+    return files_of(run).is_mirror and files_of(run).ended
 
 
 def _settled_soon(run: Run) -> bool:

@@ -3,6 +3,7 @@
     link.json    an object: `url` (it may have a password, so the file is its user's alone), `shelf`, `host`,
                  `lost_after`; a store without it is on its own
     .link.json   what the agent has to say: an object with `up`, `since` and `message`
+    .link.removed  ids of mirrors that were removed here, a line each; the newest count
 
 Must not know what an engine is, or what an agent does.
 """
@@ -16,14 +17,20 @@ import socket
 from typing import Any, Final, NamedTuple
 
 from runcast.errors import FileDamaged, StoreUnusable
-from runcast.ids import new_run_id
+from runcast.ids import is_run_id, new_run_id
 from runcast.json_objects import read_json
-from runcast.sysio.writes import replace
+from runcast.sysio.files import open_or_make, read_own
+from runcast.sysio.writes import replace, write_whole
 
-__all__ = ["LOST_AFTER", "LinkFile", "LinkStatus", "is_linked", "read_link", "read_status"]
+__all__ = [
+    *("LOST_AFTER", "LinkFile", "LinkStatus", "is_linked", "note_removed", "read_link", "read_status"),
+    "removed_mirrors",
+]
 
 FILE = "link.json"
 _STATUS = ".link.json"
+_REMOVED = ".link.removed"
+_REMOVED_MOST = 5000  # more than a list has
 LOST_AFTER: Final = 120.0
 """For how many seconds a host may be silent before its runs are lost."""
 
@@ -117,6 +124,30 @@ def _wrong(value: dict[str, Any]) -> str | None:
     if not isinstance(lost_after, int | float) or lost_after <= 0:
         return "lost_after as seconds"
     return None
+
+
+def note_removed(store: str, run_id: str) -> None:
+    """Note that a mirror was removed here and is not to come back; a full disk is no error."""
+    with contextlib.suppress(OSError):
+        fd = open_or_make(f"{store}/{_REMOVED}", os.O_WRONLY | os.O_APPEND)
+        try:
+            write_whole(fd, f"{run_id}\n".encode())
+        finally:
+            os.close(fd)
+
+
+def removed_mirrors(store: str) -> list[str]:
+    """Return the ids of the mirrors that were removed here last; of too many only the newest stay noted."""
+    path = f"{store}/{_REMOVED}"
+    try:
+        ids = read_own(path).decode("ascii", "replace").split()
+    except OSError:
+        return []
+    if len(ids) > 2 * _REMOVED_MOST:
+        ids = ids[-_REMOVED_MOST:]
+        with contextlib.suppress(OSError):
+            replace(f"{path}-new", path, "".join(f"{one}\n" for one in ids).encode(), durable=False)
+    return list(filter(is_run_id, ids))
 
 
 def read_status(store: str) -> LinkStatus | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runcast.model import Artifact, LeftOut, Note, TerminalSize
@@ -50,6 +50,17 @@ class RunMarks(RunFolder):
             replace(self._beside("notes"), f"{self.path}/notes.json", data, durable=False)
 
         self.located(write)
+
+    def copy_marks(self, marks: Mapping[str, str]) -> None:
+        """Write the notes and sizes of another host's run, as that host has them.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        for name, file in (("notes", "notes.json"), ("sizes", "sizes")):
+            if name in marks:
+                data, draft = marks[name].encode("utf-8", "replace"), self._beside(name)
+                replace(draft, f"{self.path}/{file}", data, durable=False)
 
     def notes(self) -> list[Note]:
         """Return what was noted about the run, in order."""

@@ -16,6 +16,7 @@ from runcast.log.fetch import patient
 from runcast.model import Reason, State
 from runcast.run.base import files_of
 from runcast.store.links import read_status
+from runcast.supervisor.control import ask
 from runcast.testing.faulty_link import FaultyLink
 from tests.helpers.link_hosts import files, same
 from tests.helpers.lost import CLEARED, alive, orphan, started
@@ -229,10 +230,54 @@ def test_removed_run_is_dropped(two: Turns):
     two.until(lambda: run.id not in two.engine.runs)
 
     assert mirror.output(timeout=DEADLINE) == "words\n"
-    two.b.remove(mirror)
+
+
+def test_removed_mirror_stays_away(two: Turns):
+    """A mirror that is removed, be it a stub or whole, does not come back, from the next agent neither."""
+    runs = [two.a.start(["echo", word]) for word in ("one", "two")]
+    for run in runs:
+        run.wait(timeout=DEADLINE)
+    two.until(lambda: not two.agents[0].shipping.runs)
+    stub, whole = two.mirror(runs[0]), two.whole(runs[1])
+    assert not stub.closed
+    for mirror in (stub, whole):
+        two.b.remove(mirror)
     for _ in range(5):
         two.turn()
-    assert two.b.ids() == []
+    two.agents[1].close()
+    os.close(two.agents[1]._lock_fd)
+    two.agents[1] = agent_of(two.b.path, MemoryLink(two.engine), "b")
+    later = two.a.start(["true"])
+    two.mirror(later)
+
+    assert two.b.ids() == [later.id]
+    assert {run.id for run in runs} < two.engine.runs.keys()
+
+
+def test_notes_and_sizes(two: Turns):
+    """Notes and the sizes of a terminal are those of the run, while it goes on."""
+    run = two.a.start(["cat"], tty=True, columns=90, rows=30)
+    mirror = two.mirror(run)
+    two.agents[1].mirrors.want(run.id, time.monotonic())
+    two.until(lambda: run.state is State.RUNNING)
+    run.resize(100, 40)
+    ask(files_of(run).control_path, {"op": "note", "text": "so far", "run": run.id})
+
+    two.until(lambda: mirror.size == run.size and mirror.notes)
+    assert (mirror.size.columns, mirror.sizes, mirror.notes) == (100, run.sizes, run.notes)
+
+
+def test_names_that_are_no_ids(two: Turns, tmp_path: Path):
+    """What another host calls a run becomes the name of a folder only if it is an id."""
+    other = MemoryLink(two.engine)
+    other.wait(other.hello())
+    for name in ("evil", "../evil", ".owners", "a/b"):
+        other.wait(other.create(name, b"{}", "x"))
+    two.mirror(two.a.start(["true"]))
+    other.close()
+
+    assert not (tmp_path / "evil").exists()
+    assert not [name for name in os.listdir(two.b.path) if name.startswith((".new", "a", "evil"))]
 
 
 def test_lost_run_is_settled(two: Turns):

@@ -90,7 +90,7 @@ def command(
     ):
         pusher = Pusher(stream, content_type)
         backlog = Backlog()
-        ending = os.pipe2(os.O_CLOEXEC)
+        ending = os.pipe()  # which no child inherits
         reader = threading.Thread(target=_read, args=(fd, ending[0], backlog, tee), name="input", daemon=True)
         try:
             pusher.create()

@@ -105,8 +105,8 @@ class RawTerminal:
 
     def _watch(self) -> None:
         """Start the watchdog, if there can be another process."""
-        reading, self._pipe = os.pipe2(os.O_CLOEXEC)
-        begun, begins = os.pipe2(os.O_CLOEXEC)
+        reading, self._pipe = os.pipe()
+        begun, begins = os.pipe()
         try:
             pid = os.fork()
         except OSError:

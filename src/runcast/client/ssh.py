@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote
 
 from runcast.client.actions import NetworkError
 from runcast.errors import UsageError
+from runcast.sysio.descriptors import in_memory
 
 __all__ = ["BY_SSH", "HELLO", "LOGIN_SECONDS", "Destination", "Link", "greeting"]
 
@@ -145,7 +146,7 @@ class Link:
         self._code: int | None = None
         self._reaping = threading.Lock()
         self.socket, theirs = socket.socketpair()
-        self._said = os.memfd_create("ssh", os.MFD_CLOEXEC)
+        self._said = in_memory(b"")
         with theirs:
             fds = (theirs.fileno(), theirs.fileno(), self._said)
             actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(fds)]

@@ -21,7 +21,7 @@ try:
     _memmem_at = ctypes.CDLL(None).memmem  # another object, for a place within a block
     _memmem_at.argtypes = (c_void_p, c_size_t, c_char_p, c_size_t)
     _memmem_at.restype = c_void_p
-except (OSError, AttributeError):
+except (OSError, AttributeError, TypeError):
     _memmem = None  # type: ignore[assignment]
 
 

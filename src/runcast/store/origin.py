@@ -28,8 +28,11 @@ __all__ = ["Relation", "origin_of", "relation_to"]
 _AT_FDCWD, _STATX_BTIME = -100, 0x800
 _STATX = struct.Struct("=I76xqI164x")  # statx(2): mask, time of birth
 _STORES = 64  # in which one process starts runs, and of which it remembers what is recorded
-# Looked up once, before supervisors are forked. C libraries that lack them give no birth times.
-_libc = ctypes.CDLL(None, use_errno=True)
+# Looked up once, before supervisors are forked. C libraries that lack them give no birth times; a client may
+# be where none can be loaded.
+_libc: ctypes.CDLL | None = None
+with contextlib.suppress(OSError, TypeError):
+    _libc = ctypes.CDLL(None, use_errno=True)
 _statx = getattr(_libc, "statx", None)
 _statfs = getattr(_libc, "statfs", None)
 _LOCAL = frozenset(  # file systems that one kernel alone has mounted (statfs(2), magic.h)

@@ -12,7 +12,6 @@ import time
 from runcast.store.links import is_linked
 from runcast.store.mirrors import agent_lock, agent_socket
 from runcast.supervisor.control import connect_path
-from runcast.supervisor.launch import begin_python, python_command
 from runcast.sysio.files import is_locked
 
 __all__ = ["agent_command", "see_to_agent"]
@@ -35,6 +34,10 @@ def see_to_agent(store: str) -> bool:
             connection.sendall(b'{"op": "look", "answer": false}\n')
     except OSError:
         if not is_locked(agent_lock(store)):  # else it begins just now, or ends
+            from runcast.supervisor.launch import (
+                begin_python,  # a client, which starts none, may have no limits
+            )
+
             with contextlib.suppress(OSError):  # too many processes: the next look tries again
                 begin_python(_code(store), site=True).wait()
     return True
@@ -42,6 +45,8 @@ def see_to_agent(store: str) -> bool:
 
 def agent_command(store: str) -> list[str]:
     """Return the command that starts the agent of a store, and ends when it has."""
+    from runcast.supervisor.launch import python_command
+
     return python_command(_code(store), site=True)
 
 

@@ -5,9 +5,12 @@ Imports the standard library only.
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
 import sys
+
+with contextlib.suppress(ModuleNotFoundError):  # a client may be where there is none
+    import fcntl
 
 __all__ = ["bytes_in", "duplicate", "in_memory", "interface_address", "unnamed_file", "widen"]
 
@@ -22,8 +25,17 @@ def duplicate(fd: int, least: int, *, inheritable: bool = False) -> int:
 
 
 def in_memory(data: bytes) -> int:
-    """Return a descriptor of a file that never lies on a disk, at its beginning (memfd_create(2))."""
-    fd = os.memfd_create("runcast", os.MFD_CLOEXEC)
+    """Return a descriptor of a file that never lies on a disk, at its beginning (memfd_create(2)).
+
+    Where there are no such files, as for a client of another system, it lies on a disk, without a name.
+    """
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("runcast", os.MFD_CLOEXEC)
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
     try:
         view = memoryview(data)
         while view:

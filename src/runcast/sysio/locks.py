@@ -6,9 +6,12 @@ opening the same file again gets another one. Knows no paths, and imports the st
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
+
+with contextlib.suppress(ModuleNotFoundError):  # a client may be where there is none
+    import fcntl
 
 if TYPE_CHECKING:
     from ctypes import PyDLL

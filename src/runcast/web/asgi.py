@@ -33,7 +33,7 @@ from runcast.web.http.origins import READS_ONLY
 from runcast.web.http.paths import is_stream
 from runcast.web.http.repeat_append import offer
 from runcast.web.live.feeds import Feeds
-from runcast.web.servers.advice import advise_asgi
+from runcast.web.servers.advice import advise_asgi, holds_head
 from runcast.web.servers.left_running import log_now
 from runcast.wire.negotiation import TRAILERS
 
@@ -275,6 +275,8 @@ async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive,
     if not trailing and (connection := take(scope)) is not None:
         feeds.adopt(reply.stream, connection)
         return
+    if holds_head():
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
 
     async def push(data: bytes) -> None:
         await send({"type": "http.response.body", "body": data, "more_body": True})

@@ -44,7 +44,12 @@ SERVES = [
     ("itself", "aiohttp"),
 ]
 # Servers that let replies end when they are told to end; others cut them off.
-PATIENT = {"gunicorn-sync", "gunicorn", "gunicorn-gevent", "gunicorn-asgi", "uvicorn", "cherrypy", "aiohttp"}
+PATIENT = {
+    *("gunicorn-sync", "gunicorn", "gunicorn-gevent", "gunicorn-asgi", "uvicorn", "hypercorn"),
+    *("cherrypy", "aiohttp"),
+}
+# WSGI, and gunicorn's ASGI, send the head of a silent text with its first bytes; other forms begin with some.
+SENDS_HEAD = {"uvicorn", "hypercorn", "daphne", "aiohttp"}
 ALONE = {("gunicorn-sync", "flask"), ("itself", "bottle")}  # one viewer at a time
 # What cannot hold for a server is told once, with the cure.
 TOLD = {
@@ -80,6 +85,12 @@ def test_server(name: str, framework: str, store: Store, tmp_path: Path) -> None
         assert polled["outcome"]["code"] == 3
 
         vanish(server)
+
+        if {name, framework} & SENDS_HEAD:
+            silent = store.start(["sleep", "60"])
+            with server.stream(f"/runs/{silent.id}/log", Accept="text/plain") as response:
+                assert response.status == 200  # the head is there before any output
+            silent.kill()
 
         with contextlib.ExitStack() as opened:
             response = opened.enter_context(server.stream("/stream", Accept=EVENTS))

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["advise_asgi", "advise_wsgi"]
+__all__ = ["advise_asgi", "advise_wsgi", "holds_head"]
 
 log = logging.getLogger("runcast.web")
 _told: set[str] = set()
@@ -38,6 +38,11 @@ def advise_wsgi(environ: Mapping[str, Any]) -> None:
             "this server gives each worker one request at a time, so each viewer holds a worker: "
             "use threads or greenlets (gunicorn --threads 40, or -k gevent)",
         )
+
+
+def holds_head() -> bool:
+    """Return whether the ASGI server keeps the head of a reply until a body comes, be it an empty one."""
+    return "daphne.server" in sys.modules or "granian" in sys.modules
 
 
 def advise_asgi() -> None:

@@ -4,15 +4,18 @@ Owns the finding out. Servers wait for their requests to end, and a live reply h
 own: uvicorn would wait for ever, gunicorn for half a minute. Where the thread that serves is the
 one that signals come to (an event loop, gunicorn's greenlets and sync workers), the handler is
 wrapped, when the first live reply is given; it still does all that it did. Gunicorn's workers with
-threads make the application in the thread of the signals, so it is wrapped there. Else there is
-only looking, once a second: whose method handles SIGTERM is known, and gunicorn's worker and
-uvicorn's server say in an attribute that they end.
+threads make the application in the thread of the signals, so it is wrapped there. Hypercorn sets an
+event of its own, in a process that signals do not come to; from Python 3.12 on it then waits for its
+connections, for ever where a reply does not end itself. Else there is only looking, once a second: whose
+method handles SIGTERM is known, and gunicorn's worker and uvicorn's server say in an attribute that they
+end.
 """
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 import weakref
 from types import FrameType
@@ -30,6 +33,16 @@ _ends = threading.Event()  # a handler that we wrapped was called
 _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakSet[EndsWithServer]] = (
     weakref.WeakKeyDictionary()
 )
+
+
+_watching: set[asyncio.Task[None]] = set()  # the loop itself holds no task
+
+
+class Waitable(Protocol):
+    """An event of a server."""
+
+    async def wait(self) -> None:
+        """Return when it is set."""
 
 
 class EndsWithServer(Protocol):
@@ -68,9 +81,36 @@ def end_with_server(feeds: EndsWithServer | None = None) -> None:
     all_feeds = _loops.setdefault(loop, weakref.WeakSet())
     if feeds is not None:
         all_feeds.add(feeds)
+    if not known and (event := _hypercorn_ends(loop)) is not None:
+        _watching.add(task := loop.create_task(_end_with(event)))
+        task.add_done_callback(_watching.discard)
     if not known and threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             _wrap(number)
+
+
+def _hypercorn_ends(loop: asyncio.AbstractEventLoop) -> Waitable | None:
+    """Return what hypercorn sets before it waits for its connections; None under another server.
+
+    It is in the context of its coroutine `worker_serve`, which a task of the loop runs, or awaits.
+    """
+    if "hypercorn.asyncio.run" not in sys.modules:
+        return None
+    import asyncio
+
+    for task in asyncio.all_tasks(loop):
+        coroutine: Any = task.get_coro()
+        while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+            if frame.f_code.co_name == "worker_serve":
+                event = getattr(frame.f_locals.get("context"), "terminated", None)
+                return event if hasattr(event, "wait") else None
+            coroutine = coroutine.cr_await
+    return None
+
+
+async def _end_with(event: Waitable) -> None:
+    await event.wait()
+    _end_all()
 
 
 def wake_with_server() -> None:
@@ -85,17 +125,22 @@ def wake_with_server() -> None:
             _wrap(number)
 
 
+def _end_all() -> None:
+    """Have every live reply of this process end itself."""
+    server_ends()
+    for loop, all_feeds in list(_loops.items()):
+        for feeds in list(all_feeds):
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(feeds.shutdown)
+
+
 def _wrap(number: signal.Signals) -> None:
     former = signal.getsignal(number)
     if not callable(former) or hasattr(former, "of_runcast"):  # by default a signal just kills
         return
 
     def handle(number: int, frame: FrameType | None) -> Any:
-        server_ends()
-        for loop, all_feeds in list(_loops.items()):
-            for feeds in list(all_feeds):
-                with contextlib.suppress(RuntimeError):  # the loop is closed
-                    loop.call_soon_threadsafe(feeds.shutdown)
+        _end_all()
         return former(number, frame)
 
     handle.of_runcast = True  # type: ignore[attr-defined]

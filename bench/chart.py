@@ -25,6 +25,7 @@ _SHOWN = (
     ("B", "flat out, text", "websocketd", "Flat out, text · websocketd"),
     ("B", "flat out, text", "usual Flask", "Flat out, text · usual Flask app"),
     ("B", "flat out, SSE (a line an event)", "websocketd", "Flat out, an event a line · websocketd"),
+    ("B", "flat out, WebSocket", "websocketd", "Flat out, WebSocket · websocketd"),
     (
         "G",
         "G: 1000 viewers x 100 lines/s, SSE: CPU of the server, a line",

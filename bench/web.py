@@ -46,7 +46,7 @@ class Served:
         head = (
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nAccept: {accept}\r\nConnection: close\r\n"
         )
-        if self.name == "websocketd":
+        if self.name == "websocketd" or form == "WebSocket":
             key = base64.b64encode(os.urandom(16)).decode()
             head = head.replace("Connection: close", "Connection: Upgrade")
             head += f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"

@@ -127,7 +127,7 @@ def _memory(bench: Bench, warm: WarmStore, folder: str) -> Figure:
         "pss",
         f"memory a run (PSS), {_SLEEPERS} at once, with the forkserver and idle supervisors",
         "KiB",
-        goals=(Goal(1024),),
+        goals=(Goal(1536),),
     )
 
 

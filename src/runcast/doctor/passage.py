@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
+from ssl import SSLCertVerificationError
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -64,7 +65,9 @@ def measure(url: str, silent: int) -> Passage:
     try:
         first = caller.ask("GET", "/runs?limit=1", _JSON)
     except _FAILURES as error:
-        return Passage(url=str(server), fault=f"{server} cannot be reached: {error}", advice="is it running?")
+        wrong = isinstance(error, SSLCertVerificationError)
+        advice = "name the issuer of its certificate in SSL_CERT_FILE" if wrong else "is it running?"
+        return Passage(url=str(server), fault=f"{server} cannot be reached: {error}", advice=advice)
     fault, advice = _refusal(first)
     proxy = of_reply(first.header)
     shown = ", ".join(filter(None, (first.header(name) for name in ("server", "via"))))[:80] or "X-Varnish"

@@ -86,6 +86,8 @@ def form(facts: Passage, one: Reading, skew: float = 0.0) -> Finding:
     name = one.form
     if one.status == 426:
         return problem(name, "its Upgrade is dropped on the way", _cure(facts, lambda proxy: proxy.upgrade))
+    if one.status == 403:
+        return hint(name, "not known: this token may not read that run", _OWN_SERVER)
     if one.fault:
         return problem(name, one.fault, "try the same without the proxy")
     if len(one.lines) < facts.count:

@@ -72,6 +72,7 @@ FORMS: list[tuple[Reading, dict[str, Any], str, str]] = [
         "problem",
         'proxy.header = ("upgrade" => "enable")',
     ),
+    (reading(lines={}, status=403, fault="the answer is 403"), {}, "hint", "may not read"),
     (reading("websocket", lines={}, status=200, fault="the answer is 200"), {}, "problem", "is 200"),
 ]
 

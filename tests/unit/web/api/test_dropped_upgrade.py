@@ -1,5 +1,6 @@
 """The handshake of a WebSocket whose Upgrade a proxy has dropped: who is blamed, and who is not."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 
 from runcast import Store
 from runcast.known_proxies import PROXIES, before_server, of_reply
+from runcast.web.asgi import send_reply
 from runcast.web.http.messages import Request
+from runcast.web.live.feeds import Feeds
 from runcast.web.responder import Responder
 from tests.unit.runs import make_run
 
@@ -107,3 +110,27 @@ def test_server_without_sockets(tmp_path: Path):
 
     assert (value["status"], value["error"]) == (426, "UpgradeRefused")
     assert "Upgrade" not in value["headers"]
+
+
+@pytest.mark.parametrize(
+    ("version", "connection"), [("1.0", True), ("1.1", True), ("2", False), ("3", False)]
+)
+def test_version_of_http(tmp_path: Path, version: str, connection: bool):
+    """HTTP/2 and 3 have no headers of a connection, and clients refuse a reply with one (RFC 9113, 8.2.2)."""
+    run_id = make_run(tmp_path / "runs")
+    responder = Responder(Store.open(str(tmp_path / "runs")))
+    responder.sockets = True
+    reply = responder.respond(Request("GET", f"/runs/{run_id}/log", headers=KEY))
+    sent: list[dict] = []
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    async def answer() -> None:
+        await send_reply(reply, Feeds(), {"method": "GET", "http_version": version}, None, send)  # type: ignore[arg-type]
+
+    asyncio.run(answer())
+    names = {name for name, _ in sent[0]["headers"]}
+    assert sent[0]["status"] == 426
+    assert ({b"connection", b"upgrade"} <= names) == connection
+    assert names.isdisjoint({b"connection", b"upgrade"}) != connection

@@ -20,6 +20,7 @@ __all__ = ["WorkersCollector", "cpu_seconds"]
 
 _CPU, _BEGAN = "process_cpu_seconds", "process_start_time_seconds"
 _TRIES = 100
+_DIGITS = 4  # of seconds; a tick has 2 to 3
 
 
 def cpu_seconds(pid: int) -> float:
@@ -66,7 +67,9 @@ class WorkersCollector(Collector):
             there.samples[0] = there.samples[0]._replace(value=total)
         if _CPU in sums:
             sample = sums[_CPU].samples[0]
-            sums[_CPU].samples[0] = sample._replace(value=sample.value + former_cpu)
+            # In whole ticks of the kernel: a sum in another order may be less by a last digit, which a
+            # Prometheus takes for a counter that began anew.
+            sums[_CPU].samples[0] = sample._replace(value=round(sample.value + former_cpu, _DIGITS))
         return list(sums.values())
 
 

@@ -178,7 +178,7 @@ def _run_workers(
     ready: Callable[[], None],
 ) -> None:
     from runcast.server.scoreboard import Scoreboard
-    from runcast.server.workers import Workers  # which imports multiprocessing
+    from runcast.server.workers import Workers
 
     def work(worker: Worker, report: Report) -> None:
         one = server(report.ready, worker)

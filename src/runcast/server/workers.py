@@ -3,9 +3,12 @@
 Owns the parent: it forks the workers, starts another for one that dies, and ends them all together. It has
 one thread and no event loop, reads no store and answers nobody, so that there is little in it that could
 fail, and every fork is of the same clean state. Workers are forked and not started anew: what was imported is
-in memory once, and all have the same keys for TLS sessions, so a client goes on with any of them.
+in memory once, and all have the same keys for TLS sessions, so a client goes on with any of them. They are
+not forked by `multiprocessing`, which reaps all that have ended when it starts another: what they took would
+not be known.
 
-A worker that cannot even begin ends the server, with its reason: the next one could not either.
+A worker that cannot even begin ends the server, with its reason: the next one could not either. Once all
+have served it is tried again, as long as another serves: what hinders one for a while must not end them.
 """
 
 from __future__ import annotations
@@ -13,14 +16,14 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
-import multiprocessing
 import os
 import selectors
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.process import BaseProcess
+from typing import NoReturn
 
 from runcast.errors import RuncastError
 from runcast.server.process_metrics import cpu_seconds
@@ -75,16 +78,11 @@ class Report:
 class _Child:
     """One worker, as its parent sees it."""
 
-    def __init__(self, number: int, process: BaseProcess, report: int) -> None:
-        self.number, self.process, self.report = number, process, report
+    def __init__(self, number: int, pid: int, report: int) -> None:
+        self.number, self.pid, self.report = number, pid, report
         self.began = time.monotonic()
         self.ready = False
         self.reason = ""  # it could not begin
-
-    @property
-    def pid(self) -> int:
-        assert self.process.pid is not None
-        return self.process.pid
 
     def read(self) -> None:
         """Read its report, which it writes in one piece."""
@@ -112,7 +110,6 @@ class Workers:
         self._board, self._work, self._ready = board, work, ready
         self._children: dict[int, _Child] = {}  # by number
         self._due: dict[int, float] = {}  # when those that ended are started anew, by number
-        self._fork = multiprocessing.get_context("fork").Process
         self._selector = selectors.DefaultSelector()
         self._announced = False
         self._failed = ""
@@ -134,10 +131,14 @@ class Workers:
         with self._catching() as self._before:
             now = time.monotonic()
             self._due = dict.fromkeys(range(self._board.workers), now)
-            while self._children or (self._due and self._kill_at is None):
-                self._start_due()
-                self._wait()
-                self._reap()
+            try:
+                while self._children or (self._due and self._kill_at is None):
+                    self._start_due()
+                    self._wait()
+                    while self._reap():
+                        pass
+            finally:  # by an error, such as of a first line that nobody can be told
+                self._end_all()
         if self._failed:
             raise WorkerFailed(self._failed)
 
@@ -165,38 +166,52 @@ class Workers:
         # One that ends the server must not come while handlers and their pipe are the parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
-            process, read = self._forked(number)
+            pid, read = self._forked(number)
         except OSError as error:  # there are too many processes, or open files
-            self._due[number] = time.monotonic() + _PAUSE_SECONDS
-            if not self._announced:
-                self._fail(f"a worker cannot be started: {error.strerror}")
-            else:
-                log.warning("worker %d cannot be started just now: %s", number, error.strerror)
+            self._lack(number, f"a worker cannot be started: {error.strerror}", final=not self._announced)
             return
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         del self._due[number]
-        child = self._children[number] = _Child(number, process, read)
+        child = self._children[number] = _Child(number, pid, read)
         self._board.came(number, child.pid)
         self._selector.register(read, selectors.EVENT_READ, child)
 
-    def _forked(self, number: int) -> tuple[BaseProcess, int]:
+    def _forked(self, number: int) -> tuple[int, int]:
         read, write = os.pipe()
-        process = self._fork(target=self._in_child, args=(number, write), name=f"worker {number}")
         try:
-            process.start()
+            pid = os.fork()
+            if pid == 0:
+                self._in_child(number, write)
         except OSError:
             os.close(read)
             raise
         finally:
             os.close(write)
-        return process, read
+        return pid, read
 
-    def _in_child(self, number: int, write: int) -> None:
+    def _in_child(self, number: int, write: int) -> NoReturn:
+        report, code = Report(write, self._lifeline[0]), 1
+        try:
+            self._leave_parent()
+            self._work(Worker(self._board, number), report)
+            for thread in threading.enumerate():
+                if thread is not threading.current_thread() and not thread.daemon:
+                    thread.join()
+            code = 0
+        except BaseException as error:
+            if report.pending:
+                report.failed(error)
+            elif not isinstance(error, KeyboardInterrupt):
+                log.exception("worker %d ended by an error", number)
+        finally:  # nothing of what the parent would do at its own end
+            os._exit(code)
+
+    def _leave_parent(self) -> None:
+        """Let go of what is the parent's, in a worker."""
         signal.set_wakeup_fd(-1)
-        for number_of, handler in self._before.items():
-            signal.signal(number_of, handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
         self._selector.close()
         for child in self._children.values():
             if child.report >= 0:
@@ -204,15 +219,7 @@ class Workers:
         os.close(self._lifeline[1])
         for one in self._signals:
             one.close()
-        report = Report(write, self._lifeline[0])
-        try:
-            self._work(Worker(self._board, number), report)
-        except BaseException as error:
-            if report.pending:
-                report.failed(error)
-            elif not isinstance(error, KeyboardInterrupt):
-                log.exception("worker %d ended by an error", number)
-            raise SystemExit(1) from None
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     # Waiting
 
@@ -226,15 +233,19 @@ class Workers:
                 os.close(key.data.report)
                 key.data.report = -1
             else:
-                for number in self._signals[0].recv(4096):
-                    if number != signal.SIGCHLD:
-                        self._stop(again=self._kill_at is not None and number == signal.SIGINT)
+                self._heed_signals()
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self._stop(again=True)
         if not self._announced and len(self._children) == self._board.workers:
             if all(child.ready for child in self._children.values()):
                 self._announced = True
                 self._ready()
+
+    def _heed_signals(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            for number in self._signals[0].recv(4096):
+                if number != signal.SIGCHLD:
+                    self._stop(again=self._kill_at is not None and number == signal.SIGINT)
 
     def _stop(self, *, again: bool = False) -> None:
         """End all workers; kill them where it is the second time."""
@@ -245,30 +256,46 @@ class Workers:
         for child in self._children.values():
             child.signal(signal.SIGKILL if again else signal.SIGTERM)
 
-    def _fail(self, reason: str) -> None:
-        self._failed = self._failed or reason
-        self._stop()
+    def _lack(self, number: int, reason: str, *, final: bool) -> None:
+        """Try again later to start a worker, or end the server for want of it."""
+        if final:
+            self._failed = self._failed or reason
+            self._stop()
+        else:
+            log.warning("%s; it is tried again", reason)
+            self._due[number] = time.monotonic() + _PAUSE_SECONDS
 
-    def _reap(self) -> None:
+    def _end_all(self) -> None:
+        """Kill the workers that there still are."""
+        for child in self._children.values():
+            child.signal(signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+
+    def _reap(self) -> bool:
+        """Reap workers that have ended; return whether to look again, since signals were read meanwhile."""
+        before = len(self._children)
         for number, child in list(self._children.items()):
             if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 continue
             self._board.went(number, cpu_seconds(child.pid))  # before it is reaped: then nothing is known
-            child.process.join()
+            how = _how(os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]))
             del self._children[number]
+            self._heed_signals()  # one that ended it has come to this process as well, as from a terminal
             if child.report >= 0:
                 self._selector.unregister(child.report)
                 child.read()
                 os.close(child.report)
             if self._kill_at is not None:
                 continue
-            how = _how(child.process.exitcode or 0)
             if not child.ready:
-                self._fail(f"a worker cannot serve: {child.reason or f'it {how} before it had begun'}")
+                alone = child.reason and not any(other.ready for other in self._children.values())
+                reason = f"a worker cannot serve: {child.reason or f'it {how} before it had begun'}"
+                self._lack(number, reason, final=not self._announced or bool(alone))
                 continue
             log.warning("worker %d (process %d) %s: another is started, runs go on", number, child.pid, how)
             now = time.monotonic()
             self._due[number] = now + (_PAUSE_SECONDS if now - child.began < _SHORT_SECONDS else 0.0)
+        return len(self._children) < before
 
 
 def _how(code: int) -> str:

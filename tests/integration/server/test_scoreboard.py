@@ -8,6 +8,7 @@ from collections.abc import Callable
 from runcast.server.attempts import FAILURE_SECONDS, FAILURES, Attempts, SharedAttempts
 from runcast.server.connections import MOST_STRANGERS, Connections
 from runcast.server.metrics import Metrics, Sources
+from runcast.server.process_metrics import WorkersCollector
 from runcast.server.run_watch import SharedRunWatch
 from runcast.server.scoreboard import ATTEMPTS, NOW, Scoreboard, SharedCounts, SharedViewers, Worker
 from runcast.sysio.shared_memory import SharedValue
@@ -142,3 +143,12 @@ def test_metrics_of_processes():
     assert read("runcast_workers") == 1
     board.went(1, cpu=1000.0)
     assert read("process_cpu_seconds_total") >= before + 1000.0
+
+
+def test_processor_time_is_in_whole_ticks():
+    """A sum in another order is the same: a counter that is less by a last digit seems to begin anew."""
+    board = Scoreboard(1)
+    for _ in range(30):
+        board.went(0, cpu=0.07)
+    (read,) = (one.samples[0].value for one in WorkersCollector(board).collect() if "cpu" in one.name)
+    assert read == round(read, 2)

@@ -22,7 +22,7 @@ _HEADER: Final = HEADER.lower().encode()
 _MOST = 200  # characters
 # It goes into cookies, links and `Location`: nothing that any of them reads otherwise, and no way upwards.
 _FORM = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*", re.ASCII)
-_OWN = ("runs", "v1", "commands", "hooks", "healthz", "metrics", "openapi.json")
+_OWN = ("runs", "v1", "mcp", "commands", "hooks", "healthz", "metrics", "openapi.json")
 
 log = logging.getLogger("runcast.server")
 

@@ -137,7 +137,7 @@ class Workers:
                     self._wait()
                     while self._reap():
                         pass
-            finally:  # by an error, such as of a first line that nobody can be told
+            finally:  # an error, as where the first line cannot be printed
                 self._end_all()
         if self._failed:
             raise WorkerFailed(self._failed)

@@ -197,7 +197,7 @@ def test_header_of_a_stranger(places: tuple[dict[str, Place], Store], store: Sto
         assert home(trusting, wrong) == "/runs"
 
 
-@pytest.mark.parametrize("path", ["cast", "/a b", "//evil", "/..", "/runs", "/v1/x", "/a?b"])
+@pytest.mark.parametrize("path", ["cast", "/a b", "//evil", "/..", "/runs", "/v1/x", "/mcp", "/a?b"])
 def test_refused(store: Store, path: str):
     """A path that is none, or the server's own, is refused at the start."""
     done = cli("serve", "--port", "0", "--root-path", path)

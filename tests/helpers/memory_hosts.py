@@ -26,12 +26,12 @@ _PATIENCE = 15000 * MS
 T = TypeVar("T")
 
 
-def agent_of(store: str, link: Link, host: str, lost_after: float = 120.0) -> Agent:
+def agent_of(store: str, link: Link, host: str, lost_after: float = 120.0, shelf: str | None = None) -> Agent:
     """Return the agent of a store, which is a host."""
     make_store(store)
     held = take_agent_lock(store)
     assert held is not None
-    return Agent(store, link, LinkFile("memory:", host=host, lost_after=lost_after), held)
+    return Agent(store, link, LinkFile("memory:", shelf, host, lost_after), held)
 
 
 class Turns:

@@ -9,6 +9,7 @@ supervisors and web workers know nothing of it, and only it loads the client of 
     connection  the link: up or down, and the way back
     shipping    the store's own runs, to the link
     mirrors     runs of others, to the store
+    shelving    what is over, to the shelf, and what is wanted of it back; shelf_threads: its threads
     watching    changes of the store's files
     hosts       leases: who is here, who is silent, whose runs are lost
     claims      keys of runs that start here

@@ -14,6 +14,7 @@ from runcast.agent.control import Control
 from runcast.agent.hosts import Hosts
 from runcast.agent.lost import LostRuns
 from runcast.agent.mirrors import NEWEST, Mirrors
+from runcast.agent.shelving import Shelving
 from runcast.agent.shipping import Shipping
 from runcast.agent.watching import StoreWatch
 from runcast.link import ASKS, Link
@@ -48,6 +49,8 @@ class Agent:
         self.claims = Claims(self.connection, self.files, settings.host, self.mirrors)
         self.control = Control(self.connection, store, self.hosts, self.mirrors, self.claims)
         self.lost = LostRuns(self.shipping)
+        self.shelving = Shelving(self.connection, self.files, settings, self.mirrors)
+        self.control.on_want = self.shelving.want
         self._poll = select.poll()
         self._polled: dict[int, int] = {}
         self._rescan = True
@@ -60,7 +63,13 @@ class Agent:
 
     def idle_for(self, now: float) -> float:
         """Return for how many seconds there has been nothing to do, and nobody has wanted anything."""
-        if self.shipping.runs or self.mirrors.active or self.control.busy or self.claims.busy:
+        if (
+            self.shelving.busy
+            or self.shipping.runs
+            or self.mirrors.active
+            or self.control.busy
+            or self.claims.busy
+        ):
             self._used = now
         return now - max(self._used, self.control.heard)
 
@@ -80,19 +89,22 @@ class Agent:
         self.lost.turn(now)
         if self.hosts.leased:
             self.shipping.turn(now)
+        self.shelving.turn(now)
         self.mirrors.turn(now)
         self._link.step()
 
     def close(self) -> None:
         """End, with all descriptors closed. What is under way is done again by the next agent."""
         self.control.close()
+        self.shelving.close()
         self._link.close()
         self.lost.close()
 
     def _wait(self, seconds: float) -> None:
         wanted = {self._link.fileno(): select.POLLIN} | self.control.descriptors()
-        if self.watch.fd is not None:
-            wanted[self.watch.fd] = select.POLLIN
+        for fd in (self.watch.fd, self.shelving.fd):
+            if fd is not None:
+                wanted[fd] = select.POLLIN
         for fd in self._polled.keys() - wanted.keys():
             self._poll.unregister(fd)
         for fd, events in wanted.items():
@@ -108,6 +120,7 @@ class Agent:
             self.watch.due(),
             self.shipping.due(now) if self.hosts.leased else None,
             self.mirrors.due(now),
+            self.shelving.due(now),
             self.hosts.due(),
             self.control.due(),
             self.claims.due(),
@@ -122,6 +135,7 @@ class Agent:
             self._rescan = False
             self._scan()
         self.mirrors.rejoin()
+        self.shelving.rejoin()
         self.control.rejoin()
         self.hosts.rejoin()
 

@@ -15,6 +15,7 @@ import select
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -81,6 +82,7 @@ class Control:
 
     Attributes:
         heard: when somebody wanted something last, in monotonic seconds.
+        on_want: called with the run and the segment that a reader wants.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Control:
         self._connection, self._store, self._hosts, self._mirrors = connection, store, hosts, mirrors
         self._claims = claims
         self.heard = time.monotonic()
+        self.on_want: Callable[[str, object], object] = lambda run_id, start: None
         self._path = agent_socket(store)
         with contextlib.suppress(FileNotFoundError):  # of one that was killed
             os.unlink(self._path)
@@ -195,6 +198,7 @@ class Control:
         mirror = self._mirrors.runs.get(run_id)
         if operation == "want":
             self._mirrors.want(run_id, self.heard)
+            self.on_want(run_id, request.get("offset"))
             if mirror is not None and not mirror.ended:
                 self._pass_on(mirror.host, request | {"answer": False}, b"")
             return {"ok": True}

@@ -136,11 +136,15 @@ class Mirror:
 
     def close(self) -> None:
         """Release descriptors; it goes on when it is wanted again."""
+        self.hand_over()
+        self.active = False
+
+    def hand_over(self) -> None:
+        """Let somebody else write its log; the next call that needs that takes it back."""
         if self._copy is not None:
             self._copy.sync()
             self._copy.park()
             self._copy = None
-        self.active = False
 
 
 def _state(look: Look) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from runcast import loggers
@@ -45,6 +45,8 @@ class Mirrors:
 
     Attributes:
         runs: mirrors that are not whole, by id.
+        elsewhere: called with the id of a mirror whose log the link has not all of; returns whether the
+            rest is brought from elsewhere: nobody else writes that log until `brought`.
         looked: when somebody looked at the store last, in monotonic seconds.
     """
 
@@ -52,6 +54,8 @@ class Mirrors:
         self._connection, self._files, self._host, self._lock_fd = connection, files, host, lock_fd
         self.runs: dict[str, Mirror] = {}
         self.looked = float("-inf")
+        self.elsewhere: Callable[[str], bool] = lambda run_id: False
+        self._handed: set[str] = set()  # whose log comes from elsewhere now
         self._known: dict[str, bool] = {}  # runs that are or were in the store: whether they are its own
         self._wanted: dict[str, float] = {}  # not here yet, and when they were wanted
         self._queue: deque[str] = deque()  # to be looked at, for their stubs
@@ -130,7 +134,7 @@ class Mirrors:
     def turn(self, now: float) -> None:
         """Request what is due."""
         for one in list(self.runs.values()):
-            if one.active and now - one.wanted > _WANTED_SECONDS:
+            if one.active and one.id not in self._handed and now - one.wanted > _WANTED_SECONDS:
                 self._stop(one)
         if not self._connection.up:
             return
@@ -151,7 +155,11 @@ class Mirrors:
 
     def due(self, now: float) -> float | None:
         """Return when the next turn is due, in monotonic seconds."""
-        times = [mirror.wanted + _WANTED_SECONDS for mirror in self.runs.values() if mirror.active]
+        times = [
+            mirror.wanted + _WANTED_SECONDS
+            for mirror in self.runs.values()
+            if mirror.active and mirror.id not in self._handed
+        ]
         if self._connection.up:
             times += self._due.values()
             if self._queue and not self._looking:
@@ -168,7 +176,26 @@ class Mirrors:
 
     # Logs
 
+    def brought(self, run_id: str, when: float) -> None:
+        """Go on with a log that came from elsewhere, or did not, at a time in monotonic seconds."""
+        self._handed.discard(run_id)
+        mirror = self.runs.get(run_id)
+        if mirror is not None and mirror.active:
+            mirror.reading = False
+            self._due[run_id] = when
+
+    def _hands_over(self, mirror: Mirror, stretch: Stretch) -> bool:
+        """Have what the link has no more brought from elsewhere; return whether that is tried."""
+        gap = stretch.first > mirror.at or any(not entry.data for entry in stretch.entries)
+        if not gap or not self.elsewhere(mirror.id):
+            return False
+        mirror.hand_over()
+        self._handed.add(mirror.id)
+        return True
+
     def _read(self, mirror: Mirror) -> None:
+        if mirror.id in self._handed:
+            return
         try:
             at = mirror.tail()
         except OSError as error:
@@ -182,6 +209,8 @@ class Mirrors:
             return
         try:
             stretch = reply.result()
+            if self._hands_over(mirror, stretch):
+                return
             mirror.append(stretch.entries, stretch.first)
         except OSError as error:
             if not isinstance(error, LinkError):
@@ -277,7 +306,7 @@ class Mirrors:
     def _stub(self, run_id: str, look: Look) -> None:
         mirror = self.runs.get(run_id)
         if mirror is not None:
-            if not mirror.active:
+            if not mirror.active and run_id not in self._handed:
                 self._take(mirror, look, stub=True)
             return
         wanted = self._wanted.pop(run_id, None)

@@ -18,7 +18,7 @@ from runcast import loggers
 from runcast.agent.connection import Connection
 from runcast.agent.own_run import CLOSED, LOOKED_AT, NEW, SHIPPED, TAKEN, OwnRun
 from runcast.agent.watching import StoreWatch
-from runcast.errors import Fenced, Full, LinkDown, LinkError, NoRun, RunNotFound
+from runcast.errors import Fenced, Full, LinkDown, LinkError, NoRun, RunNotFound, SegmentAway
 from runcast.link import Look, Reply
 from runcast.log.entries import RawEntry
 from runcast.store.files import StoreFiles
@@ -179,6 +179,8 @@ class Shipping:
         except RunNotFound:
             self.remove(run.id)
             return []
+        except SegmentAway as away:  # it is on the shelf, and the engine lost it: mirrors find it there
+            entries = [RawEntry(run.at, away.end, b"", b"")]
         self._opened(run)
         for entry in entries:
             self._put(run, entry)

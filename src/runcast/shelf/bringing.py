@@ -91,22 +91,27 @@ def lay_out(shelf: Shelf, manifest: Manifest, files: RunFiles) -> None:
     try:
         pieces = [piece for segment in manifest.segments for piece in segment.pieces]
         whole = sum(piece.bytes for piece in pieces) <= WHOLE_BYTES
+        ends = {piece.start for piece in (pieces[:1] + pieces[-1:])}
         for segment in manifest.segments:
             if segment.start > copy.tail:
                 copy.append(copy.tail, segment.start, b"", b"")
             if not segment.pieces or segment.pieces[-1].end <= copy.tail:
                 continue
-            index, at = manifest.index_of(shelf, segment), RECORD_BYTES
-            for piece in segment.pieces:
-                records = index[at : at + piece.records * RECORD_BYTES]
-                at += len(records)
+            index = manifest.index_of(shelf, segment)[RECORD_BYTES:]
+            size, away = 0, b""  # of pieces that stay away together: each mark takes three syncs
+            for number, piece in enumerate(segment.pieces, 1):
+                records = index[: piece.records * RECORD_BYTES]
+                index = index[len(records) :]
                 if piece.end <= copy.tail:
                     continue
-                if whole or piece.start < copy.tail or piece in (pieces[0], pieces[-1]):
+                if whole or piece.start < copy.tail or piece.start in ends:
                     data = manifest.data_of(shelf, segment, piece)
                     copy.append(piece.start, piece.end, data, records)
-                else:
-                    copy.append_away(piece.bytes, piece.lines, records)
+                    continue
+                size, away = size + piece.bytes, away + records
+                if number == len(segment.pieces) or segment.pieces[number].start in ends:
+                    copy.append_away(size, piece.lines, away)
+                    size, away = 0, b""
         copy.sync()
     finally:
         copy.park()

@@ -6,11 +6,13 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from runcast import Run, Store
 from runcast.errors import RunExists, RunNotFound, StoreUnusable
+from runcast.log.segments import segment_name
 from runcast.run.base import files_of
 from runcast.store.links import read_link, read_status
 from tests.helpers.cli import cli
@@ -61,6 +63,29 @@ def test_opened_by_url(tmp_path: Path, engine: Server):
         with pytest.raises(RunNotFound):
             opened.get("01" + "z" * 24)
         Path(b.path, "link.json").unlink()
+
+
+def test_shelf(tmp_path: Path, engine: Server):
+    """Output that this disk and the engine have let go is read on either host, from the shelf of the URL."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    with temporary_store(tmp_path / "a") as one, temporary_store(tmp_path / "b") as two:
+        rules = quote(f"file://{shelf}?link_age=0&local_bytes=0")
+        a, b = (
+            Store.open(f"{engine.url}?store={path}&host={path[-1]}&prefix=shelf:&shelf={rules}")
+            for path in (one.path, two.path)
+        )
+        run = a.start(["sh", "-c", "seq 1 300000"])
+        run.wait(timeout=PATIENCE)
+        path = Path(files_of(run).log_path, segment_name(0))
+        wait_until(lambda: engine.command("XLEN", f"shelf:{{{run.id}}}log") == 0, PATIENCE)
+        wait_until(lambda: not path.exists(), 2 * PATIENCE)
+        expected = "".join(f"{number}\n" for number in range(1, 300_001))
+
+        assert b.get(run.id).output(timeout=PATIENCE) == expected
+        assert run.output(timeout=PATIENCE) == expected
+        for store in (one, two):
+            Path(store.path, "link.json").unlink()
 
 
 def test_one_run_for_a_key(hosts: list[Host]):

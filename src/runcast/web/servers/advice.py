@@ -32,6 +32,25 @@ def advise_wsgi(environ: Mapping[str, Any]) -> None:
             "such as requests with iter_lines(), sees lines late, and none can tell a cut from the end: "
             "serve by gunicorn --threads, waitress or cheroot",
         )
+    elif "tornado.wsgi" in sys.modules and not software:
+        _warn(
+            "tornado",
+            "this server (tornado's WSGI container, as in gunicorn -k tornado) keeps a reply until its end, "
+            "and answers nobody else meanwhile: serve by gunicorn --threads 40, or -k gevent",
+        )
+    elif software.lower().startswith("granian"):
+        _warn(
+            "granian",
+            "granian with WSGI does not say that a viewer has left, nor that it ends: a viewer of a silent "
+            "run keeps its thread, and a shutdown waits for it: serve by granian --interface asgi, or by "
+            "gunicorn --threads 40",
+        )
+    elif "uwsgi.version" in environ:
+        _warn(
+            "uwsgi",
+            "uWSGI is not supported: now and then a reply stays open when its run has ended: serve by "
+            "gunicorn --threads 40, or -k gevent",
+        )
     elif not environ.get("wsgi.multithread", True) and not environ.get("wsgi.run_once"):
         _warn(
             "sync",

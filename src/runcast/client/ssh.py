@@ -8,6 +8,7 @@ connects (keys, jumps, sharing of connections) stays in the user's configuration
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -22,9 +23,9 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote
 
 from runcast.client.actions import NetworkError
 from runcast.errors import UsageError
-from runcast.sysio.descriptors import in_memory
+from runcast.own_thread import Background, begin
 
-__all__ = ["BY_SSH", "HELLO", "LOGIN_SECONDS", "Destination", "Link", "greeting"]
+__all__ = ["BY_SSH", "HELLO", "LEAVE_SECONDS", "LOGIN_SECONDS", "Destination", "Link", "greeting"]
 
 BY_SSH = "http://localhost"  # to which requests go, since a bridge has no address
 _BRIDGE = b"runcast bridge "
@@ -32,6 +33,10 @@ HELLO = _BRIDGE + b"1 "  # begins the first line of a bridge; its version follow
 LOGIN_SECONDS = 120.0  # sshd gives up then, too (LoginGraceTime): until the bridge says hello
 _HELLO_BYTES = 64 * 1024  # that a remote shell may print before
 _EXIT_SECONDS = 2.0  # that ssh needs to end behind its output
+LEAVE_SECONDS = 1.0  # … and behind its input, unless what it started there heeds no end of that
+_ALONE = "controlmaster false"  # by `ssh -G`: no other ssh shares its connection
+_PIECE_BYTES = 64 * 1024
+_STDERR_SECONDS = 0.5  # that the last of it takes to be read behind the end of ssh
 _SHOWN = 300  # characters of what ssh says
 _USUAL = "runcast"
 # No letter of these means anything to a shell: an address may come from elsewhere, and configurations of
@@ -145,25 +150,45 @@ class Link:
         self._destination = destination
         self._code: int | None = None
         self._reaping = threading.Lock()
+        self._alone = _ALONE in configured.stdout.splitlines()
+        self._closed: float | None = None  # when
         self.socket, theirs = socket.socketpair()
-        self._said = in_memory(b"")
+        read, write = os.pipe()
+        self._stderr = b""  # the end of it
+        self._reader = Background(self._read_stderr, "ssh stderr", (read,))
         with theirs:
-            fds = (theirs.fileno(), theirs.fileno(), self._said)
-            actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(fds)]
-            self._pid: int | None = os.posix_spawn(
-                command[0], command, os.environ, file_actions=actions, setsigdef=[signal.SIGPIPE]
-            )
+            try:
+                begin(self._reader)
+                fds = (theirs.fileno(), theirs.fileno(), write)
+                actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(fds)]
+                self._pid: int | None = os.posix_spawn(
+                    command[0], command, os.environ, file_actions=actions, setsigdef=[signal.SIGPIPE]
+                )
+            finally:
+                os.close(write)
+
+    def _read_stderr(self, fd: int) -> None:
+        """Keep the end of what ssh and the bridge write, of which there may be any amount."""
+        with open(fd, "rb", buffering=0) as file:
+            while data := file.read(_PIECE_BYTES):
+                self._stderr = (self._stderr + data)[-4 * _SHOWN :]
 
     def close(self) -> None:
-        """End it, by the end of its input: another ssh may share its connection, so it is not killed."""
-        if self._said >= 0:
+        """End it, by the end of its input: it is not killed at once, another may share its connection."""
+        if self._closed is None:
+            self._closed = time.monotonic()
             self.socket.close()
-            os.close(self._said)
-            self._said = -1
 
     def reap(self) -> bool:
-        """Return whether it has ended; call it now and then once it is closed."""
+        """Return whether it has ended; call it now and then once it is closed.
+
+        One that was closed `LEAVE_SECONDS` ago is ended by a signal, unless others may share its connection.
+        """
         with self._reaping:
+            if self._pid is not None and self._alone and self._closed is not None:
+                if time.monotonic() - self._closed >= LEAVE_SECONDS:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(self._pid, signal.SIGTERM)
             if self._pid is not None:
                 try:
                     pid, status = os.waitpid(self._pid, os.WNOHANG)
@@ -200,7 +225,7 @@ class Link:
         while not self.reap() and time.monotonic() < until:
             time.sleep(0.005)
         where, program = self._destination.host, self._destination.program
-        said = self._stderr() or " ".join(printed.decode("utf-8", "replace").split())[-_SHOWN:]
+        said = self._said() or " ".join(printed.decode("utf-8", "replace").split())[-_SHOWN:]
         behind = f": {said}" if said else ""
         if self._code in (126, 127):
             return NetworkError(
@@ -211,18 +236,16 @@ class Link:
         if self._code == 0:
             return None
         if self._code == 255:
-            said = self._stderr() or "its connection is gone"
+            said = self._said() or "its connection is gone"
             return NetworkError(f"ssh failed: {said}", final=any(one in said for one in _NEVER))
         if self._code is None or self._code < 0:
             return NetworkError(f"ssh is gone{behind}")
         return NetworkError(f"the bridge ended with exit code {self._code}{behind}", final=self._code == 2)
 
-    def _stderr(self) -> str:
+    def _said(self) -> str:
         """Return the last that ssh and the bridge said, as one line."""
-        if self._said < 0:
-            return ""
-        size = os.fstat(self._said).st_size
-        text = os.pread(self._said, 4 * _SHOWN, max(size - 4 * _SHOWN, 0)).decode("utf-8", "replace")
+        self._reader.join(_STDERR_SECONDS)  # what else has it may go on
+        text = self._stderr.decode("utf-8", "replace")
         shown = " ".join("".join(one if one.isprintable() else " " for one in text).split())
         return shown if len(shown) <= _SHOWN else f"…{shown[-_SHOWN:]}"
 

@@ -17,13 +17,13 @@ import httpcore2
 import httpx2
 
 from runcast.client.actions import NetworkError
-from runcast.client.ssh import LOGIN_SECONDS, Destination, Link, greeting
+from runcast.client.ssh import LEAVE_SECONDS, LOGIN_SECONDS, Destination, Link, greeting
 
 __all__ = ["AsyncSshTransport", "SshTransport"]
 
 _CHUNK_BYTES = 64 * 1024
 _KEPT = 4  # idle connections: each is a process
-_LEAVE_SECONDS = 1.0  # that all of them have to end when a client is closed
+_KILLED_SECONDS = 0.5  # that those need to end that did not by themselves when a client is closed
 
 Pool = TypeVar("Pool", httpcore2.ConnectionPool, httpcore2.AsyncConnectionPool)
 
@@ -51,7 +51,7 @@ class _Links:
         """End all."""
         for one in self._all:
             one.close()
-        until = time.monotonic() + _LEAVE_SECONDS
+        until = time.monotonic() + LEAVE_SECONDS + _KILLED_SECONDS
         while not all(one.reap() for one in self._all) and time.monotonic() < until:
             time.sleep(0.005)
 

@@ -222,3 +222,35 @@ def test_no_address(url: str):
     """Another path, no host, and what a shell would read otherwise are refused before anything is started."""
     with pytest.raises(UsageError, match=r"expected (an|the) address"):
         Client(url)
+
+
+def test_endless_words(there: Machine, store: Store):
+    """What the other side writes to stderr takes no memory here, however much it is; its end is shown."""
+    much = "head -c 30000000 /dev/zero | tr '\\0' x >&2"
+    there.write_program(f'{much}\nRUNCAST_STORE={store.path} exec $RUNCAST "$@"')
+    with Client() as client:
+        client.commands()
+        kept = [os.stat(fd).st_size for fd in Path("/proc/self/fd").iterdir() if "memfd:" in _target(fd)]
+        assert max(kept, default=0) < 10_000_000
+
+    there.write_program(f"{much}\necho the end >&2\nexit 3")
+    with Client() as client, pytest.raises(ServerUnreachable, match=r"exit code 3: …x+the end$"):
+        client.commands()
+
+
+def _target(fd: Path) -> str:
+    try:
+        return os.readlink(fd)
+    except OSError:  # it was that of the listing
+        return ""
+
+
+def test_heeds_no_end(there: Machine):
+    """An ssh does not stay behind that waits for a program there which does not end by itself."""
+    there.write_program("exec sleep 100")
+    with cli_begun("ls") as process:
+        wait_until(lambda: there.pids("bridges"), timeout=LONG, what="the program there")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LONG) == 130
+
+    wait_until(lambda: not there.pids("clients"), timeout=LONG / 4, what="the end of ssh")

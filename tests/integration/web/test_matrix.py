@@ -59,6 +59,7 @@ TOLD = {
     ("itself", "bottle"): "sends no chunks",
 }
 EVENTS = "text/event-stream"
+SIZES = (0, 1, 511, 512, 513, 8191, 8192, 65535, 65536, 65537)
 
 
 @pytest.mark.parametrize(("name", "framework"), SERVES, ids=lambda value: value)
@@ -83,6 +84,15 @@ def test_server(name: str, framework: str, store: Store, tmp_path: Path) -> None
         polled = poll(server, tmp_path)
         assert sorted(polled["text"].split()) == ["one", "three", "two"]
         assert polled["outcome"]["code"] == 3
+
+        for size in SIZES:  # around the blocks in which servers and clients buffer
+            run = store.start(["head", "-c", str(size), "/dev/zero"])
+            run.wait()
+            status, _, body = server.ask("GET", f"/runs/{run.id}/log", Accept="text/plain")
+            assert (status, len(body)) == (200, size)
+            events = EventSource().read(server.ask("GET", f"/runs/{run.id}/log", Accept=EVENTS)[2])
+            text = "".join(event.data for event in events if event.type == "message")
+            assert (len(text), events[-1].type) == (size, "exit")
 
         vanish(server)
 

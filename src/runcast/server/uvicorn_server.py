@@ -130,6 +130,8 @@ class Server(uvicorn.Server):
             await super().startup(sockets)
         else:
             await super().startup([])
+            if self._certificate is not None:  # a replacement begins with that of the server's start
+                self._certificate.renew(quietly=True)
             turn = None if self._worker is None else self._has_turn
             self._listeners += [
                 Listener(one, self._protocol, self._certificate, self._book, turn) for one in sockets or ()

@@ -314,7 +314,7 @@ def test_one_worker_is_the_server(store: Store):
 
 
 def test_tls(store: Store, tmp_path: Path):
-    """TLS on all workers: a session goes on with any of them, and each has a renewed certificate."""
+    """A TLS session goes on with any worker; each, a new one too, has a renewed certificate."""
     pair, renewed = certificate(tmp_path, "first"), certificate(tmp_path, "second")
     with serving("--port", 0, *pair.options) as server:
         trusting = ssl.create_default_context(cafile=str(pair.cert))
@@ -346,6 +346,11 @@ def test_tls(store: Store, tmp_path: Path):
                 return old not in found
 
         wait_until(renewed_by_all, timeout=LONG)
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        server.logged(f"(process {victim}) was ended by SIGKILL: another is started")
+        wait_until(lambda: len(server.workers()) == 2, timeout=LONG, what="another worker")
+        assert all(renewed_by_all() for _ in range(100))
         server.process.terminate()
         assert server.rest().count("the TLS certificate was renewed") == 1
 

@@ -41,7 +41,7 @@ from runcast.store.link_urls import is_link_url, parse_link
 from runcast.store.mirrors import ask_for
 from runcast.store.queues import QueueBounds
 from runcast.store.uploads import again as same_files
-from runcast.supervisor.agents import see_to_agent
+from runcast.supervisor.agents import await_list, see_to_agent
 from runcast.trace_context import without_trace
 
 if TYPE_CHECKING:
@@ -228,7 +228,8 @@ class Store:
 
     def ids(self, limit: int | None = None, before: str | None = None) -> Sequence[str]:
         """Return the ids of the runs, newest first, or of those before one; reads nothing of any run."""
-        see_to_agent(self.path)
+        if see_to_agent(self.path) and not _in_event_loop():
+            await_list(self.path)
         names = self._files.ids()
         if before is not None:
             names = (name for name in names if name < before)
@@ -260,12 +261,10 @@ class Store:
 
         An event loop does not wait: the next request may find it.
         """
-        from runcast.own_thread import in_event_loop
-
         deadline = time.monotonic() + _BRING_SECONDS
         while not self._files.has(run_id):
             ask_for(f"{self.path}/{run_id}", 0)
-            if in_event_loop() or time.monotonic() > deadline:
+            if _in_event_loop() or time.monotonic() > deadline:
                 return False
             time.sleep(_BRING_PAUSE)
         return True
@@ -284,6 +283,12 @@ class Store:
         found = self.get(run if isinstance(run, str) else run.id)
         with audited(self.path, "delete", found.id, found.request["name"]):
             remove(self.path, found)
+
+
+def _in_event_loop() -> bool:
+    from runcast.own_thread import in_event_loop  # only where there is a link
+
+    return in_event_loop()
 
 
 def masked_run(run: Run) -> RunMasked:

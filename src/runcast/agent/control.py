@@ -103,6 +103,8 @@ class Control:
         self._marks = 0
         self._watched: dict[str, int] = {}  # when viewers of mirrors were there last
         self._look_at = 0.0
+        self._list_waits: list[_Client] = []
+        mirrors.on_listed = self._answer_listed
 
     @property
     def busy(self) -> bool:
@@ -190,7 +192,11 @@ class Control:
         operation, run_id = request.get("op"), str(request.get("run"))
         if operation == "look":
             self._mirrors.looked = self.heard
-            return {"ok": True}
+            if not request.get("answer", True) or self._mirrors.listed:
+                return {"ok": True}
+            client.waits = True
+            self._list_waits.append(client)
+            return None
         if operation == "claim" and is_run_id(run_id):
             client.waits = True
             self._claims.claim(run_id, str(request.get("key")), partial(self._reply, client))
@@ -211,6 +217,11 @@ class Control:
         client.waits = True
         self._send(client, mirror.host, request, data)
         return None
+
+    def _answer_listed(self) -> None:
+        waiting, self._list_waits = self._list_waits, []
+        for client in waiting:
+            self._reply(client, {"ok": True})
 
     def _send(self, client: _Client, host: str, request: dict[str, Any], data: bytes) -> None:
         """Send a request, of stdin a part, and the next one when that is done."""

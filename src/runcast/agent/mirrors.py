@@ -48,18 +48,22 @@ class Mirrors:
         elsewhere: called with the id of a mirror whose log the link has not all of; returns whether the
             rest is brought from elsewhere: nobody else writes that log until `brought`.
         looked: when somebody looked at the store last, in monotonic seconds.
+        listed: whether the newest runs of other hosts have been here once since this agent began.
+        on_listed: called when they are.
     """
 
     def __init__(self, connection: Connection, files: StoreFiles, host: str, lock_fd: int) -> None:
         self._connection, self._files, self._host, self._lock_fd = connection, files, host, lock_fd
         self.runs: dict[str, Mirror] = {}
         self.looked = float("-inf")
+        self.listed = False
+        self.on_listed: Callable[[], None] = lambda: None
         self.elsewhere: Callable[[str], bool] = lambda run_id: False
         self._handed: set[str] = set()  # whose log comes from elsewhere now
         self._known: dict[str, bool] = {}  # runs that are or were in the store: whether they are its own
         self._wanted: dict[str, float] = {}  # not here yet, and when they were wanted
         self._queue: deque[str] = deque()  # to be looked at, for their stubs
-        self._listing = self._looking = False
+        self._listing = self._looking = self._ids_here = False
         self._next_list = 0.0
         self._due: dict[str, float] = {}  # active ones that have news, and when to look
 
@@ -152,6 +156,7 @@ class Mirrors:
             ids = [self._queue.popleft() for _ in range(min(_LOOK, len(self._queue)))]
             reply_of_look = self._connection.link.look(ids)
             reply_of_look.then(partial(self._stubs, self._connection.number))
+        self._check_listed()
 
     def due(self, now: float) -> float | None:
         """Return when the next turn is due, in monotonic seconds."""
@@ -282,12 +287,18 @@ class Mirrors:
             ids = reply.result()
         except LinkError as error:
             return self._down(error)
+        self._ids_here = True
         ids = list(filter(is_run_id, ids))  # they become names of folders
         queued = set(self._queue)
         self._queue += [run_id for run_id in ids if run_id not in self._known and run_id not in queued]
         self._queue += [
             one.id for one in self.runs.values() if not one.active and not one.ended and one.id not in queued
         ]
+
+    def _check_listed(self) -> None:
+        if self._ids_here and not self.listed and not self._queue and not self._looking:
+            self.listed = True
+            self.on_listed()
 
     def _stubs(self, number: int, reply: Reply[dict[str, Look]]) -> None:
         if number != self._connection.number:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import time
 
-from runcast.store.links import is_linked
+from runcast.store.links import is_linked, read_status
 from runcast.store.mirrors import agent_lock, agent_socket
-from runcast.supervisor.control import connect_path
+from runcast.supervisor.control import ask, connect_path
 from runcast.sysio.files import is_locked
 
-__all__ = ["agent_command", "see_to_agent"]
+__all__ = ["agent_command", "await_list", "see_to_agent"]
 
 _EVERY = 1.0  # seconds between two looks of a process at one store
 _CONNECT_SECONDS = 0.05  # an event loop may be who looks
+_LIST_SECONDS, _PAUSE = 2.0, 0.02
 _asked: dict[str, float] = {}
+_listed: set[str] = set()  # stores whose agent has had the newest runs once
 
 
 def see_to_agent(store: str) -> bool:
@@ -41,6 +43,25 @@ def see_to_agent(store: str) -> bool:
             with contextlib.suppress(OSError):  # too many processes: the next look tries again
                 begin_python(_code(store), site=True).wait()
     return True
+
+
+def await_list(store: str) -> None:
+    """Wait until the newest runs of other hosts are in a store whose agent has only begun; 2 s at most.
+
+    Once in a process: from then on they are kept up to date while it looks. Nobody waits for an engine
+    that is away.
+    """
+    deadline = time.monotonic() + _LIST_SECONDS
+    while store not in _listed and time.monotonic() < deadline:
+        try:
+            ask(agent_socket(store), {"op": "look"}, timeout=max(deadline - time.monotonic(), _PAUSE))
+        except OSError:  # it begins just now, or it has nothing to say in that time
+            time.sleep(_PAUSE)
+        else:
+            _listed.add(store)
+        status = read_status(store)
+        if status is not None and not status.up:
+            return
 
 
 def agent_command(store: str) -> list[str]:

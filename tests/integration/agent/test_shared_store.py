@@ -65,6 +65,18 @@ def test_opened_by_url(tmp_path: Path, engine: Server):
         Path(b.path, "link.json").unlink()
 
 
+def test_first_list(tmp_path: Path, hosts: list[Host], engine: Server):
+    """The first list of a host that has just come has the runs of all others."""
+    run = hosts[0].store.start(["true"])
+    run.wait(timeout=PATIENCE)
+    wait_until(lambda: run.id in hosts[1].store.ids(), PATIENCE)
+
+    with temporary_store(tmp_path / "new") as store:
+        listed = cli("--store", f"{engine.url}?store={store.path}&host=new", "ls", "--json")
+        assert run.id in [json.loads(line)["id"] for line in listed.out.splitlines()]
+        Path(store.path, "link.json").unlink()
+
+
 def test_shelf(tmp_path: Path, engine: Server):
     """Output that this disk and the engine have let go is read on either host, from the shelf of the URL."""
     shelf = tmp_path / "shelf"

@@ -148,7 +148,9 @@ class _Hearing:
             reads_only,
         )
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stdin: asyncio.Task[None] | None = None  # the last: what is written keeps its order
+        # The last ones: what is written keeps its order, and a program sees the size that was sent before.
+        self._stdin: asyncio.Task[None] | None = None
+        self._resize: asyncio.Task[None] | None = None
         self._waiting: deque[str | bytes] = deque()  # read at once with others, and not begun
         self._taking: asyncio.Task[None] | None = None
 
@@ -178,11 +180,13 @@ class _Hearing:
 
     def _begin(self, text: str | bytes, answer: Callable[[str], Coroutine[Any, Any, None]]) -> None:
         message = _parse(text, self._reads_only)
-        task = asyncio.create_task(self._obey(message, self._stdin, answer))
+        task = asyncio.create_task(self._obey(message, self._stdin, self._resize, answer))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         if isinstance(message, Stdin):
             self._stdin = task
+        elif isinstance(message, Resize):
+            self._resize = task
 
     async def hear(self, text: str | bytes, answer: Callable[[str], Coroutine[Any, Any, None]]) -> None:
         """Begin to obey a message; return when the next one may come."""
@@ -207,17 +211,24 @@ class _Hearing:
     async def _obey(
         self,
         message: ClientMessage | RuncastError,
-        before: asyncio.Task[None] | None,
+        stdin: asyncio.Task[None] | None,
+        resize: asyncio.Task[None] | None,
         answer: Callable[[str], Coroutine[Any, Any, None]],
     ) -> None:
-        if before is not None and not before.done():
-            await asyncio.wait([before], timeout=None if isinstance(message, Stdin) else _STDIN_SECONDS)
+        if isinstance(message, Stdin | Resize):
+            await _done(resize)
+        await _done(stdin, None if isinstance(message, Stdin) else _STDIN_SECONDS)
         if isinstance(message, RuncastError):
             event: dict[str, Any] | None = _error_event(message)
         else:
             event = await in_own_thread(_obey, self._responder, self._request, self._run_id, message)
         if event is not None:
             await answer(json.dumps(event))
+
+
+async def _done(task: asyncio.Task[None] | None, timeout: float | None = None) -> None:
+    if task is not None and not task.done():
+        await asyncio.wait([task], timeout=timeout)
 
 
 async def _left(socket: Socket) -> bool:

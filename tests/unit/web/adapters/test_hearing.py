@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 from runcast.web.adapters.websocket import _PENDING, _Hearing
@@ -61,3 +63,36 @@ def test_thousands_of_messages_at_once() -> None:
         assert connection.most_tasks <= _PENDING + 2  # this test and the one that takes what waits
 
     asyncio.run(main())
+
+
+def test_sizes_come_before_what_is_typed_behind_them() -> None:
+    """A program that is written to has the size that was sent before; sizes keep their order."""
+    done: list[object] = []
+    typed = threading.Event()
+
+    class Terminal:
+        def resize(self, columns: int, rows: int) -> None:
+            typed.wait(0.1)  # what overtakes it does so in that time
+            done.append((columns, rows))
+
+    def send(run: object, data: bytes, *, eof: bool) -> None:
+        done.append(data)
+        typed.set()
+
+    async def main() -> None:
+        connection = Answered()
+        request = cast("Any", SimpleNamespace(who=None, peer=""))
+        responder: Any = SimpleNamespace(
+            store=SimpleNamespace(get=lambda _: Terminal()),
+            check=lambda *_: None,
+            senders=SimpleNamespace(send=send),
+        )
+        hearing = _Hearing(responder, request, "run", False)
+        hearing.over(connection, lambda _: None)
+        for text in ('{"resize": [90, 20]}', '{"resize": [100, 30]}', '{"stdin": "x"}'):
+            connection.say(text)
+        while len(done) < 3:  # noqa: ASYNC110, threads add to it
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert done == [(90, 20), (100, 30), b"x"]

@@ -38,7 +38,7 @@ ELSEWHERE := root or meetings
 # Tests wait more than they work; browsers and the conformance suite work, too. The order is that of tests/conftest.py.
 SPREAD := --dist loadfile --no-loadscope-reorder
 FAST := -n 4 $(SPREAD)
-SLOW := -n 3 $(SPREAD)
+SLOW := -n 4 $(SPREAD)
 # Examples of each property beside the slow tests; among the fast ones it has ten.
 RUNCAST_TEST_EXAMPLES ?= 100
 

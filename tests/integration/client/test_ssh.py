@@ -51,7 +51,7 @@ def test_run(there: Machine, store: Store):
 def test_comes_back(there: Machine, store: Store):
     """Whatever ends in the middle, or falls asleep, a reader comes back and has each byte once."""
     run = store.start(["python3", "-c", ECHOES], stdin="pipe")
-    with Client(patience=4.0) as client:
+    with Client(patience=max(4.0, 2000 * MS)) as client:
         lines = client.get(run.id).lines()
         seen = [next(lines)]
         for what in ("ssh", "bridge", "network", "sleep", "end"):

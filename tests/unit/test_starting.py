@@ -91,24 +91,29 @@ def made(store: Path, name: str, **asked: Any) -> tuple[str, dict[str, Any]]:
     return new, request
 
 
+def unasked(path: str) -> bool:
+    """Be no matter: a run that was started, and is no attempt, has its key for good."""
+    raise AssertionError(path)
+
+
 def test_key_is_taken_once(tmp_path: Path):
     """The first takes the key; whoever comes when its run is there gets that one."""
-    lock, other = take_key(str(tmp_path), "k", *made(tmp_path, ONE))
+    lock, other = take_key(str(tmp_path), "k", *made(tmp_path, ONE), unasked)
     assert lock is not None
     assert other is None
     os.rename(tmp_path / f".new-{ONE}", tmp_path / ONE)
     os.close(lock)
 
-    assert take_key(str(tmp_path), "k", *made(tmp_path, TWO)) == (None, f"{tmp_path}/{ONE}")
+    assert take_key(str(tmp_path), "k", *made(tmp_path, TWO), unasked) == (None, f"{tmp_path}/{ONE}")
 
 
 def test_key_of_one_that_died(tmp_path: Path):
     """A key whose lock is free and whose run is not there is taken over."""
-    lock, _ = take_key(str(tmp_path), "k", *made(tmp_path, ONE))
+    lock, _ = take_key(str(tmp_path), "k", *made(tmp_path, ONE), unasked)
     assert lock is not None
     os.close(lock)
 
-    lock, other = take_key(str(tmp_path), "k", *made(tmp_path, TWO))
+    lock, other = take_key(str(tmp_path), "k", *made(tmp_path, TWO), unasked)
     assert lock is not None
     assert other is None
     assert TWO.encode() in Path(_link(str(tmp_path), "k")).read_bytes()
@@ -117,7 +122,7 @@ def test_key_of_one_that_died(tmp_path: Path):
 
 def test_only_the_own_key_is_freed(tmp_path: Path):
     """Freeing a key for a run that no longer has it does nothing; neither does one that nobody has."""
-    lock, _ = take_key(str(tmp_path), "k", *made(tmp_path, ONE))
+    lock, _ = take_key(str(tmp_path), "k", *made(tmp_path, ONE), unasked)
     assert lock is not None
     os.close(lock)
     free_key(str(tmp_path), "k", "another")

@@ -54,7 +54,7 @@ def test_unknown_id_is_told_first(store: Store):
 
 def test_no_id(store: Store):
     """Nothing to wait for is a usage error."""
-    assert cli("wait") == (2, b"", "runcast: missing argument 'ID...' (see `runcast wait --help`)\n")
+    assert cli("wait") == (2, b"", "runcast: expected ID or --key, got neither (see `runcast wait --help`)\n")
 
 
 def test_for_a_line(store: Store, tmp_path: Path):

@@ -106,13 +106,14 @@ def test_viewers_that_leave(
     kind: str, code: str, readers: list[type[CutReader]], store: Store, tmp_path: Path
 ):
     """R8: viewers that leave at any byte leave no descriptor, thread, watch, zombie or memory behind."""
+    zombies_before = zombies(os.getpid())  # of other tests
     with Server(tmp_path, kind, code) as server:
         assert server.process is not None
         main = server.process.pid
         before, after = leave(store, server, readers, lambda: serving(main, kind), LEAVERS)
 
     assert after.within(before), f"before {before}, after {after}"
-    assert zombies(os.getpid()) == []
+    assert set(zombies(os.getpid())) <= set(zombies_before)
 
 
 def serving(main: int, kind: str) -> int:

@@ -99,6 +99,7 @@ class Agent:
         self.shelving.close()
         self._link.close()
         self.lost.close()
+        self.watch.close()
 
     def _wait(self, seconds: float) -> None:
         wanted = {self._link.fileno(): select.POLLIN} | self.control.descriptors()

@@ -113,6 +113,8 @@ class Hosts:
             return self._failed(error)
         if self.leased and self.name not in leases:
             return self._connection.lost(LinkDown("expected the engine to have its data, it was emptied"))
+        if self.leased and leases[self.name] <= 0:  # others may have ended this host's runs: look at them all
+            return self._connection.lost(LinkDown("expected this host's lease, it had ended: it was silent"))
         self.silent = {host: self._seconds - left for host, left in leases.items() if left <= 0}
         self._since = {
             host: self._since.get(host) or time.strftime("%H:%M:%S", time.localtime(time.time() - seconds))

@@ -24,7 +24,7 @@ from runcast.store.links import LinkFile
 __all__ = ["Shelving"]
 
 _LOOK = 100  # runs at once
-_AGAIN_SECONDS = 5.0  # until the link is looked at again
+_AGAIN_SECONDS = 1.0  # until the link is looked at again
 _PAUSE_SECONDS = 1.0  # until a shelf that failed is tried again
 _MOST = 2**63
 
@@ -141,8 +141,10 @@ class Shelving:
             return
         for run_id in ids:
             look = looks.get(run_id)
-            if look is not None and look.host == self._host and look.outcome is None:
-                self._trims[run_id] = time.time() + _AGAIN_SECONDS  # it is being shipped
+            # It is being shipped, or will be: a short run may be on the shelf sooner than at the link.
+            coming = self._files.has(run_id) if look is None else look.outcome is None
+            if coming and (look is None or look.host == self._host):
+                self._trims[run_id] = time.time() + _AGAIN_SECONDS
                 continue
             self._trims.pop(run_id, None)
             if look is not None and look.host == self._host:

@@ -91,6 +91,12 @@ class StoreWatch:
         if self._by_number.pop(number, None) is not None and self._inotify is not None:
             self._inotify.remove(number)
 
+    def close(self) -> None:
+        """Watch nothing any more: a user may have few of what it takes (inotify(7))."""
+        if self._inotify is not None:
+            self._inotify.close()
+            self._inotify, self.fd = None, None
+
     def due(self) -> float | None:
         """Return when the next `take` is due, in monotonic seconds; None if `fd` says so."""
         polled = self._inotify is None or any(len(numbers) < 2 for numbers in self._runs.values())

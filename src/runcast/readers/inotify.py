@@ -59,6 +59,10 @@ class Inotify:
             raise OSError(code, os.strerror(code), path)
         return number
 
+    def close(self) -> None:
+        """Close it, with all that it watches."""
+        os.close(self.fd)
+
     def remove(self, number: int) -> None:
         """Stop watching. Closing the instance instead would block for milliseconds."""
         self._libc.inotify_rm_watch(self.fd, number)

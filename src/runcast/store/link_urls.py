@@ -54,7 +54,12 @@ def parse_link(where: str) -> LinkUrl:
     """
     from urllib.parse import parse_qsl, urlencode, urlsplit
 
-    parts = urlsplit(where)
+    try:
+        parts = urlsplit(where)
+    except ValueError:
+        raise StoreUnusable(
+            "expected the URL of the store as redis://HOST:PORT/0, got one with half an IPv6 address"
+        ) from None
     given = parse_qsl(parts.query, keep_blank_values=True)
     ours = {name: value for name, value in given if name in _OURS}
     if parts.scheme != "unix" and not parts.hostname:

@@ -20,7 +20,7 @@ _EVERY = 1.0  # seconds between two looks of a process at one store
 _CONNECT_SECONDS = 0.05  # an event loop may be who looks
 _LIST_SECONDS, _PAUSE = 2.0, 0.02
 _asked: dict[str, float] = {}
-_listed: set[str] = set()  # stores whose agent has had the newest runs once
+_listed: set[str] = set()  # stores for whose agent this process has waited
 
 
 def see_to_agent(store: str) -> bool:
@@ -51,16 +51,19 @@ def await_list(store: str) -> None:
     Once in a process: from then on they are kept up to date while it looks. Nobody waits for an engine
     that is away.
     """
+    if store in _listed:
+        return
+    _listed.add(store)
     deadline = time.monotonic() + _LIST_SECONDS
-    while store not in _listed and time.monotonic() < deadline:
+    while (left := deadline - time.monotonic()) > 0:
+        status = read_status(store)
+        if status is not None and not status.up:
+            return
         try:
-            ask(agent_socket(store), {"op": "look"}, timeout=max(deadline - time.monotonic(), _PAUSE))
+            ask(agent_socket(store), {"op": "look"}, timeout=left)
         except OSError:  # it begins just now, or it has nothing to say in that time
             time.sleep(_PAUSE)
         else:
-            _listed.add(store)
-        status = read_status(store)
-        if status is not None and not status.up:
             return
 
 

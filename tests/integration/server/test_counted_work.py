@@ -74,8 +74,8 @@ def test_system_calls_of_a_burst(store: Store, fed: tuple[Run, int], form: str, 
                     wait_until(lambda: time.time() - os.stat(files_of(run).log_path).st_mtime > RACY)
                 calls = burst_calls(process.pid, fd, connections)
             wait_until(lambda: viewers(port) == 0)
-            # One viewer that was late for a burst has that with the next one.
-            assert count * BURSTS * 0.9 <= calls["write"] <= count * BURSTS + 10, calls
+            # Each viewer had each line. Once strace counted one write less than that, and why is not known.
+            assert count * BURSTS - 1 <= calls["write"] <= count * BURSTS + 10, calls
             looks, waits = ("newfstatat", "fstat"), ("epoll_pwait", "epoll_wait")
             for each, names in ((1, ("read",)), (pread, ("pread64",)), (pread, looks), (1, waits)):
                 # Once a second there is more: the timer, and a look whether the run has ended.

@@ -35,10 +35,10 @@ XTERM := tests/page/node_modules/.installed
 PLAYER := tests/browser/node_modules/.installed
 APART := slow or fault or browser
 ELSEWHERE := root or meetings
-# Tests wait more than they work; browsers and the conformance suite work, too. The order is that of tests/conftest.py.
+# Slow tests wait more than they work; browsers and the conformance suite work, too. The order is that of tests/conftest.py.
 SPREAD := --dist loadfile --no-loadscope-reorder
 FAST := -n 4 $(SPREAD)
-SLOW := -n 4 $(SPREAD)
+SLOW := -n 6 $(SPREAD)
 # Examples of each property beside the slow tests; among the fast ones it has ten.
 RUNCAST_TEST_EXAMPLES ?= 100
 
@@ -69,7 +69,7 @@ serve: $(SERVE_STAMP) ## Serve the example commands on 127.0.0.1:8765 (SERVE_ARG
 test-programs:
 	@scripts/test-programs curl slowhttptest chromium nginx=nginx-light strace node=nodejs npm setpriv=util-linux \
 		gcc musl-gcc=musl-tools perl ruby lua5.4 luajit gawk mawk original-awk jq rg=ripgrep busybox make \
-		dialog less nano openssl redis-server sqlite3 ssh=openssh-client sshd=openssh-server sudo tmux vim
+		dialog less nano openssl redis-server '/usr/lib/postgresql/*/bin/postgres=postgresql' sqlite3 ssh=openssh-client sshd=openssh-server sudo tmux vim
 
 .PHONY: test
 test: $(STAMP) test-programs $(SUITE) $(XTERM) $(PLAYER) ## Run all tests, the fast ones first (PYTEST_ARGS="-k offset")
@@ -87,20 +87,22 @@ test: $(STAMP) test-programs $(SUITE) $(XTERM) $(PLAYER) ## Run all tests, the f
 
 .PHONY: test-root
 test-root: $(STAMP) ## Run the tests that need root: mounts, namespaces, cgroups, other users (PYTEST_ARGS="-k disk")
-	@scripts/test-programs linux.uml=user-mode-linux mount setpriv=util-linux sshd=openssh-server sudo unshare=util-linux
-	@$(PYTEST) $(SLOW) -m root $(PYTEST_ARGS)
+	@scripts/test-programs linux.uml=user-mode-linux mount setpriv=util-linux sshd=openssh-server sudo unshare=util-linux \
+		ip=iproute2 hostname
+	@$(PYTEST) $(SLOW) -m "root and not meetings" $(PYTEST_ARGS)
 
 .PHONY: test-meetings
 test-meetings: $(STAMP) $(MEETINGS_STAMP) ## Run the tests with the proxies, workers and servers of others (PYTEST_ARGS="-k caddy")
-	@scripts/test-programs nginx=nginx-light apache2=apache2-bin haproxy varnishd=varnish lighttpd caddy
+	@scripts/test-programs nginx=nginx-light apache2=apache2-bin haproxy varnishd=varnish lighttpd caddy chromium \
+		unshare=util-linux ip=iproute2 hostname
 	@$(PYTEST) $(SLOW) -m meetings tests/meetings $(PYTEST_ARGS)
 
-PYTHONS := 3.12 3.13
-CAPTURE := $(addprefix tests/,unit/sources $(addprefix integration/test_,apart.py capture.py descriptors.py printer.py spool.py))
+PYTHONS := 3.12 3.13 3.14 3.15
 
 .PHONY: test-pythons
-test-pythons: ## Run the tests of capture with the other Pythons that are here (PYTHONS=3.13)
-	@scripts/test-pythons $(PYTHONS) -- $(CAPTURE) $(PYTEST_ARGS)
+test-pythons: test-programs ## Run the fast tests, and those of the servers, with the other Pythons that are here (PYTHONS=3.13)
+	@scripts/test-pythons $(PYTHONS) -- $(FAST) -m "not ($(APART) or $(ELSEWHERE)) or pythons" $(PYTEST_ARGS)
+
 
 FLOORS := $(addprefix tests/,unit $(addprefix integration/,server/test_serve.py server/test_uvicorn_fastpath.py web/test_adapters.py client))
 
@@ -109,13 +111,17 @@ test-floors: $(STAMP) $(UV) test-programs ## Run what matters with the lowest ve
 	@scripts/test-floors $(UV) $(PYTHON) -- $(FAST) -m "not root" $(FLOORS) $(PYTEST_ARGS)
 
 .PHONY: release
-release: $(STAMP) ## Build and check the sdist and the wheel of VERSION=1.2.3; tags and uploads nothing
-	@scripts/release $(VERSION)
+release: $(STAMP) $(UV) ## Build and check the sdist and the wheel of VERSION=1.2.3; tags and uploads nothing
+	@PYTHON=$(PYTHON) scripts/release $(UV) $(VERSION)
 
 .PHONY: test-wheel
-test-wheel: $(STAMP) ## Build the wheel, install it in a clean environment for each extra, and try it there
+test-wheel: $(STAMP) $(UV) ## Build the wheel, install it in a clean environment for each extra, and try it there
 	@rm -rf build/wheel && $(VENV)/bin/python scripts/build.py build/wheel
-	@PYTHON=$(PYTHON) scripts/test-wheel build/wheel/*.whl
+	@PYTHON=$(PYTHON) scripts/test-wheel $(UV) build/wheel/*.whl
+
+.PHONY: image
+image: ## Build the container image with docker or podman, and try it (PYTHON_IMAGE=python:3.12-slim)
+	@PYTHON_IMAGE=$(PYTHON_IMAGE) scripts/image runcast
 
 .PHONY: soak
 soak: $(STAMP) test-programs ## Run the large forms of the promises, for hours (RUNCAST_SOAK=0.01 PYTEST_ARGS="-k leaks")

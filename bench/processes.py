@@ -14,6 +14,7 @@ __all__ = [
     "peak_growth",
     "pss",
     "resident",
+    "resident_whole",
     "running_ns",
     "with_argument",
 ]
@@ -78,6 +79,11 @@ def descendants(pid: int) -> list[int]:
 def resident(pid: int) -> int:
     """Return the KiB of memory that a process has in use, but for files and what is shared."""
     return _kib(f"/proc/{pid}/status", b"RssAnon:")
+
+
+def resident_whole(pid: int) -> int:
+    """Return the KiB of memory that a process has in use, files and what is shared included."""
+    return _kib(f"/proc/{pid}/status", b"VmRSS:")
 
 
 def pss(pid: int) -> int:

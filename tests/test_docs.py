@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
+import click
 import pytest
 
 import runcast
@@ -38,6 +39,7 @@ import runcast.run
 import runcast.sources.command
 import runcast.testing
 from runcast import Store
+from runcast.cli.app import app
 from tests.helpers.children import run_python
 from tests.helpers.pages import Block, anchors, parse
 from tests.helpers.stores import end_store
@@ -387,6 +389,16 @@ def test_every_error_is_told():
 def _assigned(tree: ast.AST) -> set[str]:
     stores = (one for one in ast.walk(tree) if isinstance(one, ast.Attribute))
     return {one.attr for one in stores if isinstance(one.ctx, ast.Store)}
+
+
+def test_every_option_of_the_server_is_told():
+    """The reference of the server's configuration has a line for each option of `runcast serve`."""
+    page = ROOT / "docs" / "reference" / "configuration.md"
+    rows = [line.split(" | ")[0] for line in page.read_text().splitlines() if line.startswith("| `--")]
+    serve = app.get_command(click.Context(app), "serve")
+    assert serve is not None
+    there = {one.opts[0] for one in serve.params if one.name != "help"}
+    assert {option for row in rows for option in re.findall(r"--[a-z-]+", row)} == there
 
 
 def test_every_function_has_its_signature():

@@ -21,7 +21,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "runcast"
 LAYERS = (
     {"errors", "escapes", "ids", "loaded", "loggers", "quantities", "shortages"}
     | {"signatures", "trace_context", "utf8", "who", "_version"},
-    {"acting", "keep", "masking", "model", "offsets", "own_thread", "rights", "sysio"},
+    {"acting", "installed", "keep", "masking", "model", "offsets", "own_thread", "rights", "sysio"},
     {"hints", "json_objects", "known_proxies", "options"},
     {"store"},
     {"log", "wire"},
@@ -84,8 +84,8 @@ NAMED = {
 }
 MAX_LINES = 400
 HEAVY = {
-    *("asyncio", "bottle", "cherrypy", "click", "django", "flask"),
-    *("msgspec", "opentelemetry", "redis", "sentry_sdk", "starlette", "uvicorn"),
+    *("asyncio", "botocore", "bottle", "cherrypy", "click", "django", "flask"),
+    *("msgspec", "opentelemetry", "psycopg", "redis", "sentry_sdk", "starlette", "uvicorn"),
 }
 TYPE_CHECKING = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
@@ -247,6 +247,15 @@ def test_link_is_light():
 
     assert "runcast.link.base" in loaded
     assert not loaded & {"redis", "ssl", "asyncio"}
+
+
+def test_agent_is_light():
+    """An agent, with a link through Redis, loads no client, no event loop, no TLS: it has 45 MB in all."""
+    loaded = loaded_by("import runcast.agent.process, runcast.link.redis_link")
+
+    assert "runcast.link.redis_wire" in loaded
+    assert not loaded & {"redis", "ssl", "hashlib", "asyncio", "email", "importlib.metadata", "opentelemetry"}
+    assert len(loaded) <= 230
 
 
 def test_heavy_import_is_seen():

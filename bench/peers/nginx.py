@@ -47,13 +47,15 @@ def proxy(port: int, upstream: int) -> str:
     return f"access_log off; server {{ {server} }}"
 
 
-def streams(folder: str | Path, port: int, upstream: int) -> str:
+def streams(folder: str | Path, port: int, *upstreams: int) -> str:
     """Return examples/nginx-streams.conf for these ports, with a log for `requests`."""
     example = _STREAMS.read_text().replace("/var/cache/nginx/streams", f"{folder}/cache")
-    example = example.replace("127.0.0.1:8765", f"127.0.0.1:{upstream}")
+    example = example.replace(
+        "server 127.0.0.1:8765;", "".join(f"server 127.0.0.1:{one}; " for one in upstreams)
+    )
     example = example.replace("listen 8080", f"listen 127.0.0.1:{port}")
-    upstreams = "'$upstream_addr $status $upstream_cache_status $request_uri'"
-    return f"log_format upstreams {upstreams}; access_log {folder}/requests.log upstreams;\n{example}"
+    logged = "'$upstream_addr $status $upstream_cache_status $request_uri'"
+    return f"log_format upstreams {logged}; access_log {folder}/requests.log upstreams;\n{example}"
 
 
 def requests(folder: str | Path) -> list[str]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
 import redis
 
@@ -24,13 +24,28 @@ from runcast.link.opening import open_link
 from runcast.link.resp import Parser
 from tests.helpers.engines import Server, serving, valkey
 
-_LOGS = 1000  # that one follows
+LOGS: Final = 1000
+"""That one follows."""
 _PIPELINE, _XADD, _BLOCK = "redis-py pipeline", "redis-py xadd", "XREAD BLOCK"
 _APPENDS = (  # bytes, how many, how many for --quick, how many under way, beside whom
     (65536, 2000, 600, 16, _PIPELINE),
     (80, 20_000, 6000, 100, _PIPELINE),
     (80, 10_000, 3000, 1, _XADD),
 )
+
+
+class Engine(Protocol):
+    """A server."""
+
+    @property
+    def url(self) -> str:
+        """The address, for a link."""
+
+    def clear(self) -> None:
+        """Have it lose all data."""
+
+    def pids(self) -> list[int]:
+        """Return its processes."""
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
@@ -42,8 +57,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
                 bench,
                 f"LINK {size} B",
                 {
-                    OURS: partial(_puts, server, size, count, window),
-                    peer: partial(_adds, server, size, count, window),
+                    OURS: partial(put_all, server, size, count, window),
+                    peer: partial(adds, server, size, count, window),
                 },
             )
             title = f"appends of {size:,} B, " + (f"{window} under way" if window > 1 else "one by one")
@@ -53,27 +68,29 @@ def measure(bench: Bench) -> Iterator[Figure]:
         found = alternate(
             bench,
             "LINK news",
-            {OURS: partial(_news, server, count), _BLOCK: partial(_blocking, server, count)},
+            {OURS: partial(follow, server, count), _BLOCK: partial(_blocking, server, count)},
         )
-        title = f"CPU time of the server, an entry and its news, {_LOGS:,} logs followed"
+        title = f"CPU time of the server, an entry and its news, {LOGS:,} logs followed"
         yield found.figure("cpu", title, "us", goals=(Goal(0.12, _BLOCK),))
 
 
-def _opened(server: Server) -> Link:
+def _opened(server: Engine) -> Link:
     link = open_link(server.url)
     link.wait(link.hello())
     return link
 
 
-def _timed(count: int, act: Callable[[], None]) -> dict[str, float]:
+def timed(count: int, act: Callable[[], None]) -> dict[str, float]:
+    """Return the CPU time of this process for one of so many, and how many there were in a second."""
     begun, cpu = time.perf_counter(), time.process_time()
     act()
     used, took = time.process_time() - cpu, time.perf_counter() - begun
     return {"cpu": used / count * 1e6, "rate": count / took}
 
 
-def _puts(server: Server, size: int, count: int, window: int) -> dict[str, float]:
-    server.command("FLUSHALL")
+def put_all(server: Engine, size: int, count: int, window: int) -> dict[str, float]:
+    """Put so many entries into a new log, a window of them at once."""
+    server.clear()
     data, records = os.urandom(size), b"r" * 32
     with contextlib.closing(_opened(server)) as link:
         run = link.wait(link.create(new_run_id(), b"{}", "bench"))
@@ -86,17 +103,26 @@ def _puts(server: Server, size: int, count: int, window: int) -> dict[str, float
                 for reply in replies:
                     assert link.wait(reply) is None
 
-        return _timed(count, act)
+        return timed(count, act)
 
 
-def _adds(server: Server, size: int, count: int, window: int) -> dict[str, float]:
-    server.command("FLUSHALL")
+def adds(
+    server: Server, size: int, count: int, window: int, *, flush: bool = True, rate: float = 0.0
+) -> dict[str, float]:
+    """Add entries of so many bytes by redis-py, at a rate or as fast as it can; return what each took."""
+    if flush:
+        server.clear()
+    else:
+        server.command("DEL", "log")
     data, records = os.urandom(size), b"r" * 32
     with redis.Redis(port=server.port) as client:
         client.ping()
 
         def act() -> None:
+            begun = time.monotonic()
             for first in range(0, count, window):
+                if rate:
+                    time.sleep(max(0.0, begun + first / rate - time.monotonic()))
                 ends = range(1 + first, 1 + min(first + window, count))
                 if window == 1:
                     client.xadd("log", {"d": data, "i": records}, id=f"{ends[0]}-0")
@@ -106,24 +132,24 @@ def _adds(server: Server, size: int, count: int, window: int) -> dict[str, float
                         pipeline.xadd("log", {"d": data, "i": records}, id=f"{end}-0")
                     pipeline.execute()
 
-        return _timed(count, act)
+        return timed(count, act)
 
 
-def _served(server: Server, count: int, deliver: Callable[[int], None]) -> dict[str, float]:
+def served(server: Engine, count: int, deliver: Callable[[int], None]) -> dict[str, float]:
     """Return the CPU time of the server for each entry that is appended and reaches a follower."""
-    assert server.process is not None
-    before = processes.running_ns([server.process.pid])
+    before = processes.running_ns(server.pids())
     for number in range(count):
-        deliver(number % _LOGS)
-    return {"cpu": (processes.running_ns([server.process.pid]) - before) / count / 1000}
+        deliver(number % LOGS)
+    return {"cpu": (processes.running_ns(server.pids()) - before) / count / 1000}
 
 
-def _news(server: Server, count: int) -> dict[str, float]:
-    server.command("FLUSHALL")
+def follow(server: Engine, count: int) -> dict[str, float]:
+    """Append to 1,000 logs in turns, each of which another link follows."""
+    server.clear()
     data = b"x" * 80
     with contextlib.closing(_opened(server)) as writer, contextlib.closing(_opened(server)) as reader:
-        runs = [writer.wait(writer.create(new_run_id(), b"{}", "bench")) for _ in range(_LOGS)]
-        ends = [0] * _LOGS
+        runs = [writer.wait(writer.create(new_run_id(), b"{}", "bench")) for _ in range(LOGS)]
+        ends = [0] * LOGS
         reader.watch(runs)
         poller = select.poll()
         poller.register(reader.fileno(), select.POLLIN)
@@ -135,7 +161,7 @@ def _news(server: Server, count: int) -> dict[str, float]:
             return found
 
         watched: set[str] = set()
-        while len(watched) < _LOGS:
+        while len(watched) < LOGS:
             watched |= news()
 
         def deliver(number: int) -> None:
@@ -148,16 +174,16 @@ def _news(server: Server, count: int) -> dict[str, float]:
             assert reader.wait(reader.read(run, start, 65536)).tail == ends[number]
             writer.step()
 
-        return _served(server, count, deliver)
+        return served(server, count, deliver)
 
 
 def _blocking(server: Server, count: int) -> dict[str, float]:
     """Follow all logs by one XREAD BLOCK."""
-    server.command("FLUSHALL")
+    server.clear()
     data = b"x" * 80
-    names = [b"log%d" % number for number in range(_LOGS)]
+    names = [b"log%d" % number for number in range(LOGS)]
     places = [_bulk(b"0-0") for _ in names]
-    head = b"*%d\r\n" % (4 + 2 * _LOGS) + b"".join(
+    head = b"*%d\r\n" % (4 + 2 * LOGS) + b"".join(
         _bulk(part) for part in (b"XREAD", b"BLOCK", b"0", b"STREAMS", *names)
     )
     parser = Parser()
@@ -176,7 +202,7 @@ def _blocking(server: Server, count: int) -> dict[str, float]:
             assert name == names[number]
             places[number] = _bulk(entries[-1][0])
 
-        return _served(server, count, deliver)
+        return served(server, count, deliver)
 
 
 def _bulk(text: bytes) -> bytes:

@@ -12,7 +12,7 @@ import asyncio
 from dataclasses import replace
 from urllib.parse import unquote
 
-from aiohttp import ClientError, WSMsgType, web
+from aiohttp import ClientError, HttpVersion11, WSMsgType, web
 from aiohttp.web_protocol import RequestPayloadError
 from multidict import CIMultiDict
 
@@ -84,6 +84,8 @@ class Runcast(RuncastApp):
         response = web.StreamResponse(status=reply.status, headers=headers)
         if reply.body:
             response.content_length = len(reply.body)  # of a HEAD: what a GET would send
+        if request.version < HttpVersion11:
+            response.force_close()  # the end of what has no length; aiohttp would keep it open
         await response.prepare(request)
         if request.method != "HEAD" and not await self.feeds.serve(
             reply.stream, response.write, gone(request)

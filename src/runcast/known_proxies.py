@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["HAPROXY", "NGINX", "PROXIES", "Proxy", "before_server", "of_reply"]
+__all__ = ["HAPROXY", "NGINX", "PROXIES", "Proxy", "before_server", "of_own_reply", "of_reply"]
 
 Headers = Callable[[str], str | None]
 """Returns a header by its lower-case name; None where there is none."""
@@ -118,3 +118,11 @@ def of_reply(header: Headers) -> Proxy | None:
         return _VARNISH
     said = f"{header('server') or ''} {header('via') or ''}".lower()
     return next((one for one in PROXIES if one.name.lower() in said), None)
+
+
+def of_own_reply(data: bytes) -> Proxy | None:
+    """Return the proxy that refused a request itself, by its words; None where they tell nobody's name.
+
+    HAProxy puts its name into nothing, but this sentence is its own, built in as in the `errorfile`s of it.
+    """
+    return HAPROXY if b"\nYour browser sent an invalid request.\n" in data else None

@@ -22,6 +22,7 @@ __all__ = [
     "Artifact",
     "Channel",
     "Chunk",
+    "Host",
     "LeftOut",
     "Note",
     "Outcome",
@@ -174,6 +175,42 @@ class Waiting(NamedTuple):
     def from_json(cls, value: Mapping[str, Any]) -> Waiting:
         """Restore it from `to_json`."""
         return cls.of(str(value.get("question", "")), hidden=value.get("for") == "password")
+
+
+class Host(NamedTuple):
+    """Where a run of a store that is shared with other hosts is, and how it can be reached.
+
+    Attributes:
+        name: of its host, among those of the link.
+        here: whether that is this one.
+        silent_since: when another host was heard of last, in seconds since the epoch, where it is silent; the
+            state of the run is the last one known. None where it is not, or the run is over.
+        unshared_since: since when the link of this host is down, likewise, where that matters to the run:
+            what is new of it does not reach the others, or does not come here.
+    """
+
+    name: str
+    here: bool
+    silent_since: float | None = None
+    unshared_since: float | None = None
+
+    def __str__(self) -> str:
+        said = "on this host" if self.here else f"on host {self.name}"
+        if self.silent_since is not None:
+            said += f", silent for {duration_text(max(0.0, time.time() - self.silent_since))}"
+        if self.unshared_since is not None:
+            since = time.strftime("%H:%M", time.localtime(self.unshared_since))
+            said += f", not shared since {since}"
+        return said
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "name": self.name,
+            "here": self.here,
+            "silent_since": rfc3339(self.silent_since),
+            "unshared_since": rfc3339(self.unshared_since),
+        }
 
 
 class Reason(StrEnum):

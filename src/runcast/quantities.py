@@ -27,7 +27,7 @@ def duration(value: str | float, *, zero: bool = True) -> float:
     """
     seconds = _seconds(value) if isinstance(value, str) else value
     if not 0 <= seconds < math.inf or (seconds == 0 and not zero):
-        raise ValueError(f"expected a duration such as 90, 90s, 5m or 1h30m, got {value!r:.80}")
+        raise ValueError(f"expected a duration such as 90, 90s, 5m, 1h30m or 7d, got {value!r:.80}")
     return float(seconds)
 
 

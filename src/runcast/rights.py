@@ -67,6 +67,7 @@ def _parse(word: str) -> tuple[str, re.Pattern[str] | None]:
     if verb not in (*VERBS, EVERYTHING):
         near = difflib.get_close_matches(verb, VERBS, 1)
         hint = f": did you mean {near[0]}?" if near else ""
+        hint = ": give each right by itself" if "," in verb else hint
         known = either([*VERBS, EVERYTHING])
         raise UsageError(f"expected {known}, alone or with :NAME, got {word!r:.80}{hint}")
     if not colon:
@@ -75,5 +76,9 @@ def _parse(word: str) -> tuple[str, re.Pattern[str] | None]:
         raise UsageError(
             f"expected a name behind {verb}: such as {verb}:builds/*, up to {_MOST} characters in all, "
             f"got {name!r:.80}"
+        )
+    if verb == "start" and "," in name:  # which no command's name has: it would give nothing
+        raise UsageError(
+            f"expected the name of one command behind start:, got {name!r:.80}: give each by itself"
         )
     return verb, re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL)

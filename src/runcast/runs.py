@@ -21,6 +21,7 @@ from runcast.errors import (
     RunMasked,
     RunNotFound,
     StoreUnusable,
+    UploadGone,
     UsageError,
 )
 from runcast.ids import is_run_id
@@ -36,12 +37,13 @@ from runcast.store.audit import audited
 from runcast.store.files import StoreFiles
 from runcast.store.folder import check_store, make_store, unwritable
 from runcast.store.given import read_payload
-from runcast.store.keys import run_of_key
-from runcast.store.link_urls import is_link_url, parse_link
+from runcast.store.link_urls import check_clients, is_link_url, parse_link
+from runcast.store.links import LinkFile, read_link
 from runcast.store.mirrors import ask_for
 from runcast.store.queues import QueueBounds
 from runcast.store.uploads import again as same_files
 from runcast.supervisor.agents import await_list, see_to_agent
+from runcast.supervisor.shared_keys import newest_of_key
 from runcast.trace_context import without_trace
 
 if TYPE_CHECKING:
@@ -89,9 +91,11 @@ class Store:
         Args:
             where: a folder (also as `file:…`); `memory:` for a store of this process alone, kept
                 in memory and gone, its runs with it, when the process ends; or `redis://HOST:PORT/DB`
-                for a folder whose runs are shared with other hosts through Redis or Valkey: that of
-                `?store=FOLDER`, else one of its own. Nothing is connected to here, since an agent does
-                that. By default `$RUNCAST_STORE`, else the user's state folder.
+                or `postgresql://USER:PASSWORD@HOST:PORT/DB` for a folder whose runs are shared with other
+                hosts through that: the one of `?store=FOLDER`, else one of its own, nothing being connected
+                to here, since an agent does that; or `file:FOLDER?shelf=file:///mnt/runs?local_age=7d` for
+                one whose output moves to another disk, here when it is 7 days old. By default
+                `$RUNCAST_STORE`, else the user's state folder.
             keep: what stays of all its finished runs, as in `100`, `"7d"`, `"2G"` or a list of these. The
                 rest is removed when a run is started through this store, at most once a minute.
             max_running: how many commands, and functions with `process=True`, started through this store
@@ -181,7 +185,7 @@ class Store:
 
         Raises:
             RunMasked: what was masked of it is missing in its record.
-            UploadGone: a file that it was started with is not there any more.
+            UploadGone: a file that it was started with, or its input, is not here.
             UsageError: it was no command.
         """
         request = files_of(run).request()  # raises if damaged: a part of a command is another command
@@ -192,6 +196,11 @@ class Store:
             )
         if request.get("masked"):
             raise masked_run(run)
+        if request.get("given") and (host := files_of(run).mirror_of) is not None:
+            raise UploadGone(
+                f"expected a run of this host, what {run.id} was given as input or payload is on its own, "
+                f"host {host}, alone: start it again there"
+            )
         command, params = same_files(run.id, files_of(run).path, request)
         stdin = files_of(run).open_input() if files_of(run).has_input else None
         again = {one.name: request.get(one.name, one.default) for one in OPTIONS.values() if one.again}
@@ -218,7 +227,7 @@ class Store:
         return islice(self._with_key(key), limit)
 
     def _with_key(self, key: str) -> Iterator[Run]:
-        newest = run_of_key(self.path, key)
+        newest = newest_of_key(self.path, key)
         if newest is not None:
             yield Run(f"{self.path}/{newest}")
         for run in map(Run, (f"{self.path}/{run_id}" for run_id in self.ids(before=newest))):
@@ -312,9 +321,15 @@ def store_path(where: str | None) -> str:
     scheme, colon, rest = text.partition(":")
     if colon and scheme == "file":
         text = rest.removeprefix("//")
+        word, equals, _ = text.partition("?")[2].partition("=")
+        if equals and word.isidentifier():  # else a slip would make a folder of that name
+            raise StoreUnusable(
+                f"expected file:FOLDER or file:FOLDER?shelf=URL?local_age=7d, got ?{word:.40}="
+            )
     elif colon and "/" not in scheme and scheme.isalnum() and len(scheme) > 1:
         raise StoreUnusable(
-            f"expected a folder, file:FOLDER, memory: or redis://HOST as the store, got {text!r:.80}"
+            "expected a folder, file:FOLDER, memory:, redis://HOST or postgresql://HOST as the store, "
+            f"got '{scheme}:…'" + (": Valkey has redis://, too" if scheme == "valkey" else "")
         )
     if not text:  # which would be the folder we happen to be in
         raise StoreUnusable("expected the name of a folder as the store, got an empty one")
@@ -325,19 +340,35 @@ def _link(path: str, url: str) -> None:
     """Have a store shared with other hosts from now on.
 
     Raises:
-        StoreUnusable: what speaks to the engine is not installed, or the store cannot be written to.
+        StoreUnusable: the store cannot be written to, or what speaks to the engine is not installed.
     """
-    import importlib.util  # few stores are linked
-
-    if importlib.util.find_spec("redis") is None:
-        raise StoreUnusable(
-            "expected the package redis for a shared store, it is not installed: pip install 'runcast[redis]'"
-        )
+    settings = parse_link(url).settings
+    check_clients(settings)
     make_store(path)
+    _check_host(path, settings)
     try:
-        parse_link(url).settings.write(path)
+        settings.write(path)
     except OSError as error:
         raise unwritable(path, error) from None
+
+
+def _check_host(path: str, settings: LinkFile) -> None:
+    """Refuse another name at the link while runs go on, which are there under the first one.
+
+    Raises:
+        StoreUnusable: some do.
+    """
+    known = read_link(path)
+    if known is None or not settings.host or known.host in ("", settings.host) or not known.url:
+        return
+    files = StoreFiles(path)
+    for run_id in heapq.nlargest(_NEAR, files.ids()):
+        run = files.run(run_id)
+        if not (run.ended or run.is_mirror or run.is_from_elsewhere):
+            raise StoreUnusable(
+                f"expected host={known.host} in the URL of the store {path}, whose run {run_id} goes on "
+                f"under that name, got {settings.host}: keep it until no run goes on"
+            )
 
 
 def default_path() -> str:

@@ -26,14 +26,14 @@ from runcast.sources.kinds import Kind, Source, check_arguments, kind_of, name_o
 from runcast.store.audit import audit_line
 from runcast.store.contents import FORMAT
 from runcast.store.files import StoreFiles
-from runcast.store.keys import ATTEMPT, compared, free_key, holder_of, take_key
+from runcast.store.keys import ATTEMPT, compared, free_key
 from runcast.store.origin import origin_of
 from runcast.store.queues import STORE_QUEUE, QueueBounds, QueueFiles, hold
 from runcast.store.run_files import RESULT, RunFiles
 from runcast.store.uploads import copy_in, placed, uploads_in
 from runcast.supervisor.launch import launch
 from runcast.supervisor.recover import is_over
-from runcast.supervisor.shared_keys import take_shared_key
+from runcast.supervisor.shared_keys import await_secret, shared_holder, take_shared_key
 from runcast.sysio.descriptors import in_memory
 from runcast.trace_context import RunTrace
 from runcast.who import Who
@@ -128,7 +128,7 @@ class Start:
         files = StoreFiles(store)
         draft, path = files.draft(run_id), files.run(run_id).path
         taken: int | None = None  # the lock of its request, while it has a key or a place but no supervisor
-        if key is not None and (other := holder_of(store, key, request, is_over)) is not None:
+        if key is not None and (other := shared_holder(store, key, request, is_over)) is not None:
             return other
         try:
             record = self._record(store, request)
@@ -177,7 +177,7 @@ class Start:
         try:
             RunFiles.create(draft.path, record, origin_of)
             if key is not None:
-                taken, _ = take_key(store, key, draft.path, request, is_over)
+                taken, _ = take_shared_key(store, key, draft.path, request, is_over)
             recording = self._recording(draft.path, path, record)
             audit_line(store, "start", run_id, record["name"], who=Who.from_json(record["started_by"]))
             self._note(store, record)
@@ -208,6 +208,7 @@ class Start:
         record = masked_request(self._masks, request)
         record["masked"] |= self._options["input"] is not None  # which is kept nowhere
         if request["key"] is not None:
+            await_secret(store)
             record["fingerprint"] = fingerprint(store, request, compared(request))
         return record
 
@@ -231,6 +232,8 @@ class Start:
         kept = {one.name: one.type.keep(options[one.name]) for one in OPTIONS.values() if one.kept}
         if not options["tty"]:
             del kept["columns"], kept["rows"]
+        if options["input"] is not None or options["payload"] is not None:
+            kept["given"] = True  # which is in its folder, on its own host alone
         if options["idle_timeout"] is None and lazy:
             kept["idle_timeout"] = _IDLE_GENERATOR
         if kind is Kind.COMMAND:

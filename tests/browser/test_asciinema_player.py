@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from runcast import Run, Store
 from tests.helpers.browser import LONG, Person, Puppet, Serving
@@ -160,10 +160,10 @@ def test_sizes(page: Page, server: Serving, store: Store, driver: str):
     run = store.start(["bash", "-c", script], tty=True, columns=40, rows=10)
     play(page, server, run, driver)
     shows(page, "10 40")
-    assert page.locator(".ap-term .ap-line").count() == 10
+    expect(page.locator(".ap-term .ap-line")).to_have_count(10)
 
     run.resize(30, 6)
 
     shows(page, "10 40", "6 30")
-    assert page.locator(".ap-term .ap-line").count() == 6
+    expect(page.locator(".ap-term .ap-line")).to_have_count(6)
     run.kill()

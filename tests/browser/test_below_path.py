@@ -11,7 +11,7 @@ from bench.peers.nginx import nginx
 from bench.peers.server import running
 from runcast import Run, Store
 from tests.helpers.browser import LONG, Person, Puppet, Serving, shows
-from tests.helpers.servers import free_port
+from tests.helpers.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=LONG * 1000)

@@ -12,7 +12,7 @@ from runcast import Run, Store
 from tests.helpers.browser import LONG, Person, Proxy, Puppet, Serving, lines, shows
 from tests.helpers.wait import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.fault, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.fault]
 expect.set_options(timeout=LONG * 1000)
 
 HIDE = """(hidden) => {

@@ -184,7 +184,7 @@ def test_listed_page_that_attacks(
             page.goto(pages[0])
             done = page.evaluate(ATTACK, [serving.root, run.id, ICON, 250 * LONG])
 
-        # Of the last one "too late" comes: it could connect, and waited in vain for the run's end.
+        # Of the last one "refused" comes: it could connect, and not stop the run.
         reads = {"get without cookie", "websocket", "stop by websocket"}
         assert set(done) == (reads if arguments else set())
         assert [one.id for one in store.list()] == [run.id]

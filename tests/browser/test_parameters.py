@@ -40,6 +40,14 @@ command = ["sh", "-c", "echo ${1##*/}; cat $1", "sh", "{data}"]
 type = "file"
 title = "A table"
 accept = [".csv"]
+[commands.pick]
+command = ["echo", "{target}", "{words}"]
+[commands.pick.params.target]
+type = "choice"
+choices = ["staging", "production"]
+default = "staging"
+[commands.pick.params.words]
+default = "as ever"
 [commands.login]
 command = ["sh", "-c", "echo as $1", "sh", "{password}"]
 [commands.login.params.password]
@@ -75,6 +83,36 @@ def test_chosen(person: Person, store: Store):
     expect(form.get_by_label("colour")).to_have_value("green")
     expect(form.get_by_label("force")).to_be_checked()
     assert len(list(store.ids())) == 1
+
+
+def test_defaults(person: Person):
+    """No choice is offered that would silently be the default; an empty field shows what counts then."""
+    page = person.open("/runs?start=pick&p.target=prod")
+    form = page.get_by_role("dialog")
+    expect(form.get_by_label("target")).to_have_value("staging")
+    expect(form.get_by_label("target").locator("option")).to_have_text(["staging", "production"])
+    words = form.get_by_label("words")
+    words.fill("")
+    expect(words).to_have_attribute("placeholder", "as ever")
+    form.get_by_role("button", name="Start").click()
+
+    page.wait_for_url(re.compile(r"/runs/\w+$"))
+    expect(page.locator("#lines-here")).to_contain_text("staging as ever")
+
+
+def test_refused_by_a_proxy(person: Person):
+    """A file that a proxy refuses by its size, as nginx does, is said to be refused by a proxy."""
+    page = person.open("/runs?start=count")
+    page.route(
+        "**/runs", lambda route: route.fulfill(status=413, content_type="text/html", body="<html></html>")
+    )
+    form = page.get_by_role("dialog")
+    form.get_by_label("A table").set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": b"1,2"})
+    form.get_by_role("button", name="Start").click()
+
+    expect(form.get_by_role("alert")).to_have_text(
+        "A proxy before the server takes nothing of this size (413)."
+    )
 
 
 def test_refused(person: Person, store: Store):

@@ -401,6 +401,17 @@ def test_narrow(person: Person, run: Run, puppet: Puppet):
     )
 
 
+def test_phone_on_its_side(person: Person, run: Run, puppet: Puppet):
+    """Where a screen is low, the output takes most of it: what is above scrolls away."""
+    puppet.say("a line\n" * 100)
+    page = person.open(f"/runs/{run.id}")
+    page.set_viewport_size({"width": 844, "height": 390})
+
+    box = page.locator("#output").bounding_box()
+    assert box is not None
+    assert box["height"] > 390 / 2
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast(person: Person, run: Run, puppet: Puppet, scheme: str):
     """In both schemes text has a contrast of 4.5 to 1 or more (WCAG 2.2, 1.4.3), coloured output too."""

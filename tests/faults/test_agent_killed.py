@@ -55,7 +55,7 @@ def test_agents_killed_at_random(tmp_path: Path, engine: Server):
     with linked_hosts(tmp_path, engine.url, "rc:") as hosts:
         a, b = hosts
         run = a.store.start(["python3", "-u", "-c", PROGRAM], cwd=str(tmp_path))
-        pid = files_of(run).state().get("pid")
+        pid = wait_until(lambda: files_of(run).state().get("pid"), PATIENCE, "a command")
         mirror = b.get(run)
         received: list[bytes] = []
         follower = threading.Thread(

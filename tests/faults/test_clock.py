@@ -93,8 +93,8 @@ def test_deadlines(store: Store, clock: Path, ahead: int):
     """R21: a timeout neither comes early nor is forgotten because the clock jumps."""
     code = "echo up; read line"
     patient = store.start(["sh", "-c", code], stdin="pipe", timeout=600, idle_timeout=600)
-    impatient = store.start(["sh", "-c", code], stdin="pipe", timeout=0.5)
-    idle = store.start(["sh", "-c", code], stdin="pipe", idle_timeout=0.5)
+    impatient = store.start(["sh", "-c", code], stdin="pipe", timeout=500 * MS)
+    idle = store.start(["sh", "-c", code], stdin="pipe", idle_timeout=500 * MS)
     for run in (patient, impatient, idle):
         assert next(run.lines()) == "up"
 

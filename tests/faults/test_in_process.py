@@ -249,16 +249,21 @@ def test_signal_handler_and_finalizer_print(store: Store):
         def handler(*_):
             sys.stdout.write("signal\\n")
             runcast.progress(1)
+            # At no interval, which may be shorter than this takes: one in the other, without end.
+            if going:
+                signal.setitimer(signal.ITIMER_REAL, 0.0005)
 
         signal.signal(signal.SIGALRM, handler)
         with runcast.attach("block") as run:
-            signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+            going = True
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)
             for n in range(20000):
                 print("line", n)
                 if n % 100 == 0:
                     Late()
                     runcast.progress(n)
                     gc.collect()
+            going = False
             signal.setitimer(signal.ITIMER_REAL, 0)
         late = Late()
         late.itself = None
@@ -405,7 +410,7 @@ def test_fork_inside_a_run(store: Store):
             print("after")
 
         run = runcast.start(job)
-        print(run.id, run.wait(timeout=20), run.progress)
+        print(run.id, run.wait(timeout=60), run.progress)
         """
     ).split()
 

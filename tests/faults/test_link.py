@@ -10,16 +10,26 @@ from pathlib import Path
 
 import pytest
 
-from runcast.errors import Full, LinkDown, LinkError, LinkRefused
+from runcast.errors import Full, LinkDown, LinkRefused
 from runcast.link import Link
 from runcast.link.opening import open_link
 from runcast.testing.link_steps import entries_of, hears
 from tests.helpers.engines import Server, redis, serving, valkey
+from tests.helpers.link_faults import (
+    PIECE,
+    caught,
+    caught_by,
+    check_whole,
+    connect_again,
+    fill_up,
+    is_down,
+    put_through_cuts,
+)
+from tests.helpers.ports import free_port
 from tests.helpers.relay import Relay
 from tests.helpers.wait import MS, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
-PIECE = b"0123456789abcdef" * 64
 
 
 @pytest.fixture
@@ -36,75 +46,13 @@ def opened(url: str) -> Link:
     return link
 
 
-def connect_again(link: Link) -> str:
-    """Call hello until it succeeds; return the epoch."""
-
-    def attempt() -> str:
-        try:
-            return link.wait(link.hello()).epoch
-        except LinkDown:
-            return ""
-
-    return wait_until(attempt, 20000 * MS, "a connection")
-
-
-def fill_up(link: Link, run: str, end: int) -> int:
-    """Ship a log of pieces from the engine's tail to an end; return how many puts were taken."""
-    link.wait(link.create(run, b"{}", "a"))
-    at = link.wait(link.look([run]))[run].tail
-    replies = [link.put(run, n, n + len(PIECE), PIECE, b"%d" % n) for n in range(at, end, len(PIECE))]
-    assert [link.wait(reply) for reply in replies] == [None] * len(replies)
-    return len(replies)
-
-
-def check_whole(link: Link, run: str, end: int) -> None:
-    """Check that the engine has each piece once."""
-    entries = entries_of(link, run)
-    assert [(entry.start, entry.records) for entry in entries] == [
-        (n, b"%d" % n) for n in range(0, end, len(PIECE))
-    ]
-    assert {entry.data for entry in entries} == {PIECE}
-
-
 @pytest.mark.parametrize("way", ["requests", "replies"])
 def test_cut_at_every_byte(server: Server, way: str):
     """Cut after any byte of a put or of its reply: resumed from the tail, each put is there once."""
     with Relay(server.port) as relay, closing(open_link(f"redis://127.0.0.1:{relay.port}")) as link:
-        link.wait(link.hello())
-        link.wait(link.create("run", b"{}", "a"))
-        link.wait(link.put("run", 0, 1000, b"", b""))  # brings the script, and offsets of four digits
-        before = relay.passed[way == "replies"]
-        link.wait(link.put("run", 1000, 1002, b"00", b"r"))
-        size = relay.passed[way == "replies"] - before
-        taken = 0
-        for byte in range(1, size + 1):
-            at = 1000 + 2 * byte
-            relay.cut_after(**{way: byte})
-            reply = link.put("run", at, at + 2, b"%02d" % (byte % 100), b"r")
-            try:
-                assert link.wait(reply) is None
-            except LinkDown:
-                pass
-            wait_until(lambda: is_down(link), what="the cut")
-            connect_again(link)
-            if link.wait(link.look(["run"]))["run"].tail == at:
-                assert link.wait(link.put("run", at, at + 2, b"%02d" % (byte % 100), b"r")) is None
-            else:
-                taken += 1
-        entries = entries_of(link, "run")
+        cuts, taken = put_through_cuts(link, relay, way, lambda size: range(1, size + 1))
 
-    assert [entry.data for entry in entries[2:]] == [b"%02d" % (byte % 100) for byte in range(1, size + 1)]
-    assert taken == (size if way == "replies" else 1)
-
-
-def is_down(link: Link) -> bool:
-    """Return whether a link has noticed that it is down."""
-    link.step()
-    try:
-        link.news()
-    except LinkDown:
-        return True
-    return False
+    assert taken == (cuts if way == "replies" else 1)  # a request is whole with its last byte
 
 
 @pytest.mark.parametrize("aof", ["yes", "no"])
@@ -130,15 +78,6 @@ def test_killed(tmp_path: Path, aof: str):
         check_whole(link, "run", end)
 
 
-def caught(reply: object) -> Exception | None:
-    """Return what a reply raises."""
-    try:
-        reply.result()  # type: ignore[attr-defined]
-    except LinkError as error:
-        return error
-    return None
-
-
 def test_frozen(server: Server):
     """A server that answers nothing is down after seconds, whether anything waits for it or not."""
     with closing(opened(server.url)) as busy, closing(opened(server.url)) as idle:
@@ -159,6 +98,31 @@ def test_frozen(server: Server):
         check_whole(idle, "run", 20 * len(PIECE))
 
 
+def test_asked_while_frozen(server: Server):
+    """What a host is asked while the server is frozen is an error, and is not done when it goes on."""
+    with closing(opened(server.url)) as here, closing(opened(server.url)) as there:
+
+        def asks() -> list[bytes]:
+            here.step()
+            return [one.request for one in there.wait(there.asks())]
+
+        there.wait(there.lease("there", 600.0, b"holder"))
+        here.ask("there", b"first", 60.0)  # since then the server has the script
+        assert wait_until(asks, 5000 * MS, "a request") == [b"first"]
+        server.freeze()
+        reply = here.ask("there", b"stop", 60.0)
+        try:
+            wait_until(lambda: is_down(here), 8000 * MS, "the link to be down")
+        finally:
+            server.thaw()
+        assert isinstance(caught(reply), LinkDown)
+        connect_again(here)
+        connect_again(there)
+        there.wait(there.lease("there", 600.0, b"holder"))
+        here.ask("there", b"look", 60.0)
+        assert wait_until(asks, 5000 * MS, "a request") == [b"look"]
+
+
 def test_emptied(server: Server):
     """A server that lost its data without a cut is noticed by the first put, and by its epoch."""
     with closing(opened(server.url)) as link:
@@ -171,15 +135,6 @@ def test_emptied(server: Server):
         assert connect_again(link) != epoch
         assert fill_up(link, "run", end) == 10
         check_whole(link, "run", end)
-
-
-def caught_by(link: Link, reply: object) -> Exception | None:
-    """Return what a request raises."""
-    try:
-        link.wait(reply)  # type: ignore[arg-type]
-    except LinkError as error:
-        return error
-    return None
 
 
 def test_full(tmp_path: Path):
@@ -270,8 +225,7 @@ def pings(server: Server) -> int:
 
 def test_nobody_there():
     """Where nobody listens the link is down; its descriptor stays, and so does its pause."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    port = free_port()
     with closing(open_link(f"redis://alice:secret@127.0.0.1:{port}")) as link:
         descriptor = link.fileno()
         for _ in range(3):

@@ -22,7 +22,7 @@ CODE = """
     async def main():
         run = await aio.get(sys.argv[2], store=Store(sys.argv[1]))
         print(run.state.value)
-        print((await run.wait(timeout=20)).reason.value, run.state.value)
+        print((await run.wait(timeout=60)).reason.value, run.state.value)
 
     sys.addaudithook(hook)
     asyncio.run(main())

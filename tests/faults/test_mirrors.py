@@ -52,7 +52,7 @@ def test_mirror_without_an_agent(store: Store, tmp_path: Path, going: tuple[Run,
         assert (found.state, found.elsewhere, found.outcome, found.closed) == ("running", "far", None, False)
         assert run.id in [one.id for one in other.list()]
         for act in (found.wait, found.stop, found.kill, lambda: other.remove(found), found.settle):
-            with pytest.raises(RunElsewhere, match="belongs to the host 'far'"):
+            with pytest.raises(RunElsewhere, match="'far', and the store is shared with no host any more"):
                 act()
         assert other.start(["true"], queue="q").wait(timeout=DEADLINE).ok
         assert sorted(os.listdir(files_of(found).path)) == before

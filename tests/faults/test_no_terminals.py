@@ -22,12 +22,12 @@ CODE = """
     store = Store(sys.argv[1])
     taken = os.open("/dev/ptmx", os.O_RDWR) if sys.argv[2] == "taken" else None
     for tty in (True, "stdout"):
-        outcome = store.start(["true"], tty=tty).wait(timeout=20)
+        outcome = store.start(["true"], tty=tty).wait(timeout=60)
         print(outcome.code, outcome)
-    print(store.start(["echo", "pipes go on"]).output(timeout=20), end="")
+    print(store.start(["echo", "pipes go on"]).output(timeout=60), end="")
     if taken is not None:
         os.close(taken)
-        print(store.start(["tty"], tty=True).output(timeout=20), end="")
+        print(store.start(["tty"], tty=True).output(timeout=60), end="")
 """
 
 

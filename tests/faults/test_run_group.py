@@ -1,11 +1,11 @@
 """Limits of all processes of a run together, on a kernel whose control groups are ours to make."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.uml import kernel
 from tests.helpers.wait import MS
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.root]
@@ -15,14 +15,15 @@ CHECKOUT = Path(__file__).parents[2]
 INIT = CHECKOUT / "tests" / "own_kernel" / "init"
 
 
-def test_on_a_kernel_of_its_own():
+def test_on_a_kernel_of_its_own(tmp_path: Path):
     """User-mode Linux, an ordinary program, boots with cgroup v2 and runs tests/own_kernel there."""
-    kernel = shutil.which("linux.uml")
-    assert kernel is not None, "expected user-mode-linux: run `make test-root`"
-    words = [kernel, "mem=1024M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"]
+    linux, environment = kernel(tmp_path)
+    words = [linux, "mem=1024M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"]
     words += ["con=null", "con0=null,fd:1", "con1=null", f"init={INIT}", f"checkout={CHECKOUT}"]
 
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=LONG, check=False)
+    done = subprocess.run(
+        words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=LONG, check=False
+    )
 
     said = done.stdout.decode(errors="replace")
     assert "tests ended with 0" in said, said

@@ -140,7 +140,7 @@ def test_fork_bomb_at_its_limit(store: Store, tmp_path: Path):
 
     run.kill()
 
-    assert run.wait(timeout=10).reason is Reason.STOPPED
+    assert run.wait(timeout=10000 * MS).reason is Reason.STOPPED
     assert survivors(run) == set()
     assert born.stat().st_size - before < BOMBS
 

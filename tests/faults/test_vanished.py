@@ -1,24 +1,27 @@
 """A client whose network is gone says nothing, not even goodbye. It is noticed all the same."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from runcast import Store
 from tests.helpers.programs import unshare
 from tests.helpers.servers import WSGI
+from tests.helpers.stores import temporary_store
 from tests.helpers.wait import MS, wait_until
 
-pytestmark = [pytest.mark.fault, pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.fault, pytest.mark.root, pytest.mark.timeout(600)]
 
 # Runs in a network of its own, which has a loopback only; switching that off is losing the network.
 INSIDE = """
 import fcntl, http.client, os, socket, struct, subprocess, sys, time
 
-PORT, PATIENCE = 8080, 90  # seconds; the kernel by itself would take fifteen minutes
+PORT, PATIENCE = 8080, 240  # seconds; the kernel by itself would take fifteen minutes
 
 def network(up):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
@@ -68,37 +71,38 @@ SERVERS = {
 }
 
 
-@pytest.fixture
-def network() -> list[str]:
-    """Return what gives a program a network of its own, which can be taken away."""
-    return unshare("--net")
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Start all of them at once, each with viewers: most of the time is the kernel's."""
+    folder = tmp_path_factory.mktemp("vanished")
+    with temporary_store(folder / "store") as store, contextlib.ExitStack() as stack:
+        silent = store.start(["sleep", "600"])
+        talking = store.start(["sh", "-c", "while echo; do sleep 0.1; done"])
+        wait_until(lambda: talking.tail_offset > 0, timeout=9000 * MS)
+        (folder / "served.py").write_text(textwrap.dedent(WSGI))
+        (folder / "inside.py").write_text(INSIDE)
+        paths = [f"/runs/{run.id}/log" for run in (silent, talking)]
+        targets = [f"{path}={accept}" for path in paths for accept in ("text/plain", "text/event-stream")]
+        alone = [*unshare("--net"), sys.executable, str(folder / "inside.py")]
+        found = {}
+        for kind, command in SERVERS.items():
+            command = command.format(python=sys.executable, store=store.path, folder=folder)
+            process = subprocess.Popen(
+                [*alone, command, *targets],
+                env=os.environ | {"RUNCAST_STORE": store.path},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(process.communicate)
+            stack.callback(process.send_signal, signal.SIGINT)  # it ends its server, which may be here still
+            found[kind] = process
+        yield found
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_vanished_clients_are_freed(
-    store: Store, tmp_path: Path, network: list[str], monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_vanished_clients_are_freed(served: dict[str, subprocess.Popen[str]], kind: str) -> None:
     """Viewers of a silent and of a talking run, in text and in events, are freed when their network goes."""
-    silent, talking = (
-        store.start(["sleep", "600"]),
-        store.start(["sh", "-c", "while echo; do sleep 0.1; done"]),
-    )
-    wait_until(lambda: talking.tail_offset > 0, timeout=9000 * MS)
-    (tmp_path / "served.py").write_text(textwrap.dedent(WSGI))
-    (tmp_path / "inside.py").write_text(INSIDE)
-    monkeypatch.setenv("RUNCAST_STORE", store.path)
-    command = SERVERS[kind].format(python=sys.executable, store=store.path, folder=tmp_path)
-    paths = [f"/runs/{run.id}/log" for run in (silent, talking)]
-    targets = [f"{path}={accept}" for path in paths for accept in ("text/plain", "text/event-stream")]
-    try:
-        done = subprocess.run(
-            [*network, sys.executable, str(tmp_path / "inside.py"), command, *targets],
-            capture_output=True,
-            text=True,
-        )
-    finally:
-        for run in (silent, talking):
-            run.kill()
-            run.wait()
+    said, errors = served[kind].communicate()
 
-    assert done.stdout.endswith("all were noticed\n"), done.stderr
+    assert said.endswith("all were noticed\n"), errors

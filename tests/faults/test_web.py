@@ -17,7 +17,7 @@ from tests.helpers.processes import Held
 from tests.helpers.servers import ASGI, LONG, WSGI, Server
 from tests.helpers.wait import wait_until
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.fault
 
 LINES = 3000
 KILLS = 5

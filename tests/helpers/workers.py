@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tests.helpers.examples import EXAMPLES
 from tests.helpers.wait import MS
 
-__all__ = ["MEETINGS", "WORKERS", "children_of", "send", "working"]
+__all__ = ["MEETINGS", "WORKERS", "children_of", "programs", "send", "working"]
 
 MEETINGS = EXAMPLES.parent / ".venv-meetings" / "bin"
 _PATIENCE = 40000 * MS
@@ -109,7 +109,8 @@ def _prepare(name: str, folder: Path, url: str, changes: dict[str, str]) -> None
     (folder / "shop.py").write_text(textwrap.dedent(SHOP))
 
 
-def _programs(name: str) -> Path:
+def programs(name: str) -> Path:
+    """Return the folder of the programs of a queue's environment."""
     return Path(sys.executable).parent if name == "celery" else MEETINGS
 
 
@@ -123,7 +124,7 @@ def working(
     program, *arguments = (part.replace("URL", url) for part in (*WORKERS[name].command, *options))
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
-            [str(_programs(name) / program), *arguments],
+            [str(programs(name) / program), *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -142,7 +143,7 @@ def send(name: str, folder: Path, url: str, order: str, code: str | None = None)
     """Have a task sent to a worker; return the id of the task."""
     code = (code or WORKERS[name].send).replace("ORDER", repr(order)).replace("URL", url)
     done = subprocess.run(
-        [str(_programs(name) / "python"), "-c", code],
+        [str(programs(name) / "python"), "-c", code],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import json
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ import runcast
 from runcast import Reason, Run, State, Store
 from runcast.errors import StoreUnusable, UsageError
 from runcast.run.base import files_of
+from runcast.web.http.messages import Request
+from runcast.web.responder import Responder
 from tests.helpers.children import run_python
 from tests.helpers.wait import MS, wait_until
 
@@ -463,3 +466,16 @@ def test_a_script(store: Store):
     assert told == [run.id]
     assert run.output(channel="stdout") == "working\n"
     assert run.wait(timeout=DEADLINE).message == "OSError: no network"
+
+
+@pytest.mark.parametrize("any_command", [False, True])
+def test_not_started_again_over_the_web(store: Store, any_command: bool):
+    """Who asks a server to start a block again reads that it was no command, whatever it starts."""
+    with runcast.attach("task") as run:
+        pass
+    responder = Responder(store, allow_any_command=any_command)
+    reply = responder.respond(Request("POST", f"/runs/{run.id}/rerun", "", "", {}))
+    assert reply.status == 400
+    assert json.loads(reply.body)["detail"] == (
+        "expected a run of a command, 'task' was a function: start it from the program that has it"
+    )

@@ -1,8 +1,10 @@
 """Readers of bytes that are not on this disk: they request them, wait, and get the same as anybody else."""
 
 import asyncio
+import json
 import random
 import threading
+import time
 from collections.abc import Callable
 from itertools import count, pairwise
 from pathlib import Path
@@ -21,6 +23,12 @@ from runcast.log.segments import segment_starts
 from runcast.model import Channel, Outcome, Reason
 from runcast.store.run_files import RunFiles
 from runcast.testing import FilePlace, check_log
+from runcast.web.api.log_reply import log_reply
+from runcast.web.http.messages import Request
+from runcast.web.live import long_poll
+from runcast.web.live.long_poll import PollStream
+from runcast.web.live.once_here import here
+from runcast.wire import Query
 from tests.helpers.away import Agent, AwayLog, make_run, take
 from tests.helpers.wait import MS, wait_until
 
@@ -49,6 +57,29 @@ def test_nobody_fetches(run: str, shelf: Path, monkeypatch: pytest.MonkeyPatch):
 
     with pytest.raises(SegmentAway, match="see that the store's agent runs, then read again"):
         patient(FileLog(run)).read(0)
+
+
+def test_request_beyond_its_time(run: str, shelf: Path):
+    """A request that may wait no longer asks once for what is away, and is answered."""
+    take(run, shelf)
+    waits: list[bool] = []
+    request = Request("GET", "", query="format=json&wait=0", headers={}, arrived=time.monotonic() - 2)
+    with pytest.raises(SegmentAway) as caught:
+        log_reply(Run(run), request)
+
+    assert not asyncio.run(here(caught.value, lambda: waits.append(True) is None))
+    assert waits == []
+
+
+def test_poll_by_key_beyond_its_time(run: str, shelf: Path, monkeypatch: pytest.MonkeyPatch):
+    """A poll that goes on where the server knows has nothing yet then."""
+    monkeypatch.setattr(long_poll, "_AWAY_SECONDS", 0.0)
+    take(run, shelf)
+
+    (reply,) = PollStream(Run(run), Query(wait=0.0), 0, "/poll?key=1", keyed=True).steps()
+
+    assert isinstance(reply, bytes)
+    assert (json.loads(reply)["chunks"], json.loads(reply)["closed"]) == ([], False)
 
 
 def test_tail_needs_two_segments(tmp_path: Path, shelf: Path):

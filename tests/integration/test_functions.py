@@ -555,6 +555,30 @@ def test_one_that_cannot_be_stopped(store: Store, signals: Signals, capsys: pyte
     assert capsys.readouterr().out == "too late\n"
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_cleanup_of_a_forced_stop_prints(store: Store, signals: Signals, lazy: bool):
+    """A stop by force is raised once: cleaning up prints, and goes on behind that."""
+
+    def job():
+        try:
+            signals.begun.set()
+            while True:
+                sum(range(9))
+        finally:
+            print("cleaning up")
+            print("done")
+
+    def lazily():
+        yield job()
+
+    run = store.start(lazily() if lazy else job, **({"ahead": None} if lazy else {}))
+    begun(signals)
+    run.stop(grace=0)
+
+    assert run.wait(timeout=DEADLINE).reason is Reason.STOPPED
+    assert run.output() == "cleaning up\ndone\n"
+
+
 def test_stop_twice_and_too_late(store: Store, signals: Signals):
     """A second stop is allowed; one after the end says that it has ended."""
 
@@ -630,9 +654,9 @@ def test_not_idle(store: Store, signals: Signals):
     def job():
         for n in range(40):
             print(n)
-            time.sleep(0.01)
+            time.sleep(10 * MS)
 
-    assert store.start(job, idle_timeout=0.25).wait(timeout=DEADLINE).ok
+    assert store.start(job, idle_timeout=250 * MS).wait(timeout=DEADLINE).ok
 
 
 @pytest.mark.parametrize(
@@ -641,7 +665,7 @@ def test_not_idle(store: Store, signals: Signals):
         ({"timeout": 0}, "expected timeout to be more than 0, got 0: leave it out for none"),
         ({"idle_timeout": -1}, "expected idle_timeout to be more than 0, got -1: leave it out for none"),
         ({"cap": "0"}, "expected cap as a size such as 4096, 64M or 1G, or none, got '0'"),
-        ({"timeout": "1x"}, "expected timeout as a duration such as 90, 90s, 5m or 1h30m, got '1x'"),
+        ({"timeout": "1x"}, "expected timeout as a duration such as 90, 90s, 5m, 1h30m or 7d, got '1x'"),
     ],
 )
 def test_bad_limits(store: Store, limit: dict[str, object], message: str):
@@ -821,7 +845,7 @@ def test_another_process(store: Store, signals: Signals):
         lines = run.lines()
         print(next(lines), run.state)
         run.stop()
-        print(list(lines), run.wait(timeout=20))
+        print(list(lines), run.wait(timeout=60))
         """,
         run.id,
     )
@@ -910,7 +934,7 @@ def test_while_asyncio_is_imported(store: Store):
         def pause(frame, event, value):
             if frame.f_code.co_filename.endswith("asyncio/base_events.py"):
                 begun.set()
-                go_on.wait(10)
+                go_on.wait(60)
 
         def job():
             print("hello")

@@ -454,7 +454,7 @@ def test_busy_generator_is_killed(store: Store):
 def test_idle_timeout(store: Store, kind: str):
     """A generator that nobody asks any more is closed after the idle time."""
     counted = Counted()
-    run = store.start(getattr(counted, kind), idle_timeout=0.3, ahead=2)
+    run = store.start(getattr(counted, kind), idle_timeout=300 * MS, ahead=2)
     lines = run.lines()
     assert next(lines) == "1"
     lines.close()
@@ -579,12 +579,12 @@ def test_loop_ends_before_it_began(store: Store):
 
 
 @pytest.mark.slow
-def test_a_thousand_idle(store: Store):
-    """1,000 generators that nobody reads cost no thread and no descriptor each, and can all be stopped."""
+def test_hundreds_idle(store: Store):
+    """300 generators that nobody reads cost no thread and no descriptor each, and can all be stopped."""
     store.start(iter([])).wait()  # the owner's own thread and descriptors
     before = threading.active_count(), fds()
     counted = Counted()
-    runs = [store.start(counted.numbers) for _ in range(1000)]
+    runs = [store.start(counted.numbers) for _ in range(300)]
 
     assert (threading.active_count(), fds()) <= (before[0] + 1, before[1] + 4)  # the sync at most
     assert counted.made == 0

@@ -27,14 +27,14 @@ def both(function):
     def first():
         function("first")
         first_began.set()
-        second_ended.wait(20)
+        second_ended.wait(60)
 
     one = runcast.start(first)
-    first_began.wait(20)
+    first_began.wait(60)
     two = runcast.start(function, "second")
-    two.wait(timeout=20)
+    two.wait(timeout=60)
     second_ended.set()
-    one.wait(timeout=20)
+    one.wait(timeout=60)
     sys.stdout.write("\\n" + json.dumps([sorted(run.output().split()) for run in (one, two)]))
 """
 

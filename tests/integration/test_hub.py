@@ -147,7 +147,7 @@ GEVENT = """
     assert turns > 5, "the other greenlets stood still"
     for number, run in enumerate(runs):
         run.send(f"run {number}\\n")
-    gevent.joinall(viewers, timeout=20, raise_error=True)
+    gevent.joinall(viewers, timeout=60, raise_error=True)
     assert [viewer.value for viewer in viewers] == [
         ["up", f"run {number}"] for number in range(3) for _ in range(10)
     ], [viewer.value for viewer in viewers]
@@ -155,15 +155,15 @@ GEVENT = """
     blocked = store.start(["sleep", "60"], stdin="pipe")
     sender = gevent.spawn(blocked.send, b"x" * 1_000_000)
     stdin = os.open(f"/proc/{blocked.pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while int.from_bytes(fcntl.ioctl(stdin, termios.FIONREAD, bytes(4)), sys.byteorder) < 65536:
         assert time.monotonic() < deadline, "expected a full pipe"
         gevent.sleep(0.001)
     os.close(stdin)
     assert not sender.ready(), "expected it to wait: the program reads nothing"
     blocked.kill()
-    assert blocked.wait(timeout=10).signal == 9
-    gevent.joinall([sender], timeout=10)
+    assert blocked.wait(timeout=60).signal == 9
+    gevent.joinall([sender], timeout=60)
     assert sender.ready()
     print("done", threading.active_count() >= 1)
 """
@@ -208,7 +208,7 @@ EXHAUSTED = """
 
     asyncio.run(main())
     run.send("", eof=True)
-    assert run.wait(timeout=10).ok
+    assert run.wait(timeout=60).ok
     print("done")
 """
 

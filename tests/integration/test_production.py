@@ -1,4 +1,4 @@
-"""The files of "Before production": systemd takes its units, and what they and cron start are runs."""
+"""The files of two how-tos: systemd takes their units, and what these and cron start are runs."""
 
 import os
 import re
@@ -14,7 +14,8 @@ from runcast import Store
 from tests.helpers.cli import LONG, RUNCAST
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "production"
-UNITS = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix in (".service", ".timer"))
+FILES = {path.name: path for name in ("production", "hosts") for path in (EXAMPLES.parent / name).iterdir()}
+UNITS = sorted(name for name in FILES if name.endswith((".service", ".timer")))
 
 
 @pytest.fixture(name="backup")
@@ -28,14 +29,21 @@ def backup_fixture(tmp_path: Path) -> Path:
 
 def placed(text: str, backup: Path) -> str:
     """Return an example with the programs where they are here."""
-    return text.replace("/usr/local/bin/runcast", str(RUNCAST)).replace("/usr/local/bin/backup", str(backup))
+    for place, found in {
+        "/usr/local/bin/runcast": RUNCAST,
+        "/srv/app/.venv/bin/runcast": RUNCAST,
+        "/usr/local/bin/backup": backup,
+        "/srv/app/.venv/bin/rq": backup,  # which is not in this environment
+    }.items():
+        text = text.replace(place, str(found))
+    return text
 
 
 @pytest.mark.parametrize("name", UNITS)
 def test_systemd_takes_it(tmp_path: Path, backup: Path, name: str):
     """`systemd-analyze verify` has nothing to say about a unit."""
     for unit in UNITS:  # a timer wants its service
-        (tmp_path / unit).write_text(placed((EXAMPLES / unit).read_text(), backup))
+        (tmp_path / unit).write_text(placed(FILES[unit].read_text(), backup))
     command = ["systemd-analyze", "verify", str(tmp_path / name)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=False)
 
@@ -44,7 +52,7 @@ def test_systemd_takes_it(tmp_path: Path, backup: Path, name: str):
 
 def settings(name: str) -> dict[str, str]:
     """Return the settings of a unit."""
-    lines = (EXAMPLES / name).read_text().splitlines()
+    lines = FILES[name].read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
@@ -89,7 +97,8 @@ def test_line_for_cron(store: Store, backup: Path):
 
 def test_container_serves(tmp_path: Path, backup: Path):
     """The command of the container is one that there is, with options that there are."""
-    (line,) = [one for one in (EXAMPLES / "Dockerfile").read_text().splitlines() if one.startswith("CMD ")]
+    lines = (EXAMPLES.parents[1] / "Dockerfile").read_text().splitlines()
+    (line,) = [one for one in lines if one.startswith("CMD ")]
     program, verb, *options = tomllib.loads(f"command = {line.removeprefix('CMD ')}")["command"]
     shown = subprocess.run(
         [RUNCAST, verb, "--help"], check=True, capture_output=True, text=True, timeout=LONG

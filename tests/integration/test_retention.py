@@ -178,7 +178,7 @@ def test_prune(own_store: Path):
     ("words", "message"),
     [
         ([], "expected at least one of --keep, --older-than and --max-size"),
-        (["--keep", "0"], "0 is not in the range"),
+        (["--keep", "0"], "expected a whole number of 1 or more, got '0'"),
         (["--older-than", "soon"], "expected a duration"),
         (["--server", "http://127.0.0.1:1", "--keep", "1"], "expected a store of this machine"),
     ],
@@ -201,6 +201,15 @@ def test_server(own_store: Path):
         wait_until(lambda: len(ids(store)) == 1, timeout=LONG)
 
     assert ids(store) == {runs[3]}
+
+
+def test_server_of_nothing_yet(tmp_path: Path):
+    """A server with a rule, in whose folder nothing ran yet, leaves a store there that the next one opens."""
+    folder = tmp_path / "store"
+    with cli_begun("--store", folder, "serve", "--port", "0", "--keep", "1"):
+        wait_until((folder / "kept").exists, timeout=LONG)
+
+    assert list(Store.open(folder).list()) == []
 
 
 def test_application(store: Store):

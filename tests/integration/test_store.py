@@ -173,7 +173,7 @@ def test_unusable(tmp_path: Path):
             Store.open(tmp_path / name)
     with pytest.raises(FormatTooNew, match="has format 99, this runcast knows up to 1: upgrade runcast"):
         Store.open(tmp_path / "newer")
-    with pytest.raises(StoreUnusable, match="expected a folder, file:FOLDER, memory: or redis://HOST"):
+    with pytest.raises(StoreUnusable, match="expected a folder, file:FOLDER, memory:, redis://HOST or"):
         Store.open("sqlite://localhost")
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from runcast import Run, Store
 from runcast.errors import RunFinished
+from tests.helpers.ports import free_port
 from tests.helpers.programs import program, unshare
-from tests.helpers.servers import free_port
 from tests.helpers.terminals import DEADLINE, screen, shows
 from tests.helpers.wait import wait_until
 

@@ -93,7 +93,7 @@ def joblib(word: str = "lost") -> None:
 def low_thread() -> None:
     done = threading.Event()
     _thread.start_new_thread(lambda: (print("lost"), done.set()), ())
-    done.wait(20)
+    done.wait(60)
 
 
 def thread() -> None:
@@ -153,17 +153,17 @@ def hand(make: Callable[[], Any], take: Callable[[Any], Any]) -> Callable[[], st
 
         def first() -> None:
             threading.Thread(target=work, args=(source, done), daemon=True).start()
-            over.wait(20)
+            over.wait(60)
 
         def second() -> None:
             getattr(source, "put", getattr(source, "append", None))(WORD)
-            done.wait(20)
+            done.wait(60)
 
         one = runcast.start(first)
         two = runcast.start(second)
-        two.wait(timeout=20)
+        two.wait(timeout=60)
         over.set()
-        one.wait(timeout=20)
+        one.wait(timeout=60)
         return two.output()
 
     return call
@@ -178,7 +178,7 @@ def given_back() -> Any:
         in_thread(contextvars.Context().run, lambda: source.put(source.get()))
         source.get()
 
-    runcast.start(use).wait(timeout=20)
+    runcast.start(use).wait(timeout=60)
     return source
 
 
@@ -196,7 +196,7 @@ def of_none(take: Callable[[queue.Queue[str]], None]) -> Callable[[], str]:
     def call() -> str:
         source: queue.Queue[str] = queue.Queue()
         source.put(WORD)
-        return runcast.start(take, source).output(timeout=20)
+        return runcast.start(take, source).output(timeout=60)
 
     return call
 

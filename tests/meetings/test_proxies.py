@@ -304,3 +304,11 @@ def test_doctor(name: str, faults: set[str], default: Callable[[str], Place], tm
     assert code == 1
     assert faults <= found
     assert clean == (0, set())
+
+
+def test_doctor_knows_haproxy(default: Callable[[str], Place]):
+    """HAProxy puts its name into no reply; `runcast doctor --url` knows it by what it does not pass on."""
+    done = cli("doctor", "--json", "--url", f"http://127.0.0.1:{default('haproxy').port}/")
+    found = {one["check"]: one for one in map(json.loads, done.out.splitlines())}
+    assert "behind HAProxy" in found["server"]["text"]
+    assert "HAProxy: option abortonclose" in found["viewer"]["advice"]

@@ -13,7 +13,7 @@ from tests.helpers.servers import Server
 from tests.helpers.wait import MS, wait_until
 from tests.helpers.workers import MEETINGS
 from tests.integration.web.frameworks import app_code
-from tests.integration.web.test_matrix import first_line, go_on, vanish, whole
+from tests.integration.web.test_matrix import check_sizes, first_line, go_on, vanish, whole
 
 pytestmark = [pytest.mark.meetings, pytest.mark.slow]
 
@@ -34,8 +34,9 @@ LIVE = [
     ("granian-asginl", "starlette"),
     ("granian-wsgi", "flask"),
     ("gunicorn-asgi", "starlette"),
+    ("uwsgi", "flask"),
 ]
-SENDS_HEAD = {"granian-asgi", "granian-asginl"}
+SENDS_HEAD = {"granian-asgi", "granian-asginl", "granian-wsgi", "uwsgi"}
 RESTARTS = {"granian-asgi", "granian-asginl", "gunicorn-asgi"}
 NEVER_ENDS = {"granian-wsgi"}
 
@@ -60,6 +61,7 @@ def test_live(store: Store, tmp_path: Path, name: str, framework: str):
             with server.stream(f"/runs/{silent.id}/log", Accept=TEXT) as response:
                 assert response.status == 200
             silent.kill()
+        check_sizes(server, store, tmp_path, sockets=framework != "flask")
         vanish(server)
         with server.stream("/stream", Accept=EVENTS) as response:
             seen = first_line(response)
@@ -74,19 +76,16 @@ def test_live(store: Store, tmp_path: Path, name: str, framework: str):
     log = (tmp_path / "server.log").read_text()
     assert "runcast/web/" not in log, log
     assert log.count("granian with WSGI does not say") == (name == "granian-wsgi"), log
+    assert log.count("uWSGI sends no chunks") == (name == "uwsgi"), log
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [("gunicorn-tornado", "keeps a reply until its end"), ("uwsgi", "uWSGI is not supported")],
-)
-def test_unsupported(store: Store, tmp_path: Path, name: str, words: str):
+def test_unsupported(store: Store, tmp_path: Path):
     """What cannot serve live replies is logged once, with what to take instead."""
-    with Meeting(tmp_path, name, "flask") as server, server.connect() as connection:
+    with Meeting(tmp_path, "gunicorn-tornado", "flask") as server, server.connect() as connection:
         connection.request("GET", "/stream", headers={"Accept": TEXT})
         run = wait_until(lambda: next(store.list(1), None), DEADLINE, "its run")
         (tmp_path / f"go-{run.id}").touch()
         assert b"one" in connection.getresponse().read1()
     log = (tmp_path / "server.log").read_text()
-    assert log.count(words) == 1, log
+    assert log.count("keeps a reply until its end") == 1, log
     assert "use threads or greenlets" not in log

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
@@ -9,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from runcast import Run, Store
+from runcast import Reason, Run, Store
 from tests.helpers.cli import cli
 from tests.helpers.engines import serving, valkey
+from tests.helpers.examples import EXAMPLES
+from tests.helpers.servers import Server
 from tests.helpers.wait import MS, wait_until
 from tests.helpers.workers import WORKERS, children_of, send, working
 
@@ -167,6 +171,34 @@ def test_end(store: Store, tmp_path: Path, url: str, name: str, what: str):
     assert str(outcome).startswith(expected), outcome
 
 
+STOPPED = """
+    if run.outcome.reason is runcast.Reason.STOPPED:
+        raise celery.exceptions.Ignore
+"""
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_stop(store: Store, tmp_path: Path, url: str, is_told: bool):
+    """A stop ends the task's block, and the queue takes it for done unless the task says otherwise."""
+    with_run = {
+        "self.request.id):": "self.request.id) as run:",
+        "        ship(order)\n": f"        ship(order)\n{STOPPED}",
+        "import runcast\n": "import celery.exceptions\nimport runcast\n",
+    }
+    with working("celery", tmp_path, url, "-l", "info", **(with_run if is_told else {})):
+        task = send("celery", tmp_path, url, "waits")
+        wait_until((tmp_path / "begun").exists, DEADLINE, "the task has begun")
+        run = of_task(store, task)
+        run.stop()
+        (tmp_path / "go").touch()
+        outcome = run.wait(timeout=DEADLINE, check=False)
+        log = tmp_path / "worker.log"
+        said = "ignored" if is_told else "succeeded in"
+        wait_until(lambda: said in log.read_text(), DEADLINE, f"{said} in the worker's log")
+
+    assert outcome.reason is Reason.STOPPED
+
+
 def test_retries(store: Store, tmp_path: Path, url: str):
     """Each try of a task is a run; the task's id finds them all, the newest first."""
     retried = "@app.task(bind=True, autoretry_for=(ValueError,), default_retry_delay=0)"
@@ -193,3 +225,41 @@ def test_delivered_again(store: Store, tmp_path: Path, url: str):
     assert [one.partition(":")[0].partition(" (")[0] for one in outcomes] == [GOES_ON, "lost"]
     assert str(command.wait(timeout=DEADLINE)) == GOES_ON
     assert f"{command.id} exit code 0" in next(store.list(1, key=task)).output()
+
+
+def test_from_django(tmp_path: Path, url: str):
+    """The example's task, whose store only Django's settings name, is watched by its id while it goes on."""
+    example = (EXAMPLES / "django_celery.py").read_text().replace("redis://localhost", url)
+    assert "time.sleep(1)" in example
+    example = example.replace("time.sleep(1)", "while not Path('go').exists(): time.sleep(0.01)")
+    (tmp_path / "django_celery.py").write_text(example)
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    with Server(tmp_path, "gunicorn", "from django_celery import wsgi as app", workers=2) as server:
+        status, _, task = server.ask("POST", "/orders", b"order=books", **form)
+        assert status == 202
+        address = f"/orders/{task.decode()}"
+        status, headers, body = server.ask("GET", address)
+        assert (status, headers["refresh"], body) == (202, "1", b"not begun\n")
+
+        environment = {name: value for name, value in os.environ.items() if name != "RUNCAST_STORE"}
+        command = [sys.executable, "-m", "celery", "-A", "django_celery", "worker", "-c", "1"]
+        with (tmp_path / "worker.log").open("wb") as log:
+            worker = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+        try:
+            led = wait_until(
+                lambda: server.ask("GET", address, Accept="text/html")[1].get("location"),
+                DEADLINE,
+                "its page",
+            )
+            assert led.startswith(f"{address}?runcast=/runs/")
+            assert server.ask("GET", led, Accept="text/html")[0] == 200
+            assert server.ask("GET", led.partition("=")[2])[0] == 403
+            with server.connect() as connection:
+                connection.request("GET", address)
+                live = connection.getresponse()
+                assert live.readline() == b"packing books, 0\n"  # while the task waits
+                (tmp_path / "go").touch()
+                assert live.read().splitlines() == [b"packing books, %d" % number for number in range(1, 5)]
+        finally:
+            worker.terminate()
+            worker.wait(timeout=DEADLINE)

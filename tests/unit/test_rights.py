@@ -57,6 +57,8 @@ def test_rights(
         ("start:" + "a" * 200, "up to 200 characters"),
         (":backup", "alone or with :NAME, got ':backup'"),
         ("**", "got '**'"),
+        ("read,start:backup", "got 'read,start:backup': give each right by itself"),
+        ("start:backup,deploy", "one command behind start:, got 'backup,deploy': give each by itself"),
     ],
 )
 def test_what_is_no_right(word: str, said: str):

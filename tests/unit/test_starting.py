@@ -44,9 +44,13 @@ def values():
         (
             values,
             {"timeout": "soon"},
-            "expected timeout as a duration such as 90, 90s, 5m or 1h30m, got 'soon'",
+            "expected timeout as a duration such as 90, 90s, 5m, 1h30m or 7d, got 'soon'",
         ),
-        (values, {"timeout": "0s"}, "expected timeout as a duration such as 90, 90s, 5m or 1h30m, got '0s'"),
+        (
+            values,
+            {"timeout": "0s"},
+            "expected timeout as a duration such as 90, 90s, 5m, 1h30m or 7d, got '0s'",
+        ),
         (["ls"], {"cap": "much"}, "expected cap as a size such as 4096, 64M or 1G, or none, got 'much'"),
         (nothing, {"a": 3}, r'got a=3: arguments of nothing by name go into kwargs=\{"a": 3\}'),
         (nothing, {"n": 3}, r'got n=3: arguments of nothing by name go into kwargs=\{"n": 3\}'),

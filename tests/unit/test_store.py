@@ -48,6 +48,13 @@ def test_names_of_no_store(where: str):
         Store.open(where)
 
 
+@pytest.mark.parametrize("where", ["?shel=file:///mnt", "?local_age=7d", "?shelve=file:///mnt?local_age=7d"])
+def test_word_that_no_store_has(folder: Path, where: str):
+    """A slip in the words behind a folder is refused, and makes no folder of that name."""
+    with pytest.raises(StoreUnusable, match=r"expected file:FOLDER or file:FOLDER\?shelf=.*, got \?\w+=$"):
+        Store.open(f"file:{folder}{where}")
+
+
 def test_file_instead_of_a_folder(folder: Path):
     """A file is no store."""
     folder.write_text("x")

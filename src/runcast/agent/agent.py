@@ -5,15 +5,20 @@ Owns the order of a turn, and when there is nothing left to do. Must not know ho
 
 from __future__ import annotations
 
+import heapq
 import select
 import time
 
 from runcast.agent.claims import Claims
 from runcast.agent.connection import Connection
 from runcast.agent.control import Control
+from runcast.agent.evicting import Evicting
 from runcast.agent.hosts import Hosts
+from runcast.agent.kept_files import KeptFiles
 from runcast.agent.lost import LostRuns
 from runcast.agent.mirrors import NEWEST, Mirrors
+from runcast.agent.names import Names
+from runcast.agent.removals import Removals
 from runcast.agent.shelving import Shelving
 from runcast.agent.shipping import Shipping
 from runcast.agent.watching import StoreWatch
@@ -43,14 +48,25 @@ class Agent:
         self._lock_fd, self._link = lock_fd, link
         self.connection = Connection(link, store, self._connected)
         self.watch = StoreWatch(store)
-        self.shipping = Shipping(self.connection, self.files, settings.host, self.watch, lambda: self.here)
+        self.shipping = Shipping(self.connection, self.files, settings.host, self.watch, self._shares)
         self.mirrors = Mirrors(self.connection, self.files, settings.host, lock_fd)
         self.hosts = Hosts(self.connection, settings, store, self.shipping.rejoin)
-        self.claims = Claims(self.connection, self.files, settings.host, self.mirrors)
-        self.control = Control(self.connection, store, self.hosts, self.mirrors, self.claims)
+        self.shipping.on_copied, self.shipping.lost_after = self.mirrors.adopt, settings.lost_after
+        self.claims = Claims(
+            self.connection, self.files, settings.host, self.mirrors, lambda: self.hosts.refused
+        )
+        self.names = Names(self.connection, self.files, settings, self.claims)
+        self.control = Control(self.connection, store, self.hosts, self.mirrors, self.claims, self.names)
         self.lost = LostRuns(self.shipping)
+        self.removals = Removals(self.connection, self.files, settings.host, self.shipping, self.mirrors)
         self.shelving = Shelving(self.connection, self.files, settings, self.mirrors)
+        self.evicting = Evicting(self.connection, settings, self.files, self.mirrors)
+        self.control.unshipped = self.shipping.unshipped
         self.control.on_want = self.shelving.want
+        self.kept_files = KeptFiles(
+            self.connection, self.files, self.control.ask, lambda: self.hosts.silent.keys()
+        )
+        self.control.on_file = self.kept_files.want
         self._poll = select.poll()
         self._polled: dict[int, int] = {}
         self._rescan = True
@@ -61,6 +77,10 @@ class Agent:
         """Whether the store is still where it was."""
         return is_at(agent_lock(self.files.path), self._lock_fd)
 
+    def _shares(self) -> bool:
+        """Whether what is removed here is removed for all: the store was not moved away, and is no copy."""
+        return self.here and self.hosts.leased
+
     def idle_for(self, now: float) -> float:
         """Return for how many seconds there has been nothing to do, and nobody has wanted anything."""
         if (
@@ -69,6 +89,8 @@ class Agent:
             or self.mirrors.active
             or self.control.busy
             or self.claims.busy
+            or self.removals.busy
+            or self.kept_files.busy
         ):
             self._used = now
         return now - max(self._used, self.control.heard)
@@ -78,26 +100,49 @@ class Agent:
         now = time.monotonic()
         self._wait(self._timeout(now, most))
         now = time.monotonic()
-        news = self.connection.turn(now)
         self._take_changes()
-        if ASKS in news:
-            self.control.take_asks()
+        if self.hosts.leased:
+            self.shipping.turn(now)
+        news = self.connection.turn(now)
         self.mirrors.news(news)
+        self.mirrors.turn(now)
+        if ASKS in news:  # all else can wait for lines that somebody follows
+            self.control.take_asks()
         self.control.turn(now)
         self.claims.turn(now)
+        self.kept_files.turn(now)
         self.hosts.turn(now)
         self.lost.turn(now)
         if self.hosts.leased:
-            self.shipping.turn(now)
+            self.removals.turn(now)
         self.shelving.turn(now)
-        self.mirrors.turn(now)
+        self.evicting.turn(now)
         self._link.step()
+
+    def stop_listening(self) -> None:
+        """Hear nobody any more: who comes from now on finds no agent."""
+        self.control.stop_listening()
+
+    @property
+    def all_shipped(self) -> bool:
+        """Whether all of the store's own runs are over, and at the link; or it is down."""
+        return not self.shipping.runs or not self.connection.up
+
+    @property
+    def unshared(self) -> bool:
+        """Whether there are runs that this agent has not seen: before a link is up, ones that go on."""
+        ids = self.files.ids()
+        if not self._rescan:
+            return any(not self.mirrors.is_known(run_id) for run_id in ids)
+        newest = heapq.nlargest(NEWEST, ids)
+        return any(not (run := self.files.run(run_id)).ended and not run.is_mirror for run_id in newest)
 
     def close(self) -> None:
         """End, with all descriptors closed. What is under way is done again by the next agent."""
+        self.kept_files.close()
         self.control.close()
         self.shelving.close()
-        self._link.close()
+        self.connection.close()
         self.lost.close()
         self.watch.close()
 
@@ -125,19 +170,26 @@ class Agent:
             self.hosts.due(),
             self.control.due(),
             self.claims.due(),
+            self.kept_files.due(),
         )
         left = min((due - now for due in dues if due is not None), default=most)
         pause = self._link.timeout()
         return max(0.0, min(left, most, most if pause is None else pause))
 
-    def _connected(self, fresh: bool) -> None:
-        """Begin again: mirrors at once, the store's own runs when this host has its lease."""
-        if self._rescan or fresh:
+    def _connected(self, lacking: bool) -> None:
+        """Begin again: mirrors at once, the store's own runs when this host has its lease.
+
+        Where the engine may be `lacking`, runs that it had whole are looked at, too.
+        """
+        if self._rescan or lacking:
             self._rescan = False
             self._scan()
         self.mirrors.rejoin()
+        self.removals.rejoin()
+        self.kept_files.rejoin()
         self.shelving.rejoin()
         self.control.rejoin()
+        self.names.rejoin()
         self.hosts.rejoin()
 
     def _scan(self) -> None:

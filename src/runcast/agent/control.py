@@ -12,17 +12,29 @@ import contextlib
 import json
 import os
 import select
-import socket
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from runcast.agent.claims import Claims
+from runcast.agent.clients import (
+    FULL_SECONDS,
+    LOOK_THERE,
+    NO_DESCRIPTOR,
+    Client,
+    Later,
+    Passed,
+    ask_seconds,
+    unreachable,
+)
 from runcast.agent.connection import Connection
 from runcast.agent.hosts import Hosts
+from runcast.agent.kept_files import piece_of
+from runcast.agent.later import UNDER_WAY, LaterAnswers
 from runcast.agent.mirrors import Mirrors
+from runcast.agent.names import HERE, ON_HOST, Names
+from runcast.agent.rounds import Rounds
 from runcast.errors import Late, LinkDown, LinkError, NoHost
 from runcast.ids import is_run_id
 from runcast.json_objects import parse_object
@@ -33,41 +45,12 @@ from runcast.supervisor.control import ControlConnection, accept, connect_path, 
 
 __all__ = ["Control"]
 
-_ASK_SECONDS = 4.0  # for another host to answer: those who ask wait for 5
-_PENDING_SECONDS = 3.0  # … after which it says that the answer comes later
 _PART_BYTES = 32 * 1024  # of stdin: what is sent has a head
 _CONNECT_SECONDS = 0.2
+_DOWN_SECONDS = 1.0  # for an engine that neither takes nor refuses a connection
+_BACKLOG = 256  # connections that wait: a reader of many runs has one for each that it wants
 _OPERATIONS: Final = frozenset({"stop", "signal", "stdin", "resize", "want", "watched"})
-_EARLY = 64
 _WATCHED_SECONDS = 2.0
-_LOOK_THERE: Final = "look there whether it was done"
-
-
-class _Client:
-    """A connection of a process of this host."""
-
-    def __init__(self, connection: ControlConnection) -> None:
-        self.connection = connection
-        self.queue: deque[tuple[dict[str, Any], bytes]] = deque()
-        self.waits = False
-
-
-class _Later(NamedTuple):
-    """A request whose answer comes later, and what of its data is still to be sent."""
-
-    client: _Client
-    host: str
-    request: dict[str, Any]
-    rest: bytes
-
-
-class _Passed:
-    """What another host wants of a run, on its way to the run."""
-
-    def __init__(self, connection: socket.socket, ask: Ask, host: str, mark: str) -> None:
-        self.connection, self.ask, self.host, self.mark = connection, ask, host, mark
-        self.data = b""
-        self.pending_at: float | None = time.monotonic() + _PENDING_SECONDS
 
 
 class Control:
@@ -79,52 +62,73 @@ class Control:
         hosts: those of the link.
         mirrors: what is wanted goes there.
         claims: of keys.
+        names: what is shared beside runs.
 
     Attributes:
         heard: when somebody wanted something last, in monotonic seconds.
         on_want: called with the run and the segment that a reader wants.
+        on_file: called with the run and the number of the file that one wants; returns the answer.
     """
 
     def __init__(
-        self, connection: Connection, store: str, hosts: Hosts, mirrors: Mirrors, claims: Claims
+        self,
+        connection: Connection,
+        store: str,
+        hosts: Hosts,
+        mirrors: Mirrors,
+        claims: Claims,
+        names: Names,
     ) -> None:
         self._connection, self._store, self._hosts, self._mirrors = connection, store, hosts, mirrors
-        self._claims = claims
+        self._claims, self.names = claims, names
+        names.pass_on = lambda host, request: self._pass_on(host, request, b"")
         self.heard = time.monotonic()
+        self.unshipped: Callable[[], int] = int  # returns the bytes that the link has not acknowledged
         self.on_want: Callable[[str, object], object] = lambda run_id, start: None
+        self.on_file: Callable[[str, object], dict[str, Any]] = lambda run_id, number: {}
         self._path = agent_socket(store)
         with contextlib.suppress(FileNotFoundError):  # of one that was killed
             os.unlink(self._path)
-        self._listener = listen_path(self._path, backlog=128)
-        self._clients: dict[int, _Client] = {}
-        self._passed: dict[int, _Passed] = {}
-        self._later: dict[str, _Later] = {}  # what the answers that come later are to
-        self._early: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_EARLY)  # that came sooner than that
+        self._listener = listen_path(self._path, backlog=_BACKLOG)
+        self._listener.setblocking(False)
+        self._full_until = 0.0
+        self._clients: dict[int, Client] = {}
+        self._passed: dict[int, Passed] = {}
+        self._later = LaterAnswers(self.ask, self._finish)
         self._marks = 0
-        self._watched: dict[str, int] = {}  # when viewers of mirrors were there last
+        self._rounds = Rounds(_WATCHED_SECONDS)
         self._look_at = 0.0
-        self._list_waits: list[_Client] = []
+        self._silent: set[str] = set()  # hosts, at the last look
+        self._list_waits: dict[Client, tuple[int, float]] = {}  # failures of the link before; until when
         mirrors.on_listed = self._answer_listed
 
     @property
     def busy(self) -> bool:
         """Whether an answer is to come."""
-        return bool(self._passed or self._later)
+        return bool(self._passed) or self._later.busy
 
     def descriptors(self) -> dict[int, int]:
         """Return what to poll."""
-        return dict.fromkeys([self._listener.fileno(), *self._clients, *self._passed], select.POLLIN)
+        listener = [self._listener.fileno()] if time.monotonic() >= self._full_until else []
+        return dict.fromkeys([*listener, *self._clients, *self._passed], select.POLLIN)
 
     def due(self) -> float | None:
         """Return when the next turn is due, in monotonic seconds."""
         times = [one.pending_at for one in self._passed.values() if one.pending_at is not None]
+        if not self._connection.up:
+            times += [until for _, until in self._list_waits.values()]
         return min(times, default=None)
+
+    def stop_listening(self) -> None:
+        """Take no more connections. What is under way goes on."""
+        if self._listener.fileno() >= 0:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+            self._listener.close()
 
     def close(self) -> None:
         """Close all of it."""
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
-        self._listener.close()
+        self.stop_listening()
         for client in self._clients.values():
             client.connection.socket.close()
         for passed in self._passed.values():
@@ -133,9 +137,13 @@ class Control:
     def ready(self, fd: int) -> None:
         """Take what has come at a descriptor."""
         if fd == self._listener.fileno():
-            with contextlib.suppress(OSError):
-                accepted = ControlConnection(accept(self._listener))
-                self._clients[accepted.socket.fileno()] = _Client(accepted)
+            try:
+                for _ in range(_BACKLOG):
+                    accepted = ControlConnection(accept(self._listener))
+                    self._clients[accepted.socket.fileno()] = Client(accepted)
+            except OSError as error:  # no more of them, or none can be had
+                if error.errno in NO_DESCRIPTOR:
+                    self._full_until = time.monotonic() + FULL_SECONDS
         elif fd in self._clients:
             self._receive(self._clients[fd])
         elif fd in self._passed:
@@ -143,26 +151,25 @@ class Control:
 
     def turn(self, now: float) -> None:
         """Say which answers come later; end waiting for those of hosts that are gone."""
+        self._give_up_lists(now)
         for passed in list(self._passed.values()):
             if passed.pending_at is not None and now >= passed.pending_at:
                 passed.pending_at = None
                 self._answer(passed.ask, {"later": passed.mark})
-        for mark, later in list(self._later.items()):
-            if later.host in self._hosts.silent:
-                del self._later[mark]
-                self._reply(later.client, _unreachable(f"host {later.host} is silent: {_LOOK_THERE}"))
-        if now >= self._look_at and self._connection.up:
-            self._look_at = now + _WATCHED_SECONDS
-            self._look_at_mirrors()
+        self._later.turn(now, self._hosts.silent, up=self._connection.up)
+        silent = set(self._hosts.silent)
+        if (now >= self._look_at or silent != self._silent) and self._connection.up:
+            self._silent, self._look_at = silent, now + _WATCHED_SECONDS
+            self._hosts.note_silent(one.host for one in self._mirrors.runs.values() if not one.ended)
+        if self._connection.up:
+            self._look_at_mirrors(now)
 
-    def _look_at_mirrors(self) -> None:
-        """Have the hosts of mirrors know that viewers are here, and people here which hosts are silent."""
-        watched = {one.id: one.watched() for one in self._mirrors.runs.values() if one.active}
-        for run_id, when in watched.items():
-            if when != self._watched.get(run_id, 0):
-                self._pass_on(self._mirrors.runs[run_id].host, {"op": "watched", "run": run_id}, b"")
-        self._watched = watched
-        self._hosts.note_silent(one.host for one in self._mirrors.runs.values() if not one.ended)
+    def _look_at_mirrors(self, now: float) -> None:
+        """Have the hosts of mirrors know that viewers are here."""
+        for run_id in self._rounds.take(now, self._mirrors.runs):
+            one = self._mirrors.runs.get(run_id)
+            if one is not None and one.active and one.is_watched_anew():
+                self._pass_on(one.host, {"op": "watched", "run": run_id}, b"")
 
     def rejoin(self) -> None:
         """Take what others wanted while the link was down."""
@@ -170,32 +177,41 @@ class Control:
 
     # Processes of this host
 
-    def _receive(self, client: _Client) -> None:
+    def _receive(self, client: Client) -> None:
         requests = client.connection.receive()
         if requests is None:
             self._clients.pop(client.connection.socket.fileno(), None)
             client.connection.socket.close()
+            self._later.left(client)
             return
         self.heard = time.monotonic()
         client.queue += requests
         self._next(client)
 
-    def _next(self, client: _Client) -> None:
+    def _next(self, client: Client) -> None:
         while client.queue and not client.waits:
             request, data = client.queue.popleft()
             answer = self._handle(client, request, data)
             if request.get("answer", True) and answer is not None:
                 client.connection.answer(**answer)
 
-    def _handle(self, client: _Client, request: dict[str, Any], data: bytes) -> dict[str, Any] | None:
+    def _handle(self, client: Client, request: dict[str, Any], data: bytes) -> dict[str, Any] | None:
         """Carry out a request; return the answer, or None if it comes later."""
         operation, run_id = request.get("op"), str(request.get("run"))
         if operation == "look":
-            self._mirrors.looked = self.heard
-            if not request.get("answer", True) or self._mirrors.listed:
+            self._mirrors.look(self.heard, anew=bool(request.get("answer", True)))
+            if not request.get("answer", True):
                 return {"ok": True}
+            self._connection.try_soon()
             client.waits = True
-            self._list_waits.append(client)
+            self._list_waits[client] = self._connection.failures, self.heard + _DOWN_SECONDS
+            return None
+        if operation == "status":
+            up, soon = self._connection.up, self._connection.soon
+            return {"ok": True, "up": up, "again": soon and not up, "unshipped": self.unshipped()}
+        if operation in HERE:
+            client.waits = True
+            self.names.wanted(request, partial(self._reply, client))
             return None
         if operation == "claim" and is_run_id(run_id):
             client.waits = True
@@ -205,66 +221,81 @@ class Control:
         if operation == "want":
             self._mirrors.want(run_id, self.heard)
             self.on_want(run_id, request.get("offset"))
-            if mirror is not None and not mirror.ended:
+            if mirror is not None and not mirror.ended and mirror.lazy:
                 self._pass_on(mirror.host, request | {"answer": False}, b"")
             return {"ok": True}
+        if operation == "file":
+            return self.on_file(run_id, request.get("number"))
         if mirror is None or mirror.ended:
             return {"error": "it has ended"}
         if operation not in _OPERATIONS:
             return {"error": f"expected op {', '.join(sorted(_OPERATIONS))}, got {operation!r}"}
         if not self._connection.up:
-            return _unreachable(f"its host {mirror.host} cannot be reached: the link is down")
+            return unreachable(f"its host {mirror.host} cannot be reached, the link is down")
         client.waits = True
         self._send(client, mirror.host, request, data)
         return None
 
     def _answer_listed(self) -> None:
-        waiting, self._list_waits = self._list_waits, []
+        waiting, self._list_waits = self._list_waits, {}
         for client in waiting:
             self._reply(client, {"ok": True})
 
-    def _send(self, client: _Client, host: str, request: dict[str, Any], data: bytes) -> None:
+    def _give_up_lists(self, now: float) -> None:
+        """Answer those who wait for a list of an engine that is away, as was seen since they came."""
+        if not self._connection.up:
+            for client, (failures, until) in list(self._list_waits.items()):
+                if self._connection.failures > failures or now >= until:
+                    del self._list_waits[client]
+                    self._reply(client, {"ok": True, "down": True})
+
+    def _send(self, client: Client, host: str, request: dict[str, Any], data: bytes) -> None:
         """Send a request, of stdin a part, and the next one when that is done."""
         part, rest = data[:_PART_BYTES], data[_PART_BYTES:]
-        sent = request
+        sent = {name: value for name, value in request.items() if name != "until"}
         if request.get("op") == "stdin":
-            sent = request | {"bytes": len(part), "eof": bool(request.get("eof")) and not rest}
-        reply = self._pass_on(host, sent, part)
+            sent |= {"bytes": len(part), "eof": bool(request.get("eof")) and not rest}
+        reply = self._pass_on(host, sent, part, ask_seconds(request.get("until")))
         reply.then(partial(self._was_sent, client, host, request, rest))
 
-    def _pass_on(self, host: str, request: dict[str, Any], data: bytes) -> Reply[bytes]:
+    def ask(self, host: str, request: dict[str, Any]) -> Reply[bytes]:
+        """Ask another host."""
+        return self._pass_on(host, request, b"")
+
+    def _pass_on(
+        self, host: str, request: dict[str, Any], data: bytes, seconds: float | None = None
+    ) -> Reply[bytes]:
         head = json.dumps(request | {"host": self._hosts.name}).encode()
-        return self._connection.link.ask(host, head + b"\n" + data, _ASK_SECONDS)
+        return self._connection.link.ask(host, head + b"\n" + data, seconds or ask_seconds())
 
     def _was_sent(
-        self, client: _Client, host: str, request: dict[str, Any], rest: bytes, reply: Reply[bytes]
+        self, client: Client, host: str, request: dict[str, Any], rest: bytes, reply: Reply[bytes]
     ) -> None:
         try:
             answer = parse_object(reply.result())
         except (NoHost, Late):
-            answer = _unreachable(f"host {host} does not answer: {_LOOK_THERE}")
+            answer = unreachable(f"host {host} does not answer: {LOOK_THERE}")
         except LinkError as error:
+            why = "the engine refuses it"
             if isinstance(error, LinkDown):
+                why = "the link is down"
                 self._connection.lost(error)
-            answer = _unreachable(f"host {host} cannot be reached: {error}")
+            answer = unreachable(f"its host {host} cannot be reached, {why}: {LOOK_THERE}")
         except ValueError as error:
             answer = {"error": str(error)}
-        later = _Later(client, host, request, rest)
+        later = Later(client, host, request, rest)
         if "later" not in answer:
             return self._finish(later, answer)
-        mark = str(answer["later"])
-        self._later[mark] = later
-        for known, early in list(self._early):
-            if known == mark:
-                self._finish(self._later.pop(mark), early)
+        if not client.gone:
+            self._later.wait(str(answer["later"]), later)
 
-    def _finish(self, later: _Later, answer: dict[str, Any]) -> None:
+    def _finish(self, later: Later, answer: dict[str, Any]) -> None:
         if later.rest and "error" not in answer:
             self._send(later.client, later.host, later.request, later.rest)
         else:
             self._reply(later.client, answer)
 
-    def _reply(self, client: _Client, answer: dict[str, Any]) -> None:
+    def _reply(self, client: Client, answer: dict[str, Any]) -> None:
         client.waits = False
         client.connection.answer(**answer)
         self._next(client)  # or none: it may have left
@@ -296,17 +327,20 @@ class Control:
         host = str(request.pop("host", ""))
         if request.get("op") == "answered":
             self._answer(ask, {"ok": True})
-            mark, reply = str(request.get("mark")), request.get("reply")
-            answer = reply if isinstance(reply, dict) else {}
-            if (later := self._later.pop(mark, None)) is not None:
-                self._finish(later, answer)
-            else:
-                self._early.append((mark, answer))
+            reply = request.get("reply")
+            self._later.came(str(request.get("mark")), reply if isinstance(reply, dict) else {})
             return
+        if request.get("op") == UNDER_WAY:
+            marks = {passed.mark for passed in self._passed.values()}
+            return self._answer(ask, self._later.state(str(request.get("mark")), marks))
         run_id = str(request.get("run"))
         files = RunFiles(f"{self._store}/{run_id}")
         if not is_run_id(run_id) or not files.exists or files.mirror_of is not None:
             return self._answer(ask, {"error": "it is not there any more"})
+        if request.get("op") == "file":
+            return self._send_answer(ask, piece_of(files, request))
+        if request.get("op") in ON_HOST:
+            return self._answer(ask, self.names.on_host(request))
         if request.get("op") not in _OPERATIONS:
             return self._answer(ask, {"error": f"expected an operation on a run, got {request.get('op')!r}"})
         if request["op"] == "watched":
@@ -326,9 +360,9 @@ class Control:
         connection.setblocking(False)
         self._marks += 1
         mark = f"{self._hosts.name} {time.time_ns()} {self._marks}"
-        self._passed[connection.fileno()] = _Passed(connection, ask, host, mark)
+        self._passed[connection.fileno()] = Passed(connection, ask, host, mark)
 
-    def _answered(self, passed: _Passed) -> None:
+    def _answered(self, passed: Passed) -> None:
         """Take the answer of one of this host's runs."""
         try:
             data = passed.connection.recv(4096)
@@ -345,14 +379,14 @@ class Control:
         with contextlib.suppress(ValueError):
             answer = parse_object(passed.data)
         if passed.pending_at is not None:
-            self._answer(passed.ask, answer)
-        elif self._connection.up:
+            return self._answer(passed.ask, answer)
+        self._later.given(passed.mark, answer)
+        if self._connection.up:
             self._pass_on(passed.host, {"op": "answered", "mark": passed.mark, "reply": answer}, b"")
 
     def _answer(self, ask: Ask, answer: dict[str, Any]) -> None:
+        self._send_answer(ask, json.dumps(answer).encode())
+
+    def _send_answer(self, ask: Ask, answer: bytes) -> None:
         if self._connection.up:
-            self._connection.link.answer(ask, json.dumps(answer).encode())
-
-
-def _unreachable(message: str) -> dict[str, Any]:
-    return {"error": message, "unreachable": True}
+            self._connection.link.answer(ask, answer)

@@ -2,7 +2,7 @@
 
 Owns the name under which this store is at the link: nobody else may have it, a copy of its folder least
 of all. A host that has been silent for `lost_after` seconds has its runs ended, once, by the first that
-sees it; the link then takes no more from it. Must not know what is shipped or mirrored.
+has listened for as long; the link then takes no more from it. Must not know what is shipped or mirrored.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from runcast.store.run_files import outcome_bytes
 __all__ = ["Hosts"]
 
 _LEASE, _PARTS = 10.0, 10.0 / 3  # seconds of a lease, and how often it is renewed meanwhile
+_LATE = 0.05  # seconds after the end of a lease, to look whether it was renewed
 _NEWEST = 1000
 _LOOK = 200
 
@@ -38,6 +39,7 @@ class Hosts:
 
     Attributes:
         leased: whether it has it.
+        refused: why it has not, where another store has this host's name; else None.
         silent: hosts without a lease, and for how many seconds nothing was heard of them.
     """
 
@@ -48,10 +50,12 @@ class Hosts:
         self._seconds = min(_LEASE, settings.lost_after / 4)
         self._holder = _holder_of(store)
         self.leased = False
+        self.refused: str | None = None
         self.silent: dict[str, float] = {}
         self._next = 0.0
         self._asked = False
-        self._since: dict[str, str] = {}  # silent hosts, and since when, for people
+        self._since: dict[str, float] = {}  # silent hosts, and since when, in seconds since the epoch
+        self._listened = float("inf")  # since when this agent would have heard others, in monotonic seconds
         self._given_up: dict[str, float] = {}  # hosts whose runs are lost, and when to look again
 
     @property
@@ -62,13 +66,16 @@ class Hosts:
     def note_silent(self, wanted: Iterable[str]) -> None:
         """Have people know which hosts are silent, of those whose runs go on."""
         silent = sorted(set(wanted) & self._since.keys())
-        said = "; ".join(f"host {host} is silent since {self._since[host]}" for host in silent)
+        times = {host: time.strftime("%H:%M:%S", time.localtime(self._since[host])) for host in silent}
+        said = "; ".join(f"host {host} is silent since {times[host]}" for host in silent)
+        self._connection.note_silent({host: self._since[host] for host in silent})
         self._connection.note("silent", said or None)
 
     def rejoin(self) -> None:
         """Take the lease, after each connection."""
         self.leased = self._asked = False
         self._next = 0.0
+        self._listened = time.monotonic()
 
     def turn(self, now: float) -> None:
         """Renew the lease, and look who is silent, if it is time for that."""
@@ -90,13 +97,13 @@ class Hosts:
         try:
             reply.result()
         except Fenced as error:
-            self.leased = False
-            self._connection.note("lease", str(error))
+            self.leased, self.refused = False, str(error)
+            self._connection.note("lease", self.refused)
         except LinkError as error:
             self._failed(error)
         else:
             if not self.leased:
-                self.leased = True
+                self.leased, self.refused = True, None
                 self._connection.note("lease", None)
                 self._call()
 
@@ -117,12 +124,15 @@ class Hosts:
             return self._connection.lost(LinkDown("expected this host's lease, it had ended: it was silent"))
         self.silent = {host: self._seconds - left for host, left in leases.items() if left <= 0}
         self._since = {
-            host: self._since.get(host) or time.strftime("%H:%M:%S", time.localtime(time.time() - seconds))
+            host: self._since.get(host) or round(time.time() - seconds, 3)
             for host, seconds in self.silent.items()
         }
         now = time.monotonic()
+        ends = min((left for left in leases.values() if left > 0), default=self._seconds)
+        self._next = min(self._next, now + ends + _LATE)  # so that silence is known when it begins
         for host, seconds in self.silent.items():
-            if host != self.name and seconds >= self._settings.lost_after:
+            # While the engine was away nobody could be heard: what counts is silence that this agent heard.
+            if host != self.name and min(seconds, now - self._listened) >= self._settings.lost_after:
                 if now >= self._given_up.get(host, 0.0):
                     self._given_up[host] = now + self._settings.lost_after
                     ids = self._connection.link.list(None, _NEWEST)

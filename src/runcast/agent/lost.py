@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import subprocess
 
+from runcast.agent.own_run import TAKEN
+from runcast.agent.rounds import Rounds
 from runcast.agent.shipping import Shipping
 from runcast.store.run_files import RunFiles
 from runcast.supervisor.launch import begin_python
@@ -23,7 +25,8 @@ class LostRuns:
 
     def __init__(self, shipping: Shipping) -> None:
         self._shipping = shipping
-        self._next = 0.0
+        self._rounds = Rounds(_SECONDS)
+        self._next = 0.0  # look at no process before
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def close(self) -> None:
@@ -32,15 +35,21 @@ class LostRuns:
             process.wait()
 
     def turn(self, now: float) -> None:
-        """Look at the runs, if it is time for that."""
-        if now < self._next:
+        """Look at the runs whose turn it is."""
+        if now >= self._next:
+            self._next = now + _SECONDS
+            self._processes = [one for one in self._processes if one.poll() is None]
+        if len(self._processes) >= _MOST:
             return
-        self._next = now + _SECONDS
-        self._processes = [one for one in self._processes if one.poll() is None]
-        for run in list(self._shipping.runs.values()):
-            if len(self._processes) >= _MOST:
-                return
+        for run_id in self._rounds.take(now, self._shipping.runs):
+            if (run := self._shipping.runs.get(run_id)) is None:
+                continue
             files = RunFiles(run.log.directory.path)
-            if not files.held and not files.ended and files.exists:  # in this order: it may end meanwhile
+            if files.held:  # first: it may end meanwhile
+                continue
+            if files.ended:  # of who owned it and died no change of its folder tells
+                if run.phase == TAKEN:
+                    self._shipping.note(run.id, fields=True)
+            elif files.exists and not run.copied:  # of another machine nothing is known here
                 code = f"from runcast.supervisor.recover import recover; recover({files.path!r})"
                 self._processes.append(begin_python(code))

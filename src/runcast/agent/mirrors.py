@@ -12,14 +12,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from runcast import loggers
 from runcast.agent.connection import Connection
+from runcast.agent.copies import Copies
+from runcast.agent.late_marks import LateMarks
 from runcast.agent.mirror_run import Mirror
-from runcast.errors import LinkDown, LinkError, NoRun
+from runcast.agent.resting import Resting
+from runcast.agent.room import Room
+from runcast.agent.vanished import Vanished
+from runcast.errors import LinkError, NoRun
 from runcast.ids import is_run_id
 from runcast.link import Look, Reply, Stretch
 from runcast.store.files import StoreFiles
-from runcast.store.links import note_removed, removed_mirrors
+from runcast.store.removed import removed_mirrors
 
 __all__ = ["NEWEST", "Mirrors"]
 
@@ -29,7 +33,6 @@ _READ = 1024 * 1024
 _LOOK = 100  # runs at once
 _LIST_SECONDS = 1.0
 _LOOKED_SECONDS = 10.0  # since somebody looked at the store, in which its stubs are kept up to date
-_WANTED_SECONDS = 20.0  # since somebody wanted a run, in which its log is brought
 _FIELD_SECONDS = 0.02  # between two looks at the fields of one run
 _ROOM_SECONDS = 1.0  # until a disk that is full is tried again
 
@@ -48,7 +51,7 @@ class Mirrors:
         elsewhere: called with the id of a mirror whose log the link has not all of; returns whether the
             rest is brought from elsewhere: nobody else writes that log until `brought`.
         looked: when somebody looked at the store last, in monotonic seconds.
-        listed: whether the newest runs of other hosts have been here once since this agent began.
+        listed: whether the newest runs of other hosts are here, since somebody waited for them.
         on_listed: called when they are.
     """
 
@@ -59,13 +62,17 @@ class Mirrors:
         self.listed = False
         self.on_listed: Callable[[], None] = lambda: None
         self.elsewhere: Callable[[str], bool] = lambda run_id: False
+        self._room, self._copies = Room(connection), Copies(self, files, lock_fd)
+        self._late, self._vanished = LateMarks(), Vanished(self, files)
         self._handed: set[str] = set()  # whose log comes from elsewhere now
         self._known: dict[str, bool] = {}  # runs that are or were in the store: whether they are its own
         self._wanted: dict[str, float] = {}  # not here yet, and when they were wanted
+        self._evicted: set[str] = set()  # removed by a rule: they come back if somebody wants one by its id
         self._queue: deque[str] = deque()  # to be looked at, for their stubs
         self._listing = self._looking = self._ids_here = False
         self._next_list = 0.0
         self._due: dict[str, float] = {}  # active ones that have news, and when to look
+        self._resting = Resting(self.runs, self._handed, self.stop)
 
     def begin(self, ids: Iterable[str]) -> list[str]:
         """Go on with the mirrors of an earlier agent; return the ids of the store's own runs."""
@@ -78,22 +85,58 @@ class Mirrors:
             self._known[run_id] = files.mirror_of is None
             if self._known[run_id]:
                 own.append(run_id)
-            elif (mirror := Mirror.go_on(files, self._lock_fd)) is not None:
-                self.runs[run_id] = mirror
+            else:
+                if self._copies.note(files):
+                    self._queue.append(run_id)
+                if (mirror := Mirror.go_on(files, self._lock_fd)) is not None:
+                    self._go_on(mirror)
+                else:
+                    self._late.go_on(files)
         return own
+
+    def _go_on(self, mirror: Mirror) -> None:
+        self.runs[mirror.id] = mirror
+        if (wanted := self._wanted.pop(mirror.id, None)) is not None:
+            self.want(mirror.id, wanted)
+
+    def adopt(self, run_id: str, look: Look, whole: bool) -> None:
+        """Have the copied folder of another host's run be its mirror."""
+        self._known[run_id] = False
+        try:
+            self._copies.adopt(run_id, look, whole)
+        except OSError as error:
+            self._room.none(run_id, error)
 
     def is_own(self, run_id: str) -> bool:
         """Return whether a run that is, or was, in the store is its own; take note of one that is new."""
+        if run_id in self._evicted:
+            return False
         if run_id not in self._known:
             self._known[run_id] = self._files.run(run_id).mirror_of is None
         return self._known[run_id]
 
+    def is_known(self, run_id: str) -> bool:
+        """Return whether a run is, or was, in the store as far as is known."""
+        return run_id in self._known
+
+    def evict(self, run_id: str) -> None:
+        """Forget a mirror that a rule is about to remove."""
+        self._evicted.add(run_id)
+        self._known.pop(run_id, None)
+        self._end(run_id)
+
     def removed(self, run_id: str) -> None:
-        """Take note that a mirror was removed: it does not come back."""
-        note_removed(self._files.path, run_id)
+        """Take note that a mirror was removed: it does not come back, unless a rule removed it."""
+        if run_id not in self._evicted:
+            self._known[run_id] = False
+            self._end(run_id)
+
+    def _end(self, run_id: str) -> None:
+        self._late.forget(run_id)
+        self._room.again(run_id)
         mirror = self.runs.pop(run_id, None)
         if mirror is not None:
-            self._stop(mirror)
+            self.stop(mirror)
 
     @property
     def active(self) -> bool:
@@ -110,18 +153,31 @@ class Mirrors:
             return
         mirror.wanted = now
         if not mirror.active:
-            mirror.active, mirror.reading = True, False
+            mirror.active, mirror.reading, mirror.version = True, False, None
+            self._resting.begin(now)
             self._connection.link.watch([run_id])
             self._due[run_id] = now
 
     def bring(self, run_id: str) -> None:
         """Make the stub of a run, if it is not here."""
-        if run_id not in self._known and is_run_id(run_id):
+        if run_id not in self._known and run_id not in self._queue and is_run_id(run_id):
             self._queue.appendleft(run_id)
+
+    def look(self, now: float, *, anew: bool) -> None:
+        """Take note that somebody looks at the store.
+
+        Args:
+            now: in monotonic seconds.
+            anew: and waits for a list of this moment.
+        """
+        self.looked = now
+        if anew:
+            self.listed = self._ids_here = False
+            self._next_list = now
 
     def rejoin(self) -> None:
         """Read on where it is needed: after each connection."""
-        self._listing = self._looking = False
+        self._listing = self._looking = self._ids_here = self.listed = False
         self._next_list = 0.0
         for mirror in self.runs.values():
             mirror.reading = False
@@ -137,34 +193,26 @@ class Mirrors:
 
     def turn(self, now: float) -> None:
         """Request what is due."""
-        for one in list(self.runs.values()):
-            if one.active and one.id not in self._handed and now - one.wanted > _WANTED_SECONDS:
-                self._stop(one)
+        self._resting.turn(now)
         if not self._connection.up:
             return
         for run_id in [run_id for run_id, when in self._due.items() if when <= now]:
             del self._due[run_id]
             mirror = self.runs.get(run_id)
-            if mirror is not None and mirror.active and not mirror.reading:
+            if mirror is not None and mirror.active and not mirror.puts_off():
                 self._read(mirror)
         if now - self.looked < _LOOKED_SECONDS and not self._listing and now >= self._next_list:
             self._listing, self._next_list = True, now + _LIST_SECONDS
-            reply = self._connection.link.list(None, NEWEST)
-            reply.then(partial(self._listed, self._connection.number))
+            self._connection.link.list(None, NEWEST).then(partial(self._listed, self._connection.number))
         if self._queue and not self._looking:
             self._looking = True
             ids = [self._queue.popleft() for _ in range(min(_LOOK, len(self._queue)))]
-            reply_of_look = self._connection.link.look(ids)
-            reply_of_look.then(partial(self._stubs, self._connection.number))
+            self._connection.link.look(ids).then(partial(self._stubs, self._connection.number, ids))
         self._check_listed()
 
     def due(self, now: float) -> float | None:
         """Return when the next turn is due, in monotonic seconds."""
-        times = [
-            mirror.wanted + _WANTED_SECONDS
-            for mirror in self.runs.values()
-            if mirror.active and mirror.id not in self._handed
-        ]
+        times = [] if self._resting.due is None else [self._resting.due]
         if self._connection.up:
             times += self._due.values()
             if self._queue and not self._looking:
@@ -173,7 +221,8 @@ class Mirrors:
                 times.append(self._next_list)
         return min(times, default=None)
 
-    def _stop(self, mirror: Mirror) -> None:
+    def stop(self, mirror: Mirror) -> None:
+        """Bring its log no more."""
         if mirror.active:
             self._connection.link.unwatch([mirror.id])
         self._due.pop(mirror.id, None)
@@ -216,7 +265,8 @@ class Mirrors:
             stretch = reply.result()
             if self._hands_over(mirror, stretch):
                 return
-            mirror.append(stretch.entries, stretch.first)
+            mirror.append(stretch.entries, stretch.first, stretch.tail)
+            self._room.again(mirror.id)
         except OSError as error:
             if not isinstance(error, LinkError):
                 return self._trouble(mirror, error)
@@ -226,23 +276,30 @@ class Mirrors:
         if mirror.at < stretch.tail and stretch.entries:
             self._read(mirror)
             return
+        if stretch.version is not None and stretch.version == mirror.version and mirror.at >= stretch.tail:
+            mirror.done(self._due)  # it has more bytes, and they are here
+            return
         if time.monotonic() < mirror.again:
-            mirror.reading = False
+            mirror.done(self._due)
             self._due[mirror.id] = mirror.again
             return
         mirror.again = time.monotonic() + _FIELD_SECONDS
         look = self._connection.link.look([mirror.id])
-        look.then(partial(self._was_looked_at, self._connection.number, mirror))
+        look.then(partial(self._was_looked_at, self._connection.number, mirror, stretch.version))
 
-    def _was_looked_at(self, number: int, mirror: Mirror, reply: Reply[dict[str, Look]]) -> None:
+    def _was_looked_at(
+        self, number: int, mirror: Mirror, version: int | None, reply: Reply[dict[str, Look]]
+    ) -> None:
         if not self._mine(number, mirror):
             return
-        mirror.reading = False
+        mirror.done(self._due)
         try:
             look = reply.result().get(mirror.id)
             if look is None:
                 raise NoRun(mirror.id)
             self._take(mirror, look, stub=False)
+            # An outcome without all the bytes before it was not taken: with these it is looked at again.
+            mirror.version = version if look.outcome is None else None
         except OSError as error:
             if not isinstance(error, LinkError):
                 return self._trouble(mirror, error)
@@ -257,18 +314,17 @@ class Mirrors:
 
     def _failed(self, mirror: Mirror, error: LinkError) -> None:
         mirror.reading = False
-        if isinstance(error, LinkDown):
-            self._connection.lost(error)
-        else:  # an engine that lost its data has the run again in a moment, if its host lives
-            self._due[mirror.id] = time.monotonic() + _LIST_SECONDS
+        self._connection.failed(error)
+        # An engine that lost its data has the run again in a moment, if its host lives.
+        self._due[mirror.id] = time.monotonic() + mirror.next_pause()
 
     def _trouble(self, mirror: Mirror, error: OSError) -> None:
         mirror.reading = False
         if not self._files.has(mirror.id):
             self.runs.pop(mirror.id, None)
-            self._stop(mirror)
+            self.stop(mirror)
             return
-        loggers.warning_once("agent", "the mirror of run %s waits: %s", mirror.id, str(error))
+        self._room.none(mirror.id, error)
         self._due[mirror.id] = time.monotonic() + _ROOM_SECONDS
 
     def _take(self, mirror: Mirror, look: Look, *, stub: bool) -> None:
@@ -276,6 +332,7 @@ class Mirrors:
             self._connection.link.unwatch([mirror.id])
             self._due.pop(mirror.id, None)
             self.runs.pop(mirror.id, None)
+            self._late.add(mirror)
 
     # Stubs
 
@@ -286,52 +343,58 @@ class Mirrors:
         try:
             ids = reply.result()
         except LinkError as error:
-            return self._down(error)
+            return self._connection.failed(error)
         self._ids_here = True
         ids = list(filter(is_run_id, ids))  # they become names of folders
         queued = set(self._queue)
-        self._queue += [run_id for run_id in ids if run_id not in self._known and run_id not in queued]
+        known = self._known.keys() | self._evicted | queued
+        self._queue += [run_id for run_id in ids if run_id not in known]
         self._queue += [
-            one.id for one in self.runs.values() if not one.active and not one.ended and one.id not in queued
+            one.id
+            for one in self.runs.values()
+            if not one.active and (one.late or not one.ended) and one.id not in queued
         ]
+        self._queue += [run_id for run_id in self._late.ids if run_id not in queued]
 
     def _check_listed(self) -> None:
         if self._ids_here and not self.listed and not self._queue and not self._looking:
             self.listed = True
             self.on_listed()
 
-    def _stubs(self, number: int, reply: Reply[dict[str, Look]]) -> None:
+    def _stubs(self, number: int, ids: Sequence[str], reply: Reply[dict[str, Look]]) -> None:
         if number != self._connection.number:
             return
         self._looking = False
         try:
             looks = reply.result()
         except LinkError as error:
-            return self._down(error)
+            return self._connection.failed(error)
         for run_id, look in looks.items():
             try:
                 self._stub(run_id, look)
             except OSError as error:
-                loggers.warning_once("agent", "the mirror of run %s waits: %s", run_id, str(error))
+                self._room.none(run_id, error)
+            else:
+                self._room.again(run_id)
+        self._vanished.sweep(ids, looks)
 
     def _stub(self, run_id: str, look: Look) -> None:
+        if self._copies.take(run_id, look) or self._late.take(run_id, look):
+            return
         mirror = self.runs.get(run_id)
         if mirror is not None:
             if not mirror.active and run_id not in self._handed:
                 self._take(mirror, look, stub=True)
             return
-        wanted = self._wanted.pop(run_id, None)
         if look.host == self._host:  # it was removed here while there was no agent
             self._known[run_id] = True
         if run_id in self._known or self._files.has(run_id):
+            self._wanted.pop(run_id, None)
             return
         made = Mirror.make(self._files, run_id, look, self._lock_fd)
         self._known[run_id] = False
-        if made is not None:
-            self.runs[run_id] = made
-            if wanted is not None:
-                self.want(run_id, wanted)
-
-    def _down(self, error: LinkError) -> None:
-        if isinstance(error, LinkDown):
-            self._connection.lost(error)
+        self._evicted.discard(run_id)
+        if made.whole:
+            self._late.add(made)
+        else:
+            self._go_on(made)

@@ -18,12 +18,14 @@ from typing import Final, NamedTuple
 
 from runcast import loggers
 from runcast.agent.own_run import OwnRun
-from runcast.errors import FileDamaged, RuncastError, ShelfDown, ShelfError, ShelfFull, ShelfMissing
+from runcast.errors import FileDamaged, RuncastError, ShelfDown, ShelfFull, ShelfMissing
+from runcast.ids import is_run_id
+from runcast.log.away import away_at
 from runcast.log.eviction import evict
 from runcast.log.segments import segment_name, segment_starts
 from runcast.own_thread import Background
 from runcast.shelf.base import Shelf
-from runcast.shelf.bringing import bring, lay_out
+from runcast.shelf.bringing import bring, is_kept, lay_out
 from runcast.shelf.keeping import keep_run
 from runcast.shelf.manifest import Manifest, fetch_manifest
 from runcast.shelf.opening import ShelfRules, identify
@@ -38,9 +40,11 @@ ALL: Final = -1
 KEPT, BROUGHT, MISSING, DOWN, FINE = "kept", "brought", "missing", "down", "fine"
 _SCAN_SECONDS = 2.0
 _LONGEST_PAUSE = 60.0
+_LONGEST_ABSENT = 600.0  # between two looks whether the shelf has a mirror
 _HERE_SECONDS = 5.0  # in which output that was written or brought stays, whatever the rules are
 _MANIFESTS = 16
 _END_SECONDS = 5.0
+_MOST = 2**63  # of offsets
 
 
 class ShelfEvent(NamedTuple):
@@ -71,6 +75,7 @@ class ShelfThreads:
     Attributes:
         fd: readable when there is something to `take`.
         busy: whether there are runs that are to be kept, as far as is known.
+        active: whether runs of this store go on, as far as is known.
     """
 
     def __init__(self, shelf: Shelf, rules: ShelfRules, files: StoreFiles) -> None:
@@ -78,13 +83,14 @@ class ShelfThreads:
         self.fd, self._wake = os.pipe()
         for fd in (self.fd, self._wake):
             os.set_blocking(fd, False)
-        self.busy = True
+        self.busy = self.active = True
         self._events: deque[ShelfEvent] = deque()
         self._wanted: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
         self._queued: set[tuple[str, int]] = set()
         self._manifests: OrderedDict[str, Manifest] = OrderedDict()
         self._id: str | None = None  # of the shelf
         self._done: set[str] = set()  # runs that need no look any more
+        self._mirrors: dict[str, tuple[float, float]] = {}  # that it had not: when to look again, the pause
         self._evictable: set[str] = set()  # … of which the rules may take output away
         self._stop = threading.Event()
         self._threads = [
@@ -93,6 +99,12 @@ class ShelfThreads:
         ]
         for thread in self._threads:
             thread.start()
+
+    def want_segment(self, run_id: str, start: object) -> None:
+        """Bring the segment of a run's log that begins at an offset, if there is one, and it is away."""
+        if is_run_id(run_id) and isinstance(start, int) and 0 <= start < _MOST:
+            if away_at(f"{self._files.run(run_id).log_path}/{segment_name(start)}") is not None:
+                self.want(run_id, start)
 
     def want(self, run_id: str, start: int) -> None:
         """Bring the segment of a run's log that begins at an offset, or `ALL` of it."""
@@ -135,13 +147,30 @@ class ShelfThreads:
                 self._let_go()
                 pause = _SCAN_SECONDS
                 self._tell(ShelfEvent(FINE))
-            except (ShelfError, OSError) as error:
-                self.busy = True
-                self._tell(ShelfEvent(DOWN, message=str(error)))
+            except Exception as error:
+                self._look_here()
+                self._tell(ShelfEvent(DOWN, message=_said(error)))
                 self._stop.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             self._stop.wait(pause)
+
+    def _look_here(self) -> None:
+        """Look which runs are left for a shelf that cannot be had now: without any its agent may end."""
+        shelf_id = self._id or known_shelf(self._files.path)
+        busy = active = False
+        with contextlib.suppress(OSError):
+            for run_id in self._files.ids():
+                files = self._files.run(run_id)
+                if busy and active:
+                    break
+                if run_id in self._done or files.is_mirror:
+                    continue
+                if not files.ended:
+                    active = active or files.held
+                elif shelf_id is None or shelved_at(files, shelf_id) is None:
+                    busy = True
+        self.busy, self.active = busy, active
 
     def _identify(self) -> None:
         known = known_shelf(self._files.path)
@@ -156,12 +185,14 @@ class ShelfThreads:
             ShelfError, OSError: it is to be tried again.
         """
         assert self._id is not None
+        active = False
         for run_id in sorted(self._files.ids()):
             if run_id in self._done or self._stop.is_set():
                 continue
             run = OwnRun(self._files.run(run_id))
             try:
                 self._keep(run, self._files.run(run_id), self._id)
+                active = active or (run_id not in self._done and not run.closed and run.held)
             except FileNotFoundError:  # it was removed
                 continue
             except (ShelfDown, ShelfFull):
@@ -171,25 +202,47 @@ class ShelfThreads:
                 self._done.add(run_id)
             finally:
                 run.log.close()
+        self.active = active
 
     def _keep(self, run: OwnRun, files: RunFiles, shelf_id: str) -> None:
         at, mine = shelved_at(files, shelf_id), not files.is_mirror
-        if not run.closed or (at is None and not mine):
+        if not run.closed:
             return
-        if at is None:
+        if at is None and not mine:
+            if not self._has(files):
+                return
+            mark_shelved(files, shelf_id)
+        elif at is None:
             self.busy = True
             keep_run(self._shelf, files, run.state(closed=True), run.progress())
             mark_shelved(files, shelf_id)
             at = time.time()
         self._done.add(run.id)
         self._evictable.add(run.id)
-        if mine:
+        if mine and at is not None:
             self._tell(ShelfEvent(KEPT, run.id, at))
+
+    def _has(self, files: RunFiles) -> bool:
+        """Return whether the shelf has a mirror that came from the link: then the rules hold for it, too."""
+        now = time.monotonic()
+        due, pause = self._mirrors.get(files.id, (now, _SCAN_SECONDS))
+        if not self._rules.local or now < due:
+            return False
+        try:
+            found = is_kept(fetch_manifest(self._shelf, files.id), files)
+        except ShelfMissing:  # its host keeps it in a moment, or has no shelf
+            self._mirrors[files.id] = now + pause, min(2 * pause, _LONGEST_ABSENT)
+            return False
+        self._mirrors.pop(files.id, None)
+        if not found:
+            self._done.add(files.id)
+            loggers.warning("agent", "the shelf has another run %s: its output stays here", files.id)
+        return found
 
     def _let_go(self) -> None:
         """Take away what the rules leave of the output on this disk: what came last stays."""
         age, most = self._rules.local_age, self._rules.local_bytes
-        if age is None and most is None:
+        if not self._rules.local:
             return
         here: list[tuple[float, int, RunFiles, int]] = []
         for run_id in list(self._evictable):
@@ -217,16 +270,16 @@ class ShelfThreads:
         while (wanted := self._wanted.get()) is not None:
             run_id, start = wanted
             try:
-                self._bring(self._files.run(run_id), start)
+                event = self._bring(self._files.run(run_id), start)
             except ShelfMissing:
-                self._tell(ShelfEvent(MISSING, run_id))
-            except (RuncastError, OSError) as error:
+                event = ShelfEvent(MISSING, run_id)
+            except Exception as error:
                 self._manifests.pop(run_id, None)
-                self._tell(ShelfEvent(DOWN, run_id, message=str(error)))
-            finally:
-                self._queued.discard(wanted)
+                event = ShelfEvent(DOWN, run_id, message=_said(error))
+            self._queued.discard(wanted)  # before its event, so that a reader may ask again at once
+            self._tell(event)
 
-    def _bring(self, files: RunFiles, start: int) -> None:
+    def _bring(self, files: RunFiles, start: int) -> ShelfEvent:
         manifest = self._manifests.get(files.id)
         if manifest is None:
             manifest = self._manifests[files.id] = fetch_manifest(self._shelf, files.id)
@@ -234,9 +287,16 @@ class ShelfThreads:
                 self._manifests.popitem(last=False)
         if start != ALL:
             bring(self._shelf, manifest, files, start)
-            self._tell(ShelfEvent(FINE, files.id))
-            return
+            return ShelfEvent(FINE, files.id)
         lay_out(self._shelf, manifest, files)
         if self._id is not None:
             mark_shelved(files, self._id)
-        self._tell(ShelfEvent(BROUGHT, files.id))
+        return ShelfEvent(BROUGHT, files.id)
+
+
+def _said(error: Exception) -> str:
+    """Return an error in words. A fault of ours is said, too: the thread goes on."""
+    if isinstance(error, RuncastError | OSError):
+        return str(error)
+    loggers.error("agent", "the shelf failed", failure=error)
+    return f"the shelf failed: {error!r}"

@@ -13,10 +13,7 @@ from runcast.agent.connection import Connection
 from runcast.agent.mirrors import Mirrors
 from runcast.agent.shelf_threads import ALL, BROUGHT, DOWN, KEPT, MISSING, ShelfEvent, ShelfThreads
 from runcast.errors import LinkDown, LinkError, StoreUnusable
-from runcast.ids import is_run_id
 from runcast.link import Look, Reply
-from runcast.log.away import away_at
-from runcast.log.segments import segment_name
 from runcast.shelf.opening import ShelfRules, open_shelf, parse_shelf
 from runcast.store.files import StoreFiles
 from runcast.store.links import LinkFile
@@ -26,7 +23,6 @@ __all__ = ["Shelving"]
 _LOOK = 100  # runs at once
 _AGAIN_SECONDS = 1.0  # until the link is looked at again
 _PAUSE_SECONDS = 1.0  # until a shelf that failed is tried again
-_MOST = 2**63
 
 
 class Shelving:
@@ -71,11 +67,8 @@ class Shelving:
 
     def want(self, run_id: str, start: object) -> None:
         """Bring the segment of a run's log that begins at an offset, if it is away."""
-        if self._threads is None or not is_run_id(run_id) or not isinstance(start, int):
-            return
-        path = f"{self._files.run(run_id).log_path}/{segment_name(start)}"
-        if 0 <= start < _MOST and away_at(path) is not None:
-            self._threads.want(run_id, start)
+        if self._threads is not None:
+            self._threads.want_segment(run_id, start)
 
     def _bring_all(self, run_id: str) -> bool:
         """Bring the log of a mirror; return whether that is tried."""

@@ -8,30 +8,37 @@ store of what was not taken yet. Must not know how the link comes back: `rejoin`
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from runcast import loggers
 from runcast.agent.connection import Connection
-from runcast.agent.own_run import CLOSED, LOOKED_AT, NEW, SHIPPED, TAKEN, OwnRun
+from runcast.agent.due_times import DueTimes
+from runcast.agent.open_logs import OpenLogs
+from runcast.agent.own_run import CLOSED, HOOKS, LOOKED_AT, NEW, SHIPPED, TAKEN, OwnRun
 from runcast.agent.watching import StoreWatch
-from runcast.errors import Fenced, Full, LinkDown, LinkError, NoRun, RunNotFound, SegmentAway
+from runcast.errors import Fenced, Full, LinkDown, LinkError, NoRun, RuncastError, RunNotFound, SegmentAway
 from runcast.link import Look, Reply
+from runcast.link.rules import key_name
 from runcast.log.entries import RawEntry
+from runcast.model import Outcome, Reason
 from runcast.store.files import StoreFiles
+from runcast.store.links import LOST_AFTER
+from runcast.store.run_files import outcome_bytes
 
 __all__ = ["Shipping"]
 
 _WINDOW = 4 * 1024 * 1024  # bytes under way, of all runs together
 _PASS = 8  # entries of one run, then it is another one's turn
-_OPEN_LOGS = 200  # three descriptors each
 _BUSY, _SMALL, _GATHER = 20, 8 * 1024, 0.005  # so many small entries in one pass: gather for so many seconds
 _LOOK = 200  # runs at once
 _FULL_PAUSE, _FULL_LONGEST = 0.2, 5.0
-_PROGRESS_SECONDS = 0.2  # between two of a run
+_COUNT_SECONDS, _COUNTS = 2.0, 100  # between two counts of a run's lines; and counts a second, of all runs
+_HOOKS_SECONDS = 0.5  # between two looks what became of a run's hooks
 
 
 class Shipping:
@@ -42,10 +49,14 @@ class Shipping:
         files: of the store.
         host: its name at the link.
         watch: what tells which runs have news.
-        here: whether the store is still where it was: if not, its runs were moved, and not removed.
+        here: whether what is removed from the store is to be removed at the link.
 
     Attributes:
         runs: those that are not all at the link yet, by id.
+        lost_after: seconds after which runs are lost whose folders were copied, and of which nothing is heard
+            any more.
+        on_copied: called with the run of another host whose folder was copied into this store, what the link
+            has of it, and whether that is all here.
     """
 
     def __init__(
@@ -59,11 +70,14 @@ class Shipping:
         self._connection, self._files, self._host, self._watch = connection, files, host, watch
         self._here = here
         self.runs: dict[str, OwnRun] = {}
+        self.on_copied: Callable[[str, Look, bool], object] = lambda run_id, look, whole: None
         self.fenced: set[str] = set()
         self._dirty: deque[str] = deque()
         self._is_dirty: set[str] = set()
-        self._again: dict[str, float] = {}  # whose progress is to be sent, and when
-        self._open: OrderedDict[str, None] = OrderedDict()
+        self.lost_after = LOST_AFTER
+        self._elsewhere: dict[str, float] = {}  # of this host's name, in a folder that was copied; when lost
+        self._again = DueTimes()  # whose progress is to be sent, or lines to be counted
+        self._open = OpenLogs()
         self._flying = 0
         self._later = 0.0  # no pass before
         self._full_pause = _FULL_PAUSE
@@ -82,23 +96,42 @@ class Shipping:
         run = self.runs.get(run_id)
         if run is None:
             return
-        run.fields_changed = run.fields_changed or fields
+        run.fields_changed, run.unchecked = run.fields_changed or fields, run.unchecked or fields
         if run_id not in self._is_dirty:
             self._is_dirty.add(run_id)
             self._dirty.append(run_id)
 
+    def unshipped(self) -> int:
+        """Return how many bytes of output the link has not acknowledged yet."""
+        left = self._flying
+        for run in list(self.runs.values()):
+            with contextlib.suppress(OSError, RuncastError):  # it was removed
+                left += max(0, run.log.tail_offset - run.at)
+        return left
+
     def remove(self, run_id: str) -> None:
         """Have the link forget a run that was removed here."""
-        self._forget(run_id)
+        self.forget(run_id)
         if self._connection.up and self._here():
+            self._connection.link.look([run_id]).then(partial(self._drop, self._connection.number, run_id))
+
+    def _drop(self, number: int, run_id: str, reply: Reply[dict[str, Look]]) -> None:
+        if number != self._connection.number:
+            return
+        try:
+            look = reply.result().get(run_id)
+        except LinkError as error:
+            return self._connection.lost(error)
+        if look is not None and look.host == self._host:
             self._connection.link.drop(run_id)
 
-    def _forget(self, run_id: str) -> None:
+    def forget(self, run_id: str) -> None:
+        """Ship a run no more."""
         run = self.runs.pop(run_id, None)
         if run is not None:
             self._watch.remove(run_id)
-            self._open.pop(run_id, None)
-            self._again.pop(run_id, None)
+            self._open.forget(run_id)
+            self._again.forget(run_id)
             run.log.close()
 
     def rejoin(self) -> None:
@@ -123,15 +156,29 @@ class Shipping:
         for run_id in ids:
             if (run := self.runs.get(run_id)) is None:
                 continue
-            look = looks.get(run_id)
+            look, run.unchecked = looks.get(run_id), True
             if look is None:
                 run.phase, run.sent = NEW, {}
+            elif look.host != self._host and run.copied:
+                whole = run.is_whole(look)
+                self.forget(run_id)
+                self.on_copied(run_id, look, whole)
+                continue
+            elif look.host != self._host and not look.fence and look.outcome == run.outcome():
+                self.forget(run_id)  # it was shared under another name, which this store had before
+                continue
             elif look.host != self._host or look.fence:
                 self._refused(run)
                 continue
-            elif look.outcome is not None and run.closed:
-                self._forget(run_id)
+            elif look.outcome is None and not run.held and run.copied:
+                self.forget(run_id)  # it may go on where the folder came from
+                self._elsewhere.setdefault(run_id, time.monotonic() + self.lost_after)
                 continue
+            elif look.outcome is not None and run.closed:
+                if run.hooks_over and not run.has_hooks:
+                    self.forget(run_id)
+                    continue
+                run.phase, run.sent = HOOKS, {"state": look.state or b""}
             else:
                 run.phase, run.at = TAKEN, look.tail
                 run.sent = {"state": look.state or b"", "progress": look.progress or b""}
@@ -141,8 +188,13 @@ class Shipping:
         """Ship what can be shipped now."""
         if not self._connection.up or now < self._later:
             return
-        for run_id in [run_id for run_id, when in self._again.items() if when <= now]:
-            del self._again[run_id]
+        for run_id in [run_id for run_id, when in self._elsewhere.items() if when <= now]:
+            self._elsewhere[run_id] = now + self.lost_after
+            message = f"the store of host {self._host} was moved or copied, and the first is gone"
+            outcome = Outcome(Reason.LOST, message=message, ended_at=time.time())
+            sent = self._connection.link.tell(run_id, "outcome", outcome_bytes(outcome))
+            sent.then(partial(self._lost, run_id))
+        for run_id in self._again.take(now):
             self.note(run_id, fields=True)
         entries = size = 0
         for _ in range(len(self._dirty)):
@@ -157,16 +209,27 @@ class Shipping:
         if entries > _BUSY and size < entries * _SMALL:
             self._later = now + _GATHER
 
+    def _lost(self, run_id: str, reply: Reply[bool]) -> None:
+        try:
+            reply.result()
+        except LinkDown as error:
+            return self._connection.lost(error)
+        except LinkError:  # it was ended or dropped by somebody else
+            pass
+        self._elsewhere.pop(run_id, None)
+
     def due(self, now: float) -> float | None:
         """Return when the next turn is due, in monotonic seconds; None if there is nothing to do."""
         if not self._connection.up:
             return None
-        due = min(self._again.values(), default=None)
+        due = min(self._elsewhere.values(), default=self._again.next)
         if self._dirty and self._flying < _WINDOW:
             due = now
-        return None if due is None else max(self._later, due)
+        return max(self._later, min(due, self._again.next))
 
     def _advance(self, run: OwnRun, now: float) -> list[RawEntry]:
+        if run.phase == HOOKS:
+            self._follow_hooks(run, now)
         if run.phase == NEW:
             self._create(run)
         if run.phase not in (TAKEN, CLOSED) or run.rewound is not None:
@@ -181,22 +244,17 @@ class Shipping:
             return []
         except SegmentAway as away:  # it is on the shelf, and the engine lost it: mirrors find it there
             entries = [RawEntry(run.at, away.end, b"", b"")]
-        self._opened(run)
+        self._open.used(run)
+        last = closed and len(entries) < _PASS
+        if entries and run.fields_changed and not last:  # a run that writes on and on has a state, too
+            self._tell_fields(run, closed=False, now=now)
         for entry in entries:
             self._put(run, entry)
-        if entries:
-            self.note(run.id, fields=False)
-        else:
+        if not entries:
             self._tell(run, closed=closed, now=now)
+        elif len(entries) >= _PASS or closed or run.fields_changed or not self._watch.sees(run.id, run.log):
+            self.note(run.id, fields=False)  # else nothing is left, and what comes is news
         return entries
-
-    def _opened(self, run: OwnRun) -> None:
-        self._open[run.id] = None
-        self._open.move_to_end(run.id)
-        if len(self._open) > _OPEN_LOGS:
-            oldest, _ = self._open.popitem(last=False)
-            if oldest in self.runs:
-                self.runs[oldest].log.close()
 
     def _create(self, run: OwnRun, *, keyed: bool = True) -> None:
         request = run.request()
@@ -209,8 +267,10 @@ class Shipping:
     def _created(self, number: int, run: OwnRun, reply: Reply[str]) -> None:
         if not self._settled(number, run, reply):
             return
-        if reply.result() != run.id:  # the key is another host's, which was started while the link was down
-            self._create(run, keyed=False)
+        if (holder := reply.result()) != run.id:  # which was started while the link was down
+            if older := run.attempt and run.key is not None and holder < run.id:
+                self._connection.link.free(key_name(run.key), holder.encode())
+            self._create(run, keyed=older)
             return
         self._look([run.id])  # it may have been there
 
@@ -238,10 +298,15 @@ class Shipping:
 
     def _rewind(self, run: OwnRun) -> None:
         """Once nothing is under way any more, go on from where the link has the run."""
-        if run.rewound is not None and not run.flying:
+        if run.flying:
+            return
+        if run.rewound is not None:
             run.at, run.rewound = run.rewound, None
-        if not run.flying:
             self.note(run.id, fields=False)
+        elif run.fields_changed:
+            self.note(run.id, fields=False)
+        else:
+            self._again.no_later(run.id, run.count_at)
 
     def _settled(self, number: int, run: OwnRun, reply: Reply[Any], at: int | None = None) -> bool:
         """Return whether a request was done; see to what is to be done if it was not."""
@@ -253,7 +318,7 @@ class Shipping:
         except Fenced:
             self._refused(run)
         except NoRun:
-            if run.phase in (TAKEN, CLOSED):
+            if run.phase in (TAKEN, CLOSED, HOOKS):
                 run.phase, run.rewound = NEW, None
                 self.note(run.id, fields=True)
         except Full as error:
@@ -271,7 +336,7 @@ class Shipping:
             self._connection.lost(error)
         except LinkError as error:
             loggers.warning_once("agent", "run %s is not shared: %s", run.id, str(error))
-            self._forget(run.id)
+            self.forget(run.id)
         return False
 
     def _refused(self, run: OwnRun) -> None:
@@ -282,26 +347,36 @@ class Shipping:
             "fenced",
             f"{others}run {run.id} {was} ended at the link, not by this host: what comes stays here, whole",
         )
-        self._forget(run.id)
+        self.forget(run.id)
 
     def _tell(self, run: OwnRun, *, closed: bool, now: float) -> None:
         """Tell what else changed; and, when all of its output is there, how it ended."""
         if run.flying:
+            run.fields_changed = run.fields_changed or closed
             return
-        if run.fields_changed or closed:
-            run.fields_changed = False
-            if (state := run.state(closed=closed)) and state != run.sent.get("state"):
-                self._field(run, "state", state)
-            progress = run.progress()
-            if progress and progress != run.sent.get("progress"):
-                if closed or now >= run.progress_at:
-                    run.progress_at = now + _PROGRESS_SECONDS
-                    self._field(run, "progress", progress)
-                else:
-                    self._again[run.id] = run.progress_at
+        self._tell_fields(run, closed=closed, now=now)
         if closed and run.phase == TAKEN and (outcome := run.outcome()) is not None:
             run.phase = CLOSED
             self._field(run, "outcome", outcome)
+
+    def _tell_fields(self, run: OwnRun, *, closed: bool, now: float) -> None:
+        every = max(_COUNT_SECONDS, len(self.runs) / _COUNTS)
+        changed, due = run.changed(now, every, closed=closed)
+        for field, value in changed.items():
+            self._field(run, field, value)
+        if due is not None:
+            self._again.no_later(run.id, due)
+
+    def _follow_hooks(self, run: OwnRun, now: float) -> None:
+        """Tell what becomes of the hooks of a run that is over, which nothing but a look says."""
+        over = run.hooks_over  # before what they became is read
+        if (state := run.state(closed=True)) != run.sent.get("state"):
+            self._field(run, "state", state)
+        elif over:
+            run.phase = SHIPPED
+            self.forget(run.id)
+        else:
+            self._again.no_later(run.id, now + _HOOKS_SECONDS)
 
     def _field(self, run: OwnRun, field: str, value: bytes) -> None:
         run.sent[field] = value
@@ -314,5 +389,6 @@ class Shipping:
                 run.phase = TAKEN
             return
         if field == "outcome":
-            run.phase = SHIPPED
-            self._forget(run.id)
+            run.phase = HOOKS
+        if run.phase == HOOKS:
+            self.note(run.id, fields=True)

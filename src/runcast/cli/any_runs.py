@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, Unpack
 
 from runcast.client import ShareLink
 from runcast.keep import Keep
-from runcast.model import Artifact, Chunk, LeftOut, Outcome, State, TerminalSize, Waiting
+from runcast.model import Artifact, Chunk, Host, LeftOut, Outcome, State, TerminalSize, Waiting
 from runcast.options.typed import StartOptions
 from runcast.readers import FoundLine
 from runcast.retention.prune import Pruned
@@ -35,6 +35,8 @@ class AnyRun(Protocol):
     def state(self) -> State: ...
     @property
     def elsewhere(self) -> str | None: ...
+    @property
+    def host(self) -> Host | None: ...
     @property
     def outcome(self) -> Outcome | None: ...
     @property
@@ -133,8 +135,8 @@ class Runs(Protocol):
     def remove(self, run: AnyRun, *, force: bool = False) -> None:
         """Remove a finished run, or a closed stream; with `force` one that is open as well."""
 
-    def prune(self, keep: Keep, *, name: str | None, dry_run: bool) -> Iterator[Pruned]:
-        """Remove the finished runs that a rule leaves, of a name or all, and yield each."""
+    def prune(self, keep: Keep, *, name: str | None, mirrors: bool, dry_run: bool) -> Iterator[Pruned]:
+        """Remove the finished runs that a rule leaves, of a name or all, or mirrors, and yield each."""
 
     def disk_use(self) -> Mapping[str, tuple[int, int]]:
         """Return for each name how many runs there are, and how much disk they take, in bytes."""

@@ -29,7 +29,10 @@ VERBS = (
     *("stop", "kill", "pin", "unpin", "share", "rm", "prune", "push", "token", "progress"),
     *("note", "artifacts", "doctor", "bridge", "mcp"),
 )
+HERE = ("serve", "token", "doctor", "bridge")  # for which no --server can stand in
 WIDTH = 100  # of help, at most
+_ELSEWHERE = {"ps": "ls", "list": "ls", "logs": "log", "tail": "follow", "watch": "follow", "start": "run"}
+_ELSEWHERE |= {"exec": "run", "cancel": "stop", "delete": "rm", "remove": "rm"}  # as other programs call it
 
 
 class _Verbs(click.Group):
@@ -49,7 +52,9 @@ class _Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in VERBS and not name.startswith("-"):
-            raise click.UsageError(f"expected a verb ({', '.join(VERBS)}), got {name!r}", ctx)
+            meant = _meant(name)
+            hint = f": did you mean `runcast {meant}`?" if meant else ""
+            raise click.UsageError(f"expected a verb ({', '.join(VERBS)}), got {name!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -62,7 +67,8 @@ class _Verbs(click.Group):
 @click.option(
     "--store",
     metavar="DIR|URL",
-    help="Where the runs are: a folder, or redis://HOST?store=FOLDER to share it with other hosts. "
+    help="Where the runs are: a folder; redis://HOST?store=FOLDER or postgresql://HOST/DB?store=FOLDER "
+    "to share it with other hosts. "
     "[default: $RUNCAST_STORE, else the state folder]",
 )
 @click.option(
@@ -110,6 +116,9 @@ def call(arguments: list[str] | None) -> int:
             return exit_codes.OK if code is None else int(code)
     except click.exceptions.Exit as end:
         return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:  # a group without a verb, such as `runcast token`
+        error.show()
+        return exit_codes.ERROR
     except click.ClickException as error:
         report(_usage(error))
         return exit_codes.ERROR
@@ -128,6 +137,13 @@ def call(arguments: list[str] | None) -> int:
     except OSError as error:  # such as files of a run that was removed meanwhile, or a failing disk
         report(f"cannot continue: {error}")
         return exit_codes.ERROR
+
+
+def _meant(name: str) -> str | None:
+    """Return the verb that was mistyped, or is called so elsewhere; None where none is near."""
+    import difflib  # late: it costs a millisecond
+
+    return _ELSEWHERE.get(name) or next(iter(difflib.get_close_matches(name, VERBS, 1, 0.7)), None)
 
 
 def _usage(error: click.ClickException) -> str:
@@ -149,4 +165,7 @@ def _before_the_verb(error: click.NoSuchOption) -> str | None:
     if verb is None or verb.parent is None or option is None:
         return None
     value = f" {option.metavar}" if option.metavar else ""
-    return f"expected {name} before the verb, got it behind: `runcast {name}{value} {verb.info_name} …`"
+    words = verb.command_path.partition(" ")[2]  # of a verb of a verb, both
+    if name == "--server" and words.split()[0] in HERE:
+        return f"expected no --server, `runcast {words}` is for the machine that it runs on: log in there"
+    return f"expected {name} before the verb, got it behind: `runcast {name}{value} {words} …`"

@@ -2,7 +2,8 @@
 
 Owns two threads, since a program may not read what is typed for long, and its size must reach it all the
 same. What cannot be sent, because a server restarts or a line is too long, is lost, for nobody wants to have
-it typed some time later. A message says so once, until something arrives again.
+it typed some time later. A message says so once, until something arrives again. A line that is too long is
+lost to its end, however many pieces it comes in: else its end would have a program read the half of it.
 
 Several terminals may be at one run, which has the size of the one that was typed in last; to attach and
 to change a window's size count as typing. That needs no list of terminals, none waits for another, and one
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -23,9 +25,11 @@ from runcast.own_thread import Background, begin
 if TYPE_CHECKING:
     from runcast.cli.any_runs import AnyRun
 
-__all__ = ["Keyboard"]
+__all__ = ["Keyboard", "behind_line"]
 
 _REDRAW_SECONDS: Final = 0.1  # between two sizes, so that a program sees each of them
+_END: Final = re.compile(rb"\r\n|[\r\n]")
+_KEY: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # ends a line, edits it, or stops a program
 
 
 class Keyboard:
@@ -45,6 +49,7 @@ class Keyboard:
         self._typed: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._resizes: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._reported = False  # that something was lost
+        self._refused = False  # a line whose end has not come
         begin(Background(self._send, "runcast types"))
         begin(Background(self._resize, "runcast resizes"))
 
@@ -65,21 +70,26 @@ class Keyboard:
     def _send(self) -> None:
         while True:
             data = self._next()
-            problem = ""
+            size, problem = len(data), ""
+            if self._refused:
+                rest = behind_line(data)
+                data, self._refused = rest or b"", rest is None
             try:
                 with contextlib.suppress(RuncastError):  # who may not resize it may send
                     self._set_size()
-                self._run.send(data)
-                self._reported = False
+                if data:
+                    self._run.send(data)
+                    self._reported = False
             except RunFinished:
                 return
             except UsageError as error:
+                self._refused = not data.endswith((b"\r", b"\n"))
                 problem = self._once(str(error))
             except RuncastError as error:  # before OSError, which some of them are
                 problem = self._once(f"what was typed may be lost: {error}")
             except OSError:  # the terminal is gone
                 return
-            self._taken += len(data)
+            self._taken += size
             self._changed(problem)
 
     def _once(self, problem: str) -> str:
@@ -118,3 +128,15 @@ class Keyboard:
             return False
         self._run.resize(*size)
         return True
+
+
+def behind_line(data: bytes) -> bytes | None:
+    """Return what was typed behind the line that it begins within; None if it is all of that line.
+
+    A key that does something, such as Ctrl-U, ends the passing over, too, and counts.
+    """
+    found = _KEY.search(data)
+    if found is None:
+        return None
+    end = _END.match(data, found.start())
+    return data[found.start() if end is None else end.end() :]

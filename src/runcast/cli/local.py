@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import time
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
@@ -21,7 +20,7 @@ from runcast.run import Run
 from runcast.run.base import files_of
 from runcast.runs import Store
 from runcast.store.files import StoreFiles
-from runcast.store.links import is_linked, read_status
+from runcast.store.sharing import notice
 
 if TYPE_CHECKING:
     from runcast.cli.any_runs import AnyRun
@@ -55,11 +54,7 @@ class Local:
 
     @property
     def notice(self) -> str | None:
-        status = read_status(self._store.path) if is_linked(self._store.path) else None
-        if status is None or status.up:
-            return status and status.message
-        since = time.strftime("%H:%M", time.localtime(status.since))
-        return f"not shared with other hosts since {since}: {status.message}"
+        return notice(self._store.path)
 
     @property
     def description(self) -> str:
@@ -85,10 +80,10 @@ class Local:
     def started(self, run: AnyRun) -> None:
         _ = run.pid  # waits out the start
 
-    def prune(self, keep: Keep, *, name: str | None, dry_run: bool) -> Iterator[Pruned]:
+    def prune(self, keep: Keep, *, name: str | None, mirrors: bool, dry_run: bool) -> Iterator[Pruned]:
         from runcast.retention.prune import prune  # late: few verbs remove anything
 
-        return prune(self._store.path, keep, name=name, dry_run=dry_run)
+        return prune(self._store.path, keep, name=name, mirrors=mirrors, dry_run=dry_run)
 
     def disk_use(self) -> Mapping[str, tuple[int, int]]:
         from runcast.retention.disk_use import disk_use  # late: few verbs want to know
@@ -96,7 +91,7 @@ class Local:
         return disk_use(self._store.path)
 
     def link(self, run: AnyRun) -> str | None:
-        url = self._server()
+        url = self._server()  # where the cookie of this machine's browser counts
         return None if url is None else f"{url.rstrip('/')}/runs/{run.id}"
 
     def _server(self) -> str | None:
@@ -110,13 +105,18 @@ class Local:
                 f"expected a server that shows {self.description}, which has no address of its own: "
                 "run `runcast serve`, or name a server with --server URL"
             )
+        from dataclasses import replace
+
         from runcast.client import Client
         from runcast.client.server import TOKEN_VARIABLE
+        from runcast.store.servers import outside_url
         from runcast.store.token import kept_token
 
         token = os.environ.get(TOKEN_VARIABLE) or kept_token(self._store.path)
         with Client(url, token) as client:
-            return client.get(run.id).share(expires=expires)
+            link = client.get(run.id).share(expires=expires)
+        outside = outside_url(self._store.path, url)  # where the guest is
+        return replace(link, url=outside.rstrip("/") + link.url.removeprefix(url.rstrip("/")))
 
     def hint(self, run: AnyRun) -> str | None:
         return run.hint

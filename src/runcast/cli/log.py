@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 import click
 
 from runcast.cli import exit_codes
-from runcast.cli.runs import find, key_option, place_options, the_place
+from runcast.cli.runs import find, key_option, place_options, report_outcome, the_place
 from runcast.cli.terminal import TerminalOutput
 from runcast.cli.where import Where, at_server
-from runcast.model import Channel, Chunk
+from runcast.model import Channel, Chunk, Reason
 from runcast.search import Expression, Hit, Search
 
 __all__ = ["command"]
@@ -42,7 +42,7 @@ def command(
     """Print the present output of a run, and do not wait for more.
 
     Stdout of the command goes to stdout, and its stderr to stderr, byte for byte. Dropped output is
-    reported on stderr.
+    reported on stderr, and why a command could not be started.
 
     With --grep, print the lines that have the text, whatever escape sequences are in them, and exit with 1
     if there are none.
@@ -65,6 +65,11 @@ def command(
         for chunk in chunks if expression is None else _matching(chunks, expression):
             shown = shown or bool(chunk.data)
             output.show(chunk)
+    outcome = run.outcome
+    if (
+        outcome is not None and outcome.reason is Reason.FAILED_TO_START
+    ):  # there is no output that could say why
+        report_outcome(run, outcome)
     return exit_codes.OK if shown or expression is None else _NO_MATCH
 
 

@@ -15,6 +15,7 @@ import click
 from runcast.acting import system_user
 from runcast.cli.runs import STREAM, source_of
 from runcast.cli.terminal import STDERR, STDOUT, print_line, printable, report, size_text
+from runcast.cli.values import Whole
 from runcast.cli.where import Where, at_server
 from runcast.errors import RuncastError
 from runcast.ids import time_of
@@ -29,8 +30,8 @@ __all__ = ["command"]
 
 LIMIT = 20
 _STEPS = ((86400, "d"), (3600, "h"), (60, "min"))
-_HEAD = ("ID", "STATE", "STARTED", "TOOK", "SIZE", "BY", "COMMAND")
-_BY = 5  # the column that is there only where somebody else than the reader started a run
+_HEAD = ("ID", "STATE", "STARTED", "TOOK", "SIZE", "HOST", "BY", "COMMAND")
+_SOME = (5, 6)  # the columns that are there only where a run is on another host, or somebody else's
 _DISK_HEAD = ("DISK", "RUNS", "NAME")
 
 
@@ -38,7 +39,7 @@ _DISK_HEAD = ("DISK", "RUNS", "NAME")
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     metavar="N",
     default=LIMIT,
     show_default=True,
@@ -60,7 +61,8 @@ def command(where: Where, limit: int, key: str | None, everything: bool, as_json
     dropped by the cap or could not be written, and when files of the run are damaged: stderr has the details.
     Silent is a run of which it is known why it may be; on a terminal stderr says why, and what to do.
     SIZE is that of the output; how much disk a run takes is in its JSON. BY is who started a run, where that
-    was somebody else than you.
+    was somebody else than you. HOST is where a run is, where other machines share theirs with this store; a
+    state that is old, since that host is silent or cannot be reached, says since when.
 
     \b
     Examples:
@@ -92,7 +94,7 @@ def command(where: Where, limit: int, key: str | None, everything: bool, as_json
         if not listed:  # otherwise there are unreadable ones, which were reported
             report(f"no runs in {runs.description}" + ("" if key is None else f" with the key {key!r:.100}"))
         return
-    columns = [at for at in range(len(_HEAD)) if at != _BY or any(row[_BY] for row in rows)]
+    columns = [at for at in range(len(_HEAD)) if at not in _SOME or any(row[at] for row in rows)]
     shown = [tuple(row[at] for at in columns) for row in [_HEAD, *rows]]
     for line in _table(shown[0], shown[1:]):
         print_line(line)
@@ -116,6 +118,7 @@ def _row(runs: Runs, run: AnyRun) -> list[tuple[str, ...]]:
         source = source_of(run)
         if outcome is None:
             state = str(run.state) if run.elsewhere is None else f"{run.state} on {run.elsewhere}"
+            state += _link(run)
         else:
             state = "closed" if source == STREAM else _ending(outcome)
         outcome = outcome or run.outcome  # reading the state may have marked the run as lost
@@ -140,8 +143,24 @@ def _row(runs: Runs, run: AnyRun) -> list[tuple[str, ...]]:
             state += ", damaged"
         with contextlib.suppress(*([] if damaged is None else [OSError, RuncastError])):
             size = size_text(run.tail_offset)  # unless the log itself is damaged
-        return [(run.id, state, ago, took, size, _other(run.started_by), _title(run, source))]
+        return [(run.id, state, ago, took, size, _host(run), _other(run.started_by), _title(run, source))]
     return []
+
+
+def _host(run: AnyRun) -> str:
+    """Return the name of the host that a run is on, if that is another one."""
+    host = run.host
+    return "" if host is None or host.here else host.name
+
+
+def _link(run: AnyRun) -> str:
+    """Return what of the link is wrong for a run that goes on: its state is the last that is known."""
+    host = run.host
+    if host is None or (host.silent_since is None and host.unshared_since is None):
+        return ""
+    if host.silent_since is not None:
+        return f", host silent for {_span(time.time() - host.silent_since)}"
+    return f", not shared since {time.strftime('%H:%M', time.localtime(host.unshared_since))}"
 
 
 def _other(who: Who | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from runcast.installed import is_installed
 
 __all__ = ["missing"]
 
@@ -13,15 +13,8 @@ _NEEDS = {"server": _SERVER, "mcp": (*_SERVER, "httpx2", "mcp")}  # by the extra
 def missing(extra: str) -> str | None:
     """Return what is wrong where a package of an extra is not installed; None where all are."""
     for package in _NEEDS[extra]:
-        if not _installed(package):
+        if not is_installed(package):
             return (
                 f"expected the {extra}'s packages, {package} is not installed: pip install 'runcast[{extra}]'"
             )
     return None
-
-
-def _installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ValueError:  # it was disabled in `sys.modules`
-        return False

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from runcast.client import Client, RemoteRun, ShareLink
+from runcast.client.base import PATIENCE
 from runcast.errors import AccessRefused, RunNotFound, UsageError
 from runcast.model import Chunk
+from runcast.options import OPTIONS
 
 if TYPE_CHECKING:
     from runcast.cli.any_runs import AnyRun
@@ -32,10 +34,11 @@ class Remote:
     Args:
         url: its address, with or without its token.
         named: whether it was named on the command line, and must be again to follow the run.
+        patience: seconds without a word of the server after which following gives up; None for the usual.
     """
 
-    def __init__(self, url: str, *, named: bool) -> None:
-        self._client = Client(url)
+    def __init__(self, url: str, *, named: bool, patience: float | None = None) -> None:
+        self._client = Client(url, patience=patience or PATIENCE)
         self._named = named
 
     def close(self) -> None:
@@ -70,9 +73,20 @@ class Remote:
         label = given.pop("name", None)
         word, more = _name_and_params(command)
         params = {**(given.pop("params", None) or {}), **more}
+        for name in given:
+            if name in OPTIONS and not OPTIONS[name].body:
+                option = "--" + name.replace("_", "-")
+                raise UsageError(
+                    f"expected {option} with a store of this machine, {self.description} takes none from its "
+                    "clients: leave it out"
+                )
         named: dict[str, dict[str, Any]] = {}
-        with contextlib.suppress(AccessRefused):  # the list may be forbidden while starting is allowed
+        try:
             offered = self._client.commands()
+        except AccessRefused:  # the list may be forbidden while starting is allowed
+            if word and not (given or label or at):
+                return self._start_unlisted(word, params, command)
+        else:
             named = {one["name"]: one for one in offered["commands"]}
             if word in named and not (offered["any"] and (given or label) and not params):
                 if at and named[word].get("tty") is not True:
@@ -92,6 +106,18 @@ class Remote:
             if not named:
                 raise
             raise AccessRefused(f"{error}; it starts {', '.join(sorted(named))}") from None
+
+    def _start_unlisted(self, word: str, params: dict[str, Any], command: Command) -> RemoteRun:
+        """Start the command of a name, or else any, where the server does not say which there are."""
+        try:
+            return self._client.start(name=word, params=_files_by_sign(params) or None)
+        except UsageError as error:  # there is none, or its parameters are others
+            if params:
+                raise
+            try:
+                return self._client.start(command)
+            except AccessRefused:
+                raise error from None
 
     def forwards(self) -> bool:
         return True
@@ -128,7 +154,7 @@ class Remote:
     def remove(self, run: AnyRun, *, force: bool = False) -> None:
         self._client.remove(cast(RemoteRun, run), force=force)
 
-    def prune(self, keep: Keep, *, name: str | None, dry_run: bool) -> Iterator[Pruned]:
+    def prune(self, keep: Keep, *, name: str | None, mirrors: bool, dry_run: bool) -> Iterator[Pruned]:
         raise UsageError(
             f"expected a store of this machine, got {self.description}: run `runcast prune` there, or "
             "have it keep less (`runcast serve --keep`)"
@@ -153,6 +179,11 @@ def _with_files(params: dict[str, Any], command: dict[str, Any]) -> dict[str, An
                 raise UsageError(f"expected -p {name}=@PATH, the path of a file, got {value!r:.80}")
             params[name] = Path(value[1:])
     return params
+
+
+def _files_by_sign(params: dict[str, Any]) -> dict[str, Any]:
+    """Return values of a command that nothing is known of: those that begin with `@` are paths of files."""
+    return {name: Path(value[1:]) if value.startswith("@") else value for name, value in params.items()}
 
 
 def _name_and_params(command: Command) -> tuple[str, dict[str, str]]:

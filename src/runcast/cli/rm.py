@@ -60,7 +60,12 @@ def command(where: Where, ids: tuple[str, ...], all_finished: bool, force: bool)
             if force and not _is_stream(run):
                 _until_closed(run)
                 run.unpin()
+            host = run.host
             there.remove(run, force=force)
+            if host is not None and not host.here:
+                report(
+                    f"run {run.id} is gone from the list of this host: {host.name} has it, and may remove it"
+                )
         except RuncastError as error:
             report(str(error))
             status = error.exit_code

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import click
 
 from runcast.cli.terminal import report
-from runcast.cli.values import SINCE
+from runcast.cli.values import SINCE, Whole
 from runcast.errors import RunNotFound
 from runcast.model import Channel, Outcome, Reason
-from runcast.offsets import parse_offset
+from runcast.offsets import OFFSET_DIGITS, parse_offset
 from runcast.run.arguments import Place
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
 
 LAST = "last"
 STREAM = "stream"  # the source of a stream, to which clients append
+_NEWEST = 200  # runs to look for a name among
 _OPTIONS = ("offset", "tail", "tail_bytes", "line", "since")  # of Place
 _SPELLED = {"tail_bytes": "--bytes"}
 
@@ -54,11 +55,21 @@ def find(runs: Runs, run_id: str | None, key: str | None = None) -> AnyRun:
         return newest
     assert run_id is not None, "no key was given"
     if run_id != LAST:
-        return runs.get(run_id)
+        try:
+            return runs.get(run_id)
+        except RunNotFound as error:
+            if error.near or (named := _newest_named(runs, run_id)) is None:
+                raise
+            raise RunNotFound(run_id, runs.description, (named,)) from None
     newest = next(runs.list(1), None)
     if newest is None:
         raise RunNotFound(LAST, f"{runs.description}, which is empty")
     return newest
+
+
+def _newest_named(runs: Runs, name: str) -> str | None:
+    """Return the id of the newest run of a name: people try the name that the list shows."""
+    return next((run.id for run in runs.list(_NEWEST) if run.name == name), None)
 
 
 def find_all(runs: Runs, ids: tuple[str, ...]) -> list[AnyRun]:
@@ -75,19 +86,15 @@ def source_of(run: AnyRun) -> str:
 def place_options(function: Function) -> Function:
     """Add the options for the place to begin, the channels and `--safe`."""
     for option in (
-        click.option(
-            "-n", "--tail", type=click.IntRange(min=0), metavar="N", help="Begin N lines before the end."
-        ),
+        click.option("-n", "--tail", type=Whole(min=0), metavar="N", help="Begin N lines before the end."),
         click.option(
             "--bytes",
             "tail_bytes",
-            type=click.IntRange(min=0),
+            type=Whole(min=0),
             metavar="N",
             help="Begin N bytes before the end.",
         ),
-        click.option(
-            "--line", type=click.IntRange(min=1), metavar="N", help="Begin at line N, counted from 1."
-        ),
+        click.option("--line", type=Whole(min=1), metavar="N", help="Begin at line N, counted from 1."),
         click.option(
             "--since",
             type=SINCE,
@@ -116,7 +123,8 @@ def the_place(run: AnyRun, options: dict[str, object]) -> Place:
     """Return the place to begin; by default the start.
 
     Raises:
-        BadOffset, OffsetBeyondTail: `--offset` is not an offset in the run's log.
+        BadOffset: `--offset` is no offset. Whether the run's log has it is seen where it is read, since
+            a log of another host may be known here in a moment.
     """
     given = [name for name in _OPTIONS if options[name] is not None]
     if len(given) > 1:
@@ -124,7 +132,8 @@ def the_place(run: AnyRun, options: dict[str, object]) -> Place:
         raise click.UsageError(f"expected one place to begin, got {spelled}: choose one of them")
     place = {name: options[name] for name in given}
     if "offset" in place:
-        place["offset"] = parse_offset(str(place["offset"]), run.tail_offset)
+        text = str(place["offset"])
+        place["offset"] = parse_offset(text, run.tail_offset if text == "now" else 10**OFFSET_DIGITS)
     return cast(Place, place)
 
 

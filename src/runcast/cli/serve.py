@@ -13,7 +13,7 @@ import click
 from runcast.cli import exit_codes
 from runcast.cli.packages import missing
 from runcast.cli.terminal import OutputClosed, print_line, report
-from runcast.cli.values import KEEP, MODE, SIZE
+from runcast.cli.values import KEEP, MODE, SIZE, Whole
 from runcast.cli.where import Where
 
 __all__ = ["command"]
@@ -27,7 +27,7 @@ _UNSET = -1  # stands for the server's default, whose import takes long
     metavar="ADDRESS",
     help="Listen on this address. 0.0.0.0: on all. [default: 127.0.0.1]",
 )
-@click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free one. [default: 8765]")
+@click.option("--port", type=Whole(0, 65535), metavar="PORT", help="0 takes a free one. [default: 8765]")
 @click.option(
     "--unix",
     metavar="PATH",
@@ -115,7 +115,7 @@ _UNSET = -1  # stands for the server's default, whose import takes long
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1, 64),
+    type=Whole(1, 64),
     default=1,
     show_default=True,
     metavar="N",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
 import click
 
@@ -12,6 +13,8 @@ from runcast.cli.values import DURATION
 from runcast.cli.where import Where, at_server
 
 __all__ = ["command"]
+
+_OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command("share", short_help="Print a link that reads one run, for some time.")
@@ -30,7 +33,8 @@ def command(where: Where, id: str, expires: float) -> None:
     """Print a link by which anybody may read a run, and do nothing else: its page, its output, live.
 
     It ends with its time, with the run (`runcast rm`), and with the token of the server. A run of this
-    machine has an address only where a server shows its store: `runcast serve`.
+    machine has an address only where a server shows its store: `runcast serve`; with `--host 0.0.0.0` it
+    is one that a phone in the same network opens.
 
     \b
     Examples:
@@ -44,3 +48,8 @@ def command(where: Where, id: str, expires: float) -> None:
     print_line(link.url)
     until = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(link.expires_at))
     report(f"it reads run {run.id}, and does nothing else, until {until}")
+    if urlsplit(link.url).hostname in _OF_THIS_MACHINE:
+        report(
+            "only this machine reaches that address: for others `runcast serve --host 0.0.0.0`, "
+            "or name the address of your proxy with --server"
+        )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 
-from runcast.cli.values import CELLS, DURATION, KEEP, SIZE, VARIABLE
+from runcast.cli.values import CELLS, DURATION, KEEP, SIZE, VARIABLE, Whole
 from runcast.options import OPTIONS, process_types, queue_types, types
 from runcast.options.artifact_types import ARTIFACTS
 from runcast.options.mask import MASK
@@ -34,11 +34,11 @@ _WRITTEN: Final[Mapping[OptionType, Mapping[str, Any]]] = {
     SECONDS: {"type": DURATION, "metavar": "DURATION"},
     BYTES: {"type": SIZE, "metavar": "SIZE"},
     VARIABLES: {"type": VARIABLE, "metavar": "NAME=VALUE", "multiple": True},
-    process_types.NICE: {"type": click.IntRange(-20, 19), "metavar": "N"},
+    process_types.NICE: {"type": Whole(-20, 19), "metavar": "N"},
     process_types.LIMITS: {"type": VARIABLE, "metavar": "NAME=VALUE", "multiple": True},
     process_types.USER: {"metavar": "NAME"},
     queue_types.QUEUE: {"metavar": "NAME"},
-    queue_types.RUNNING: {"type": click.IntRange(1, 1000), "metavar": "N"},
+    queue_types.RUNNING: {"type": Whole(1, 1000), "metavar": "N"},
     types.KEY: {"metavar": "KEY"},
     types.KEEP: {"type": KEEP, "metavar": "RULE", "multiple": True},
     MASK: {"is_flag": True},

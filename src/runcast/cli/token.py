@@ -22,7 +22,7 @@ _DEFAULT = "90d"
 _NEVER = "never"
 
 
-class _Expiry(click.ParamType[float]):
+class _Expiry(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.4
     """A duration, or `never`."""
 
     name = "duration"

@@ -18,7 +18,7 @@ from runcast.keep import parse_keep
 from runcast.model import CELLS_MOST
 from runcast.quantities import duration, size
 
-__all__ = ["CELLS", "DURATION", "KEEP", "MODE", "SIGNAL", "SINCE", "SIZE", "VARIABLE", "since"]
+__all__ = ["CELLS", "DURATION", "KEEP", "MODE", "SIGNAL", "SINCE", "SIZE", "VARIABLE", "Whole", "since"]
 
 
 def since(text: str) -> float:
@@ -115,6 +115,21 @@ class _Value(click.ParamType):  # type: ignore[type-arg]  # not generic before c
             return self._parse(value)
         except ValueError as error:
             raise click.UsageError(f"{_name(param)}{error}", ctx) from None
+
+
+class Whole(click.IntRange):
+    """A whole number, within bounds."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            most = f"from {self.min} to {self.max}" if self.max is not None else f"of {self.min} or more"
+            raise click.UsageError(
+                f"{_name(param)}expected a whole number {most}, got {value!r:.80}", ctx
+            ) from None
 
 
 def _name(param: click.Parameter | None) -> str:

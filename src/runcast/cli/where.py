@@ -28,6 +28,7 @@ class Where:
 
     store: str | None = None
     server: str | None = None
+    patience: float | None = None  # seconds that a server may be silent; None for the client's own
 
     def at(self, server: str) -> Where:
         """Return a copy with a server that was named behind the verb."""
@@ -50,7 +51,7 @@ class Where:
             return Local(self.store)
         from runcast.cli.remote import Remote
 
-        remote = Remote(server, named=self.server is not None)
+        remote = Remote(server, named=self.server is not None, patience=self.patience)
         click.get_current_context().call_on_close(remote.close)
         return remote
 

@@ -125,10 +125,13 @@ class AsyncClient(ClientBase[AsyncRemoteRun]):
                 bytes, which are sent as they are read.
             input: what the command reads from its stdin, whole.
             check: have `wait` and `output` raise `RunFailed` unless the outcome is ok.
-            options: as of `Store.start`, for a command; paths and variables are the server's.
+            options: as of `Store.start`, for a command; paths and variables are the server's. Of these a
+                command of the server's own takes `key` alone, with which a start may be repeated: there is
+                one run of it.
 
         Raises:
             AccessRefused: the server does not start this.
+            RunExists: the key names another run, or one that this client may not read.
             CommandRefused, UsageError: see `Store.start`; or it has no command of this name.
         """
         return await self._transport.perform(self._start_steps(command, name, params, input, check, options))

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from runcast.client.following import parse_time
 from runcast.client.server import Server
-from runcast.model import Artifact, LeftOut, Note, Outcome, State, TerminalSize, Usage, Waiting
+from runcast.model import Artifact, Host, LeftOut, Note, Outcome, State, TerminalSize, Usage, Waiting
 from runcast.who import Who, who_in
 
 __all__ = ["PATIENCE", "RemoteRunBase", "ShareLink"]
@@ -105,6 +105,15 @@ class RemoteRunBase:
     def elsewhere(self) -> str | None:
         """The name of the host that it belongs to, where that is another one than the server's."""
         return cast("str | None", self._facts.get("elsewhere"))
+
+    @property
+    def host(self) -> Host | None:
+        """Which of the hosts that share runs it is on, as the server knew; None for none."""
+        host = self._facts.get("host")
+        if host is None:
+            return None
+        times = (parse_time(host.get(name)) for name in ("silent_since", "unshared_since"))
+        return Host(host["name"], host["here"], *times)
 
     @property
     def progress(self) -> dict[str, Any] | None:

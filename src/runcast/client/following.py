@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from runcast.client.actions import Action, NetworkError, Open, Query, Read, Response, Sleep, Steps
 from runcast.client.server import Server
-from runcast.errors import NotRuncast, ServerUnreachable
+from runcast.errors import MirrorBehind, NotRuncast, ServerUnreachable
 from runcast.model import Channel, Chunk
 from runcast.offsets import format_offset
 
@@ -93,6 +93,7 @@ class Following(Generic[Value]):
         """
         self._heard = time.monotonic()
         while True:
+            behind: MirrorBehind | None = None
             try:
                 if (yield from self._connection()):
                     return
@@ -101,9 +102,15 @@ class Following(Generic[Value]):
                 failed = error
             except ServerUnreachable as error:  # a proxy answers for it
                 failed = NetworkError(str(error).rpartition(": ")[2])
+            except MirrorBehind as error:  # one of several hosts, which knows less than the last one
+                if self._offset is None:
+                    raise
+                failed, behind = NetworkError(str(error)), error
             left = self._heard + self._patience - time.monotonic()
             if failed.final:
                 raise ServerUnreachable(f"cannot reach the server {self._server}: {failed}") from None
+            if left <= 0 and behind is not None:
+                raise behind
             if left <= 0:
                 raise ServerUnreachable(
                     f"lost the server {self._server} for more than {self._patience:g} s: {failed}; "

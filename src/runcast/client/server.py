@@ -15,6 +15,7 @@ from runcast import errors
 from runcast.client.actions import Response
 from runcast.errors import (
     AccessRefused,
+    MirrorBehind,
     NotRuncast,
     OffsetBeyondTail,
     OffsetGone,
@@ -46,6 +47,7 @@ _PROBLEM = "application/problem+json"
 _BY_STATUS: dict[int, type[RuncastError]] = {400: UsageError, 401: AccessRefused, 403: AccessRefused}
 _BY_STATUS |= {404: UsageError, 413: UsageError, 421: AccessRefused, 429: AccessRefused}
 _OF_ONE_TEXT: tuple[str, ...] = (
+    "ArtifactAway",
     "ArtifactNotFound",
     "BadOffset",
     "CommandRefused",
@@ -55,7 +57,7 @@ _OF_ONE_TEXT: tuple[str, ...] = (
     "RunFinished",
     "UploadGone",
 )
-_OF_ONE_TEXT += ("StoreUnusable", "SupervisorLost", "UsageError", "WaitTimeout")
+_OF_ONE_TEXT += ("HostUnreachable", "StoreUnusable", "SupervisorLost", "UsageError", "WaitTimeout")
 
 
 class Server:
@@ -148,9 +150,12 @@ class Server:
             if name == "RunPinned":
                 return RunPinned(run_id or "")
             if name == "RunElsewhere":
-                return RunElsewhere(run_id or "", str(problem["host"]))
+                unshared = problem.get("unshared") is True
+                return RunElsewhere(run_id or "", str(problem["host"]), unshared=unshared)
             if name == "SegmentAway":
                 return SegmentAway(run_id or "", int(problem["offset"]), int(problem["next"]))
+            if name == "MirrorBehind":
+                return MirrorBehind(run_id or "", int(problem["offset"]), int(problem["tail"]))
             if name == "OffsetGone":
                 return OffsetGone(int(problem["offset"]), int(problem["next"]))
             if name == "OffsetBeyondTail":

@@ -67,11 +67,16 @@ class ClientBase(Generic[Run]):
             UsageError: an option is unknown, or its value has no meaning.
         """
         found = _body_options(options)
+        if found.get("key") is not None and input is not None:
+            raise UsageError(
+                "expected no input with a key: the run that has it may have got that already; send it by "
+                "run.send, once"
+            )
         if command is None:
-            if found or input is not None:
-                wrong = sorted(found)[0] if found else "input"
+            if (own := found.keys() - {"key"}) or input is not None:
+                wrong = min(own) if own else "input"
                 raise UsageError(f"expected no {wrong} with name= alone: the server's command has its own")
-            found = {"name": name} | ({} if params is None else {"params": dict(params)})
+            found |= {"name": name} | ({} if params is None else {"params": dict(params)})
         elif params is not None:
             raise UsageError("expected params with name= alone: a command of your own has all its arguments")
         else:
@@ -101,6 +106,8 @@ class ClientBase(Generic[Run]):
             )
         files = params is not None and not all(map(_is_json, params.values()))
         if params is not None and files and command is None:
+            if options.get("key") is not None:
+                raise UsageError("expected no key with a file: a server does not compare files")
             self._body(command, name, {}, input, options)  # refuses what does not go together
             reply = yield Call("POST", "/runs", form=_form(str(name), params), timeout=None)
         else:

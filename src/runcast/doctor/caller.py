@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 __all__ = ["Caller", "Reply"]
 
+_GARBLED_BYTES = 4096  # of the answer to what is no request: those that are known have 200
 _MOST_BYTES = 4 << 20  # of a reply, or a message
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 
@@ -132,6 +133,23 @@ class Caller:
                 connection.putheader(name, value)
             connection.endheaders()
             yield connection.sock
+        finally:
+            connection.close()
+
+    def garbled(self) -> bytes:
+        """Return the answer to what is no request, by the first that reads it, with its head.
+
+        Raises:
+            OSError: there is none.
+        """
+        connection = self._connection()
+        try:
+            connection.connect()
+            connection.sock.sendall(
+                f"GET / HTTP/1.1\r\nHost: {self._parts.netloc}\r\nno header\r\n\r\n".encode()
+            )
+            with connection.sock.makefile("rb") as answer:
+                return answer.read(_GARBLED_BYTES)
         finally:
             connection.close()
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ["Amount", "Facts", "Finding", "Level", "Limit", "StoreFacts", "UnitFacts", "hint", "ok", "problem"]
+__all__ = [
+    *("Amount", "Facts", "Finding", "Level", "Limit", "LinkFacts", "StoreFacts", "UnitFacts"),
+    *("hint", "ok", "problem"),
+]
 
 
 class Level(StrEnum):
@@ -133,6 +137,30 @@ class StoreFacts(NamedTuple):
     newest: float | None = None
 
 
+class LinkFacts(NamedTuple):
+    """The link of a store that is shared with other hosts.
+
+    Attributes:
+        engine: where it is, without user and password.
+        host: the name of this host there.
+        error: why the engine cannot be reached, or refuses us, in one sentence; empty where it answers.
+        server: what it is, such as `Valkey 9.1.2`.
+        hosts: the others, each with the seconds that it has been silent; 0 where it is not.
+        notes: what the store's agent says is wrong, by what it is about.
+        shelf: where finished runs are kept; empty for nowhere.
+        shelf_error: why that cannot be used; empty where it can.
+    """
+
+    engine: str
+    host: str
+    error: str = ""
+    server: str = ""
+    hosts: Mapping[str, float] = MappingProxyType({})
+    notes: Mapping[str, str] = MappingProxyType({})
+    shelf: str = ""
+    shelf_error: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """All that the checks look at.
@@ -164,6 +192,7 @@ class Facts:
         terminals: those in use, and kernel.pty.max.
         terminal_error: why no terminal can be had; empty where one can.
         store: the store.
+        link: of the store, to other hosts; None where it is shared with none.
     """
 
     python: tuple[int, int, int] = (3, 11, 0)
@@ -192,3 +221,4 @@ class Facts:
     terminals: Amount | None = None
     terminal_error: str = ""
     store: StoreFacts = field(default_factory=lambda: StoreFacts("/var/lib/runcast"))
+    link: LinkFacts | None = None

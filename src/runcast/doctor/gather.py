@@ -14,13 +14,14 @@ import pwd
 import resource
 import sys
 import time
-from importlib.util import find_spec
 
 from runcast._version import __file__ as installed
 from runcast.doctor import kernel, systemd
 from runcast.doctor.facts import Amount, Facts, Limit, StoreFacts
+from runcast.doctor.sharing import link_facts
 from runcast.errors import RuncastError
 from runcast.ids import time_of
+from runcast.installed import is_installed
 from runcast.readers.inotify import Inotify
 from runcast.runs import store_path
 from runcast.store.files import StoreFiles
@@ -39,7 +40,8 @@ EXTRAS = {  # by extra: a package of each, which says that it is installed
     "cherrypy": ("cherrypy",),
     "starlette": ("starlette",),
     "otel": ("opentelemetry",),
-    "redis": ("redis",),
+    "postgres": ("psycopg",),
+    "s3": ("botocore",),
 }
 _BOUNDS = {"memory": resource.RLIMIT_AS, "cpu_time": resource.RLIMIT_CPU, "file_size": resource.RLIMIT_FSIZE}
 _LOOK_SECONDS = 0.2  # at the clock
@@ -62,7 +64,7 @@ def gather(store: str | None, unit: str | None = None, *, of_user: bool = False)
     return Facts(
         python=sys.version_info[:3],
         system=f"{platform.system()} {platform.release()}",
-        extras={name: all(map(_installed, packages)) for name, packages in EXTRAS.items()},
+        extras={name: all(map(is_installed, packages)) for name, packages in EXTRAS.items()},
         uid=os.geteuid(),
         init=kernel.first_process(),
         container=kernel.container(os.environ),
@@ -88,6 +90,7 @@ def gather(store: str | None, unit: str | None = None, *, of_user: bool = False)
         terminals=kernel.terminals(),
         terminal_error=_terminal_error(),
         store=_store(path, named.user if named else ""),
+        link=link_facts(path),
     )
 
 
@@ -96,13 +99,6 @@ def _owner(path: str) -> str | None:
         return pwd.getpwuid(os.stat(path).st_uid).pw_name
     except (OSError, KeyError):
         return None
-
-
-def _installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _limit(which: int) -> Limit:

@@ -26,8 +26,9 @@ from urllib.parse import urlsplit
 from runcast.client.server import Server
 from runcast.doctor.caller import Caller, Reply
 from runcast.doctor.proxied_facts import Passage, Reading
+from runcast.doctor.refused import refusal
 from runcast.doctor.ticking import COUNT, NAME
-from runcast.known_proxies import of_reply
+from runcast.known_proxies import Proxy, of_own_reply, of_reply
 
 __all__ = ["measure"]
 
@@ -65,17 +66,20 @@ def measure(url: str, silent: int) -> Passage:
     try:
         first = caller.ask("GET", "/runs?limit=1", _JSON)
     except _FAILURES as error:
+        why = str(getattr(error, "strerror", None) or error)  # without its number
         wrong = isinstance(error, SSLCertVerificationError)
         advice = "name the issuer of its certificate in SSL_CERT_FILE" if wrong else "is it running?"
-        return Passage(url=str(server), fault=f"{server} cannot be reached: {error}", advice=advice)
-    fault, advice = _refusal(first)
-    proxy = of_reply(first.header)
-    shown = ", ".join(filter(None, (first.header(name) for name in ("server", "via"))))[:80] or "X-Varnish"
+        return Passage(url=str(server), fault=f"{server} cannot be reached: {why}", advice=advice)
+    proxy, shown = _proxy(caller, first)
+    host = urlsplit(server.base).hostname or ""
+    fault, advice = refusal(first, host=host, sent_token=server.token is not None, proxy=proxy)
     facts: dict[str, Any] = {"url": str(server), "proxy": proxy, "shown": shown}
     if fault:
         return Passage(**facts, fault=fault, advice=advice)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         read, start_fault = _begin(caller, pool, silent)
+        if start_fault:
+            facts["is_adapter"] = caller.ask("GET", "/healthz").status == 404  # which each `serve` has
         beside: dict[str, Future[Any]] = {
             "host_fault": pool.submit(_host_fault, caller),
             "said_prefix": pool.submit(_said_prefix, caller),
@@ -97,26 +101,21 @@ def measure(url: str, silent: int) -> Passage:
     )
 
 
+def _proxy(caller: Caller, first: Reply) -> tuple[Proxy | None, str]:
+    """Return the proxy that stands before a server, and what it is known by."""
+    proxy = of_reply(first.header)
+    if proxy is None:
+        with contextlib.suppress(*_FAILURES):
+            proxy = of_own_reply(caller.garbled())
+        return proxy, "by how it refuses what is no request"
+    said = ", ".join(filter(None, (first.header(name) for name in ("server", "via"))))[:80]
+    return proxy, said or "X-Varnish"
+
+
 def _or_none(result: Callable[[], Any]) -> Any:
     with contextlib.suppress(*_FAILURES):
         return result()
     return None
-
-
-def _refusal(reply: Reply) -> tuple[str, str]:
-    """Return why the server cannot be used, and what to do; empty texts where it can."""
-    said = reply.problem
-    if reply.status == 421:
-        return f"it is refused by that name: {said.get('detail')}", "runcast serve --allow-host NAME"
-    if reply.status in (401, 429):
-        return str(
-            said.get("detail", "it wants a token")
-        ), "quote the URL, with ?token=…, or set RUNCAST_TOKEN"
-    if reply.status >= 500:
-        return f"the answer is {reply.status}", "does the proxy reach the server?"
-    if reply.status != 200 and not said:
-        return f"it answers {reply.status}, and not as runcast does", "is the path right?"
-    return "", ""
 
 
 def _start(caller: Caller, silent: int) -> tuple[str, str]:

@@ -24,6 +24,8 @@ def passage_findings(facts: Passage) -> list[Finding]:
     """Return what each check finds; a server that cannot be used has one line."""
     if facts.fault:
         return [problem("server", facts.fault, facts.advice)]
+    if facts.is_adapter:
+        return [server(facts), host(facts), _of_adapter()]
     found = [server(facts), host(facts), prefix(facts)]
     if facts.secure is not None:
         found.append(cookie(facts))
@@ -34,6 +36,15 @@ def passage_findings(facts: Passage) -> list[Finding]:
     found += [form(facts, one, skew) for one in facts.readings]
     found += [check(facts) for check in (push, uploads, left)]
     return found
+
+
+def _of_adapter() -> Finding:
+    return hint(
+        "forms",
+        "nothing could be read: this is no `runcast serve`, and an application with an adapter does not have "
+        "the run that is read",
+        "put a `runcast serve` in its place behind the proxy for a moment",
+    )
 
 
 def server(facts: Passage) -> Finding:
@@ -95,19 +106,28 @@ def form(facts: Passage, one: Reading, skew: float = 0.0) -> Finding:
     late = [came - wrote - skew for wrote, came in one.lines.values()]
     last_written = max(wrote for wrote, _ in one.lines.values())
     first_came = min(came for _, came in one.lines.values())
-    cure = (lambda proxy: proxy.compression) if one.encoding else (lambda proxy: proxy.buffering)
     if facts.count > 1 and first_came - skew >= last_written:
         packed = f", as {one.encoding}" if one.encoding else ""
-        return problem(name, f"all lines came at the end{packed}", _cure(facts, cure))
+        return problem(name, f"all lines came at the end{packed}", _cure(facts, _of_held(one)))
     said = f"{len(late)} lines, the slowest {max(late):.2f} s late" + (", chunked" if one.chunked else "")
     if one.encoding:
         what = f"{said}, and {one.encoding} in spite of no-transform: some collect before they compress"
         return hint(name, what, _cure(facts, lambda proxy: proxy.compression))
     if max(late) >= _LATE_SECONDS:
-        return hint(name, said, _cure(facts, cure))
+        return hint(name, said, _cure(facts, lambda proxy: proxy.buffering))
     if one.head is not None and one.head >= facts.silent * _HEAD_SHARE:
         return ok(name, f"{said}; the head came with the first of them, and not before")
     return ok(name, said)
+
+
+def _of_held(one: Reading) -> Callable[[Proxy], str]:
+    """Return the line for what came at its end: in most proxies compression alone holds none back."""
+
+    def lines(proxy: Proxy) -> str:
+        both = [proxy.buffering, proxy.compression if one.encoding else ""]
+        return " ".join(dict.fromkeys(filter(None, both)))
+
+    return lines
 
 
 def _cut(facts: Passage, one: Reading) -> Finding:

@@ -52,6 +52,7 @@ class Passage:
         prefix: the path that the address has in front of the server's own; empty for none.
         said_prefix: the one that the server puts before its links.
         secure: whether a browser's cookie is for TLS only.
+        is_adapter: it seems to be an application with an adapter, which does not have the run that is read.
         start_fault: why the run that is read could not be started; empty where it was.
         silent: seconds in which that run says nothing.
         count: how many lines it writes then.
@@ -71,6 +72,7 @@ class Passage:
     prefix: str = ""
     said_prefix: str | None = None
     secure: bool | None = None
+    is_adapter: bool = False
     start_fault: str = ""
     silent: float = 0.0
     count: int = 0

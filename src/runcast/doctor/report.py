@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from runcast.doctor import resources, restarts, storage
+from runcast.doctor import resources, restarts, sharing, storage
 from runcast.doctor.facts import Facts, Finding, Level
 
 __all__ = ["CHECKS", "findings", "has_problem"]
@@ -19,6 +19,9 @@ CHECKS: Final[tuple[Callable[[Facts], Finding], ...]] = (
     storage.file_system,
     storage.disk,
     storage.files,
+    sharing.link,
+    sharing.hosts,
+    sharing.shelf,
     resources.processes,
     resources.open_files,
     resources.bounds,

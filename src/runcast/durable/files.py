@@ -24,23 +24,22 @@ from collections.abc import Iterator
 
 from runcast import loggers
 from runcast.durable.file_stream import FULL, FileStream
-from runcast.durable.pending import Pending, PendingFile
-from runcast.durable.stream import Settings, Stream, channel_of, ended
+from runcast.durable.first_bytes import request_of, write_first
+from runcast.durable.stream import Settings, Stream, channel_of
 from runcast.durable.stream_log import link_segments
 from runcast.durable.streams import Streams
-from runcast.errors import FileDamaged, StoreUnusable, StreamFull, StreamNotFound
+from runcast.errors import FileDamaged, StoreUnusable, StreamElsewhere, StreamFull, StreamNotFound
 from runcast.ids import is_run_id
-from runcast.log import FileLogWriter
 from runcast.log.sync import Syncer
-from runcast.model import Channel
 from runcast.own_thread import Background
+from runcast.store.links import is_shared
 from runcast.store.run_files import RunFiles
+from runcast.supervisor.shared_streams import claim_stream, free_stream, host_of_stream
 from runcast.sysio.files import create, folder, is_folder, names_in, remove
 from runcast.sysio.forks import note_forks
 
 __all__ = ["FileStreams"]
 
-FORMAT = 1
 _OPEN_STREAMS = 64  # with four descriptors each
 _ABANDONED = 3600.0  # seconds after which unfinished streams are swept
 _SWEEP_SECONDS = 60.0
@@ -52,6 +51,7 @@ class FileStreams(Streams):
 
     def __init__(self, store: str) -> None:
         super().__init__()
+        self._store = store
         self.path = f"{store}/.streams"
         self._open: OrderedDict[str, FileStream] = OrderedDict()
         self._lock = threading.Lock()
@@ -100,6 +100,27 @@ class FileStreams(Streams):
                     break
                 del self._open[oldest]
         return stream
+
+    def knows(self, name: str) -> bool:
+        """Return whether it is here, or on no other host, since the store is not shared."""
+        try:
+            return not is_shared(self._store) or os.path.lexists(self._link(name))
+        except UnicodeEncodeError:  # which is no name
+            return True
+
+    def get(self, name: str) -> Stream:
+        """Return the stream of a name.
+
+        Raises:
+            UsageError, StreamNotFound, StreamGone: see `Streams.get`.
+            StreamElsewhere: it is on another host of a shared store.
+        """
+        try:
+            return super().get(name)
+        except StreamNotFound:
+            if (host := host_of_stream(self._store, _digest(name))) is not None:
+                raise StreamElsewhere(name, host) from None
+            raise
 
     def by_id(self, stream_id: str) -> FileStream | None:
         """Return the stream with an id, for reading, if it still has its name."""
@@ -194,19 +215,21 @@ class FileStreams(Streams):
     def _make(
         self, settings: Settings, parent: Stream | None, offset: int, data: bytes, *, closed: bool
     ) -> Stream | None:
+        if (host := claim_stream(self._store, _digest(settings.name))) is not None:
+            raise StreamElsewhere(settings.name, host)
         folder(self.path, make=True)
         folder(f"{self.path}/names", make=True)
         self._sweep()
         draft, path = f"{self.path}/.new-{settings.id}", f"{self.path}/{settings.id}"
         try:
-            directory = RunFiles.create(draft, _request(settings))
+            directory = RunFiles.create(draft, request_of(settings))
             os.makedirs(f"{draft}/append/forks", 0o700)
             if parent is not None:
                 assert isinstance(parent, FileStream)
                 # The folder may be missing: some ways to copy a store omit empty folders.
                 _touch(f"{folder(f'{parent.path}/append/forks', make=True)}/{settings.id}")
                 link_segments(parent.directory, directory, offset)
-            _write_first(directory, channel_of(settings), data, closed=closed)
+            write_first(directory, channel_of(settings), data, closed=closed)
             os.rename(draft, path)
             try:
                 os.symlink(settings.id, self._link(settings.name))
@@ -217,6 +240,8 @@ class FileStreams(Streams):
                 raise
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)
+            if self._find(settings.name) is None:
+                free_stream(self._store, _digest(settings.name))
             if error.errno in FULL:
                 raise StreamFull(offset) from None
             raise
@@ -236,6 +261,7 @@ class FileStreams(Streams):
             with contextlib.suppress(FileNotFoundError):
                 if os.readlink(link).removeprefix(_GONE) == stream.id:
                     os.unlink(link)
+                    free_stream(self._store, os.path.basename(link))
             stream.close_files()
             self._purge(stream.path, stream.settings)
         with self._lock:
@@ -247,6 +273,7 @@ class FileStreams(Streams):
             with contextlib.suppress(OSError):
                 if os.readlink(f"{self.path}/names/{name}").removeprefix(_GONE) == stream_id:
                     os.unlink(f"{self.path}/names/{name}")
+                    free_stream(self._store, name)
         with self._lock:
             self._open.pop(stream_id, None)
         self._purge(f"{self.path}/{stream_id}", Settings(stream_id, ""))
@@ -333,28 +360,6 @@ class FileStreams(Streams):
 @functools.lru_cache(256)
 def _digest(name: str) -> str:
     return hashlib.blake2b(name.encode(), digest_size=20).hexdigest()
-
-
-def _request(settings: Settings) -> dict[str, object]:
-    """Return the content of `run.json`: the stream's settings, and the fields that every run has."""
-    return {"format": FORMAT, "source": "stream", "command": [], **settings.to_json()}
-
-
-def _write_first(directory: RunFiles, channel: Channel, data: bytes, *, closed: bool) -> None:
-    """Write the first bytes of a new stream, and its `append/tail`."""
-    writer = FileLogWriter(directory, cap_bytes=None)
-    try:
-        if data:
-            writer.append_whole(channel, data)
-        tail = PendingFile(f"{directory.path}/append/tail", create=True)
-        try:
-            tail.write(Pending(0, writer.tail, writer.tail))
-        finally:
-            tail.close()
-        if closed:
-            writer.close(ended())
-    finally:
-        writer.park()
 
 
 def _touch(path: str) -> None:

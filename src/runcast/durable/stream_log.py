@@ -16,8 +16,9 @@ from runcast.durable.pending import Pending, PendingFile
 from runcast.errors import FileDamaged, SegmentAway, StreamNotFound
 from runcast.log import FileLog
 from runcast.log.away import away_at
-from runcast.log.base import Span, retried
+from runcast.log.base import retried
 from runcast.log.segments import segment_name, segment_starts
+from runcast.log.spans import Span
 from runcast.store.run_files import RunFiles
 from runcast.sysio.files import folder, is_folder, open_own, own_size
 

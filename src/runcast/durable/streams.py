@@ -89,6 +89,10 @@ class Streams(ABC):
     def close(self) -> None:  # noqa: B027  not abstract: a backend in memory has nothing to close
         """Close open files. The streams are untouched."""
 
+    def knows(self, name: str) -> bool:
+        """Return whether it is known at once where the stream of a name is, and whether it is there."""
+        return True
+
     def get(self, name: str) -> Stream:
         """Return the stream of a name.
 

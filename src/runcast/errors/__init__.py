@@ -6,6 +6,7 @@
     │   └── BadOffset              an offset that is no offset
     ├── RunNotFound                no run has this id (404)
     ├── ArtifactNotFound           the run has no file of this name (404)
+    ├── ArtifactAway               a file that is on another host, and was not brought here (503)
     ├── RunExists                  the key already names another request, or a live one (409)
     ├── RunActive                  the run is active, so this cannot be done to it (409)
     ├── RunFinished                the run has ended, so this cannot be done to it (409)
@@ -17,13 +18,16 @@
     │   └── StartFailed            … because the command could not be started
     ├── LineNotFound               the run has ended without the line that was expected
     ├── SupervisorLost             the run's supervisor does not answer (503)
+    │   └── HostUnreachable        … because it is on another host, which cannot be reached
     ├── LogClosed                  an append to a closed log (409)
     ├── OffsetBeyondTail           an offset past the last byte (416)
     ├── OffsetGone                 an offset whose bytes were dropped (410)
     ├── SegmentAway                bytes that are the log's, but not on this disk (503)
+    │   └── MirrorBehind           … because this host's copy of the run has not come so far (503)
     ├── NotAcceptable              a client that accepts none of the forms offered (406)
     ├── StreamNotFound             no stream has this name (404)
     ├── StreamGone                 a stream that was deleted, but still has forks (410)
+    ├── StreamElsewhere            the stream is on another host, where this must be done (421)
     ├── StreamConflict             the stream is not as the request expects it (409)
     │   └── ProducerGap            … because requests of the producer are missing before this one
     ├── ProducerFenced             a producer that a later one of its name has replaced (403)
@@ -64,7 +68,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runcast.errors.artifacts import ArtifactAway, ArtifactNotFound
 from runcast.errors.link import Fenced, Full, Late, LinkDown, LinkError, LinkRefused, NoHost, NoRun
+from runcast.errors.logs import LogClosed, MirrorBehind, OffsetBeyondTail, OffsetGone, SegmentAway
 from runcast.errors.root import RuncastError
 from runcast.errors.shelf import (
     ShelfDamaged,
@@ -79,6 +85,7 @@ from runcast.errors.streams import (
     ProducerFenced,
     ProducerGap,
     StreamConflict,
+    StreamElsewhere,
     StreamFull,
     StreamGone,
     StreamNotFound,
@@ -89,6 +96,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessRefused",
+    "ArtifactAway",
     "ArtifactNotFound",
     "BadOffset",
     "CapReached",
@@ -97,12 +105,14 @@ __all__ = [
     "FileDamaged",
     "FormatTooNew",
     "Full",
+    "HostUnreachable",
     "Late",
     "LineNotFound",
     "LinkDown",
     "LinkError",
     "LinkRefused",
     "LogClosed",
+    "MirrorBehind",
     "NoHost",
     "NoRun",
     "NotAcceptable",
@@ -133,6 +143,7 @@ __all__ = [
     "StoreUnusable",
     "StoreUnwritable",
     "StreamConflict",
+    "StreamElsewhere",
     "StreamFull",
     "StreamGone",
     "StreamNotFound",
@@ -167,12 +178,6 @@ class RunNotFound(RuncastError, LookupError):
         super().__init__(f"no run {run_id!r} in {where}{hint}")
         self.run_id = run_id
         self.near = near
-
-
-class ArtifactNotFound(RuncastError, LookupError):
-    """The run has no file of this name: it never had, or has not ended."""
-
-    http_status = 404
 
 
 class RunExists(RuncastError):
@@ -224,17 +229,24 @@ class UploadGone(RuncastError):
 
 
 class RunElsewhere(RuncastError):
-    """The run belongs to another host, which alone knows its state; `host` is its name."""
+    """The run belongs to another host, which alone knows its state; `host` is its name.
+
+    `unshared`: it came from there, and the store is shared with no host any more, so that nothing follows.
+    """
 
     http_status = 409
+    unshared = False
 
-    def __init__(self, run_id: str, host: str) -> None:
+    def __init__(self, run_id: str, host: str, *, unshared: bool = False) -> None:
+        now = ", and the store is shared with no host any more" if unshared else ""
+        again = "open the store by the URL of its engine again, or " if unshared else ""
         super().__init__(
-            f"expected a run of this host, {run_id} belongs to the host {host!r}: follow it to its end, stop "
-            "or remove it there"
+            f"expected a run of this host, {run_id} belongs to the host {host!r}{now}: {again}follow it to "
+            "its end, stop or remove it there"
         )
         self.run_id = run_id
         self.host = host
+        self.unshared = unshared
 
 
 class RunStopped(BaseException):
@@ -282,50 +294,8 @@ class SupervisorLost(RuncastError):
     http_status = 503
 
 
-class LogClosed(RuncastError):
-    """An append to a log that is closed, or that another writer holds."""
-
-    http_status = 409
-
-
-class OffsetBeyondTail(RuncastError):
-    """An offset past the last byte; `tail` is the largest valid offset now."""
-
-    http_status = 416
-
-    def __init__(self, offset: int, tail: int) -> None:
-        super().__init__(
-            f"expected an offset up to the tail, which is {tail} now, got {offset}: "
-            f"use {tail} (or `now`) to wait for further output"
-        )
-        self.offset = offset
-        self.tail = tail
-
-
-class OffsetGone(RuncastError):
-    """The bytes at an offset were dropped; `next` is the first offset that can be read."""
-
-    http_status = 410
-
-    def __init__(self, offset: int, next_offset: int) -> None:
-        super().__init__(
-            f"the bytes from offset {offset} to {next_offset} are no longer kept: continue at {next_offset}"
-        )
-        self.offset = offset
-        self.next = next_offset
-
-
-class SegmentAway(RuncastError):
-    """Bytes of a run's log, from offset `start` to `end`, that are kept elsewhere and not on this disk."""
-
-    http_status = 503
-
-    def __init__(self, path: str, start: int, end: int) -> None:
-        super().__init__(
-            f"expected bytes {start} to {end} of run {path.rpartition('/')[2]} on this disk, they are kept "
-            "elsewhere and were not brought here: see that the store's agent runs, then read again"
-        )
-        self.path, self.start, self.end = path, start, end  # the path is the run's folder
+class HostUnreachable(SupervisorLost):
+    """A run goes on at another host, which does not answer, or to which there is no link."""
 
 
 class NotAcceptable(RuncastError):

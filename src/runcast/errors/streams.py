@@ -9,6 +9,7 @@ __all__ = [
     "ProducerFenced",
     "ProducerGap",
     "StreamConflict",
+    "StreamElsewhere",
     "StreamFull",
     "StreamGone",
     "StreamNotFound",
@@ -33,6 +34,22 @@ class StreamGone(RuncastError, LookupError):
     def __init__(self, name: str) -> None:
         super().__init__(f"the stream {name[:80]!r} was deleted, only its forks are left")
         self.name = name
+
+
+class StreamElsewhere(RuncastError):
+    """A stream is on another host of a shared store, which alone appends to it and reads it.
+
+    Attributes:
+        host: its name.
+    """
+
+    http_status = 421
+
+    def __init__(self, name: str, host: str) -> None:
+        super().__init__(
+            f"expected the stream {name[:80]!r} on this host, it is on host {host!r}: send this there"
+        )
+        self.name, self.host = name, host
 
 
 class StreamConflict(RuncastError):

@@ -16,7 +16,7 @@ from runcast.model import Outcome
 from runcast.run import Run
 from runcast.run.base import files_of
 from runcast.runs import Store
-from runcast.store.servers import servers
+from runcast.store.servers import outside_url, servers
 
 __all__ = ["Facts", "facts_of"]
 
@@ -74,7 +74,8 @@ def facts_of(run: Run, outcome: Outcome) -> Facts:
     value = run.to_json()
     del value["hooks"]  # which are about to change
     if urls := servers(_store_of(run)):
-        value["url"] = f"{urls[0].rstrip('/')}/runs/{run.id}"
+        url = outside_url(_store_of(run), urls[0])  # readers may sit elsewhere
+        value["url"] = f"{url.rstrip('/')}/runs/{run.id}"
     return Facts(run, outcome, value, str(run.request["cwd"]))
 
 

@@ -66,10 +66,15 @@ class Hello(NamedTuple):
         epoch: a random name that the engine's first client gave it. Another one than before means
             that the engine lost its data, so all of it is to be put there again.
         engine: what it is.
+        servers: names of the processes that serve. Others than before, after a restart or in place of
+            those that failed, may lack what was taken last, also of what nobody sends any more.
+        age: for how many seconds these have served; infinite where they lose nothing.
     """
 
     epoch: str
     engine: Engine
+    servers: str = ""
+    age: float = float("inf")
 
 
 class Entry(NamedTuple):
@@ -97,11 +102,14 @@ class Stretch(NamedTuple):
         first: an offset from which on nothing is missing. It is after the one that was read from only
             where the front was trimmed, and then it is where the engine's log begins.
         tail: where the engine's log ends.
+        version: of a run that is watched a number, the same for as long as nothing else of the run changed,
+            so that nobody need look at that for each of its lines; None where that is not known.
     """
 
     entries: list[Entry]
     first: int
     tail: int
+    version: int | None = None
 
 
 class Look(NamedTuple):
@@ -242,6 +250,20 @@ class Link(ABC):
     @abstractmethod
     def drop(self, run: str) -> Reply[None]:
         """Forget a run, its log and its key. One that is not there is no error."""
+
+    # Names that all hosts share: the key of a run is one, `rules.key_name`
+
+    @abstractmethod
+    def claim(self, name: str, value: bytes) -> Reply[bytes]:
+        """Give a name a value, if it has none; reply with the one that it has."""
+
+    @abstractmethod
+    def named(self, name: str) -> Reply[bytes | None]:
+        """Reply with the value of a name; None where it has none."""
+
+    @abstractmethod
+    def free(self, name: str, value: bytes) -> Reply[None]:
+        """Take a name's value away, if it still is this one."""
 
     # All runs, by any host
 

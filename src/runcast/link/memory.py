@@ -6,73 +6,24 @@ is queued and done by `step`, as over a network, so a caller that forgets to ste
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from runcast.errors import Late, LinkDown, NoHost, NoRun
+from runcast.errors import LinkDown, NoHost
 from runcast.link.base import ASKS, LISTED, Ask, Engine, Entry, Field, Hello, Link, Look, Stretch
+from runcast.link.memory_engine import MemoryEngine, MemoryRun
+from runcast.link.questions import Questions
 from runcast.link.reply import CallbackFailed, Reply
-from runcast.link.rules import check_ask, check_put, fenced, held, within
+from runcast.link.rules import check_ask, check_put, fenced, held, key_name, within
 
 __all__ = ["MemoryEngine", "MemoryLink"]
 
 T = TypeVar("T")
 _FORGET = 7 * 86400  # seconds after the end of a lease
-
-
-class _Run:
-    """What an engine has of one run."""
-
-    def __init__(self, request: bytes, host: str, key: str | None) -> None:
-        self.request, self.host, self.key = request, host, key
-        self.fields: dict[str, bytes] = {}
-        self.entries: list[Entry] = []
-        self.first = self.tail = self.fence = 0
-
-
-class MemoryEngine:
-    """What `MemoryLink`s share: runs, keys, leases and questions. For one thread.
-
-    Attributes:
-        epoch: its name; `clear` gives it another one.
-    """
-
-    def __init__(self) -> None:
-        self.links: set[MemoryLink] = set()
-        self.clear()
-
-    def clear(self) -> None:
-        """Lose everything."""
-        self.epoch = os.urandom(8).hex()
-        self.runs: dict[str, _Run] = {}
-        self.keys: dict[str, str] = {}
-        self.leases: dict[str, tuple[float, bytes]] = {}
-        self.asks: dict[str, list[tuple[float, Ask]]] = {}
-
-    def run(self, run: str) -> _Run:
-        """Return a run.
-
-        Raises:
-            NoRun: it is not there.
-        """
-        found = self.runs.get(run)
-        if found is None:
-            raise NoRun(run)
-        return found
-
-    def leased(self, host: str) -> bool:
-        """Return whether a host has a lease."""
-        return self.leases.get(host, (0.0, b""))[0] > time.monotonic()
-
-    def wake(self, name: str) -> None:
-        """Tell the links that watch a name."""
-        for link in self.links:
-            link.hear(name)
 
 
 class MemoryLink(Link):
@@ -85,9 +36,11 @@ class MemoryLink(Link):
     def __init__(self, engine: MemoryEngine) -> None:
         self._engine = engine
         self._queue: deque[tuple[Reply[object], Callable[[], object]]] = deque()
-        self._waiting: dict[str, tuple[Reply[bytes], str, float, float]] = {}
+        self._questions = Questions()
         self._watched: set[str] = set()
         self._news: set[str] = set()
+        self._versions: dict[str, int] = {}  # of watched ones: the last change that was not of bytes
+        self._changes = 0
         self._host = ""
         self._up = False
         self._numbers = 0
@@ -114,11 +67,7 @@ class MemoryLink(Link):
                 self._settle(reply.fail, error)
             else:
                 self._settle(reply.succeed, value)
-        now = time.monotonic()
-        for ticket, (answer, host, seconds, deadline) in list(self._waiting.items()):
-            if deadline <= now:
-                del self._waiting[ticket]
-                answer.fail(Late(host, seconds))
+        self._questions.step(None)
 
     def _settle(self, settle: Callable[[Any], None], value: object) -> None:
         try:
@@ -129,10 +78,7 @@ class MemoryLink(Link):
 
     def timeout(self) -> float | None:
         """Return the seconds until the next `step`."""
-        if self._queue:
-            return 0.0
-        deadlines = [deadline for _, _, _, deadline in self._waiting.values()]
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        return 0.0 if self._queue else self._questions.timeout(None, None)
 
     def close(self) -> None:
         """End the connection."""
@@ -148,15 +94,19 @@ class MemoryLink(Link):
         for reply, _ in [*self._queue]:
             reply.fail(error)
         self._queue.clear()
-        for answer, *_ in [*self._waiting.values()]:
-            answer.fail(error)
-        self._waiting.clear()
+        self._questions.step(error)
 
-    def hear(self, name: str) -> None:
-        """Take note that something has changed."""
+    def hear(self, name: str, of_bytes: bool) -> None:
+        """Take note that a log has grown, or that something else has changed."""
         if name in self._watched:
             self._news.add(name)
+            if not of_bytes:
+                self._changed([name])
             self._wake()
+
+    def _changed(self, names: Iterable[str]) -> None:
+        self._changes += 1
+        self._versions |= dict.fromkeys(names, self._changes)
 
     def _wake(self) -> None:
         with suppress(OSError):  # full, so it is readable
@@ -179,6 +129,7 @@ class MemoryLink(Link):
 
         def act() -> Hello:
             self._news |= self._watched
+            self._changed(self._watched)
             return Hello(self._engine.epoch, Engine("memory", False, None))
 
         return self._add(act)
@@ -187,9 +138,10 @@ class MemoryLink(Link):
         """Make a run."""
 
         def act() -> str:
-            holder = self._engine.keys.setdefault(key, run) if key is not None else run
+            names = self._engine.names
+            holder = names.setdefault(key_name(key), run.encode()).decode() if key is not None else run
             if holder == run and run not in self._engine.runs:
-                self._engine.runs[run] = _Run(request, host, key)
+                self._engine.runs[run] = MemoryRun(request, host, key)
                 self._engine.wake(run)
                 self._engine.wake(LISTED)
             return holder
@@ -208,7 +160,7 @@ class MemoryLink(Link):
                 return kept.tail
             kept.entries.append(Entry(start, end, bytes(data), bytes(records)))
             kept.tail = end
-            self._engine.wake(run)
+            self._engine.wake(run, of_bytes=True)
             return None
 
         return self._add(act)
@@ -245,19 +197,36 @@ class MemoryLink(Link):
 
         def act() -> None:
             kept = self._engine.runs.pop(run, None)
-            if kept and kept.key is not None and self._engine.keys.get(kept.key) == run:
-                del self._engine.keys[kept.key]
+            if kept and kept.key is not None:
+                self._free(key_name(kept.key), run.encode())
             self._engine.wake(run)
             self._engine.wake(LISTED)
 
         return self._add(act)
+
+    def claim(self, name: str, value: bytes) -> Reply[bytes]:
+        """Give a name a value."""
+        return self._add(lambda: self._engine.names.setdefault(name, value))
+
+    def named(self, name: str) -> Reply[bytes | None]:
+        """Look at a name."""
+        return self._add(lambda: self._engine.names.get(name))
+
+    def free(self, name: str, value: bytes) -> Reply[None]:
+        """Take a name's value away."""
+        return self._add(lambda: self._free(name, value))
+
+    def _free(self, name: str, value: bytes) -> None:
+        if self._engine.names.get(name) == value:
+            del self._engine.names[name]
 
     def read(self, run: str, offset: int, limit: int) -> Reply[Stretch]:
         """Read entries."""
 
         def act() -> Stretch:
             kept = self._engine.run(run)
-            return Stretch(within(kept.entries, offset, limit), kept.first, kept.tail)
+            entries = within(kept.entries, offset, limit)
+            return Stretch(entries, kept.first, kept.tail, self._versions.get(run))
 
         return self._add(act)
 
@@ -286,11 +255,14 @@ class MemoryLink(Link):
         """Watch names."""
         self._watched |= set(runs)
         self._news |= set(runs)
+        self._changed(runs)
         self._wake()
 
     def unwatch(self, runs: Collection[str]) -> None:
         """Watch them no more."""
         self._watched -= set(runs)
+        for run in runs:
+            self._versions.pop(run, None)
 
     def news(self) -> set[str]:
         """Return the news."""
@@ -350,7 +322,6 @@ class MemoryLink(Link):
     def ask(self, host: str, request: bytes, seconds: float) -> Reply[bytes]:
         """Have a host do something."""
         check_ask(request)
-        answer: Reply[bytes] = Reply()
         deadline = time.monotonic() + seconds
         self._numbers += 1
         ticket = f"{id(self)}.{self._numbers}"
@@ -359,17 +330,9 @@ class MemoryLink(Link):
             if not self._engine.leased(host):
                 raise NoHost(host)
             self._engine.asks.setdefault(host, []).append((deadline, Ask(ticket, request)))
-            self._waiting[ticket] = answer, host, seconds, deadline
             self._engine.wake(ASKS)
 
-        def check(sent: Reply[None]) -> None:
-            try:
-                sent.result()
-            except Exception as error:
-                answer.fail(error)
-
-        self._add(act).then(check)
-        return answer
+        return self._questions.ask(ticket, host, seconds, self._add(act))
 
     def asks(self) -> Reply[Sequence[Ask]]:
         """Take what others want."""
@@ -392,7 +355,7 @@ class MemoryLink(Link):
 
     def take(self, ticket: str, answer: bytes) -> None:
         """Settle a question of this link's, if it is one; its own `step` calls back."""
-        waiting = self._waiting.pop(ticket, None)
-        if waiting is not None:
-            self._queue.append((waiting[0], lambda: answer))  # type: ignore[arg-type]
+        reply = self._questions.take(ticket)
+        if reply is not None:
+            self._queue.append((reply, lambda: answer))  # type: ignore[arg-type]
             self._wake()

@@ -1,8 +1,8 @@
 """One connection to a server of Redis or Valkey, for a loop that polls.
 
-Owns the socket, the queue of requests and the heartbeat. redis-py knows how to connect (names, TLS,
-users, databases) and does so in a thread of its own, since all of that blocks; from then on the
-socket is the loop's. Must not know what the requests are about.
+Owns the socket, the queue of requests and the heartbeat. It is opened in a thread of its own
+(redis_opening.py), since that blocks; from then on the socket is the loop's. Must not know what the
+requests are about.
 """
 
 from __future__ import annotations
@@ -10,73 +10,56 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import ssl
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-from runcast.errors import LinkDown, LinkError, LinkRefused
-from runcast.link.resp import Parser, pack
+from runcast.errors import LinkDown, LinkError
+from runcast.link.background import Opening
+from runcast.link.redis_opening import PORT, open_socket, place_of, would_block
+from runcast.link.resp import Parser, pieces
 
 __all__ = ["RedisConnection"]
 
 _CONNECT = 3.0  # seconds for each step of connecting
 _IDLE = 1.0  # seconds without a request, after which there is a PING
 _SILENCE = 3.5  # seconds without an answer, after which the connection is down: with the above less than 5
-_RECEIVE = 1 << 18  # bytes at once
+_RECEIVE = 1 << 16  # bytes at once, into one buffer: to make one for each took longer than to receive
 _PONGS = ([b"pong", b""], b"PONG")  # of a connection with subscriptions, and of one that has none left
 _PIECES = 64  # buffers in one sendmsg(2)
-
-
-class _Plain(redis.Connection):
-    """Gives its socket away."""
-
-    def take(self) -> socket.socket:
-        """Return the socket, which the connection then knows nothing of."""
-        taken: socket.socket = self._sock  # type: ignore[assignment]
-        self._sock = None
-        return taken
-
-
-class _Encrypted(redis.SSLConnection, _Plain):
-    """The same over TLS."""
 
 
 class RedisConnection:
     """A connection that is opened in the background.
 
     Args:
-        options: as `redis.connection.parse_url` returns them.
+        options: as `redis_opening.parse_url` returns them.
         poller: where its socket is registered.
         wake: called from another thread when it is open, or failed to be.
 
     Attributes:
-        host: the server's name, for people and for redirections without one.
+        host: the server's name, for redirections without one.
+        where: the server is, for people.
     """
 
     def __init__(self, options: Mapping[str, Any], poller: select.epoll, wake: Callable[[], None]) -> None:
-        self.host, self.port = str(options.get("host", "localhost")), int(options.get("port", 6379))
+        self.host, self.port, self.where = (
+            options.get("host", ""),
+            options.get("port", PORT),
+            place_of(options),
+        )
+        self._tls, self._again = options["tls"], would_block(tls=options["tls"])
         self._poller = poller
-        self._out: deque[bytes] = deque()
+        self._out: deque[bytes | memoryview] = deque()
         self._calls: deque[Callable[[object], None]] = deque()
         self._parser = Parser()
+        self._buffer = memoryview(bytearray(_RECEIVE))
         self._socket: socket.socket | None = None
-        self._opened: socket.socket | LinkError | None = None
-        self._blocked = self._closed = False
+        self._blocked = False
         self._since = time.monotonic()
-        self._lock = threading.Lock()
-        threading.Thread(target=self._open, args=(dict(options), wake), daemon=True).start()
-
-    @property
-    def where(self) -> str:
-        """Where the server is."""
-        return f"{self.host}:{self.port}"
+        self._opening = Opening(partial(self._open, options), socket.socket.close, wake)
 
     @property
     def descriptor(self) -> int:
@@ -88,50 +71,11 @@ class RedisConnection:
         """Whether there is something that could be sent now."""
         return bool(self._out) and self._socket is not None and not self._blocked
 
-    def _open(self, options: dict[str, Any], wake: Callable[[], None]) -> None:
-        kind = _Encrypted if options.pop("connection_class", None) is redis.SSLConnection else _Plain
-        options |= {
-            "protocol": 2,
-            "retry": Retry(NoBackoff(), 0),
-            "socket_connect_timeout": _CONNECT,
-            "socket_timeout": _CONNECT,
-            "socket_keepalive": True,
-            "socket_keepalive_options": {socket.TCP_USER_TIMEOUT: int(1000 * _SILENCE)},
-        }
-        opened: socket.socket | LinkError
+    def _open(self, options: Mapping[str, Any]) -> socket.socket | LinkError:
         try:
-            connection = kind(**options)
-            connection.connect()  # type: ignore[no-untyped-call]
-            opened = connection.take()
-            opened.setblocking(False)
-        except Exception as error:
-            opened = self._failure(error)
-        with self._lock:
-            if self._closed and isinstance(opened, socket.socket):
-                opened.close()
-            self._opened = opened
-        wake()
-
-    def _failure(self, error: Exception) -> LinkError:
-        """Return why there is no connection, without the text of the error: it may have the password."""
-        causes = [error, error.__cause__, error.__context__]
-        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-            return LinkRefused(
-                f"expected a certificate for {self.where} that is valid here, it is not: name the authority "
-                "that signed it (rediss://…?ssl_ca_certs=FILE), or renew it"
-            )
-        if isinstance(error, redis.exceptions.AuthenticationError | redis.exceptions.NoPermissionError):
-            return LinkRefused(
-                f"expected {self.where} to let this user in, it does not: see user and password in the URL"
-            )
-        if isinstance(error, redis.exceptions.ResponseError | TypeError):
-            return LinkRefused(
-                f"expected {self.where} to take the options of the URL, it does not: look at its database "
-                "(0 in a cluster) and its parameters"
-            )
-        return LinkDown(
-            f"expected a server at {self.where}, none answers ({type(error).__name__}): is it up?"
-        )
+            return open_socket(options, _CONNECT, _SILENCE)
+        except LinkError as error:
+            return error
 
     def send(self, arguments: tuple[bytes | str | int, ...], call: Callable[[object], None] | None) -> None:
         """Queue a request; `call` gets its reply. Without `call` there is no reply of its own."""
@@ -139,7 +83,7 @@ class RedisConnection:
             if not self._calls:
                 self._since = time.monotonic()
             self._calls.append(call)
-        self._out.append(pack(arguments))
+        self._out += pieces(arguments)
 
     def flush(self) -> None:
         """Send what can be sent now.
@@ -156,24 +100,21 @@ class RedisConnection:
                 while sent and sent >= len(self._out[0]):
                     sent -= len(self._out.popleft())
                 if sent:
-                    self._out[0] = self._out[0][sent:]
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                    self._out[0] = memoryview(self._out[0])[sent:]
+        except self._again:
             self._blocked = True
             self._poller.modify(self._socket, select.EPOLLIN | select.EPOLLOUT)
         except OSError as error:
             raise self._down(error) from None
 
     def _send(self, target: socket.socket) -> int:
-        if isinstance(target, ssl.SSLSocket):
+        if self._tls:  # has no sendmsg
             return target.send(self._out[0])
         return target.sendmsg([self._out[n] for n in range(min(len(self._out), _PIECES))])
 
     def _take(self) -> bool:
         """Take over the socket once it is open."""
-        with self._lock:
-            opened = self._opened
-        if isinstance(opened, LinkError):
-            raise opened
+        opened = self._opening.take()
         if opened is None:
             return False
         self._socket = opened
@@ -196,16 +137,16 @@ class RedisConnection:
             self._poller.modify(self._socket, select.EPOLLIN)
         while self._socket is not None:
             try:
-                data = self._socket.recv(_RECEIVE)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                size = self._socket.recv_into(self._buffer)
+            except self._again:
                 return
             except OSError as error:
                 raise self._down(error) from None
-            if not data:
+            if not size:
                 raise LinkDown(f"expected {self.where} to go on, it has closed the connection: connect again")
             self._since = time.monotonic()
             try:
-                values = self._parser.feed(data)
+                values = self._parser.feed(self._buffer[:size])
             except ValueError:
                 raise LinkDown(f"expected replies of Redis, {self.where} sends others: what is it?") from None
             for value in values:
@@ -215,7 +156,7 @@ class RedisConnection:
                     self._calls.popleft()(value)
                 else:
                     push(value)
-            if len(data) < _RECEIVE and not isinstance(self._socket, ssl.SSLSocket):
+            if size < _RECEIVE and not self._tls:
                 return
 
     def beat(self, now: float) -> None:
@@ -239,14 +180,10 @@ class RedisConnection:
 
     def close(self) -> None:
         """End it. Those who wait for replies are the owner's to tell."""
-        with self._lock:
-            self._closed = True
-            opened = self._opened
-        if isinstance(opened, socket.socket):
-            if self._socket is not None:
-                with contextlib.suppress(OSError, ValueError):
-                    self._poller.unregister(opened)
-            opened.close()
+        if self._socket is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._poller.unregister(self._socket)
+        self._opening.close()
         self._socket = None
         self._out.clear()
         self._calls.clear()

@@ -1,37 +1,40 @@
 """A link through Redis or Valkey, 7.0 or later: one server, or a cluster.
 
-Owns the verbs and the names of keys. The scripts (`redis_scripts`) have what must be done in one
-piece, the connections are `redis_wire`'s. An entry's id in its stream is where its bytes end, so
+Owns the verbs, but for those about names (`redis_names`). The scripts (`redis_scripts`) have what must be
+done in one piece, the connections are `redis_wire`'s. An entry's id in its stream is where its bytes end, so
 a put that is behind the tail could not even be added by mistake.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
-import time
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
-from runcast.errors import Late, LinkError, NoHost, NoRun
+from runcast.errors import Late, LinkError, LinkRefused, NoHost, NoRun
 from runcast.link import redis_scripts as scripts
-from runcast.link.base import ASKS, LISTED, Ask, Field, Hello, Link, Look, Stretch
+from runcast.link.base import ASKS, LISTED, Ask, Field, Hello, Look, Stretch
+from runcast.link.questions import Questions
 from runcast.link.redis_entries import Counts, entry_of
-from runcast.link.redis_scripts import FENCED, NO_RUN, TAKEN
-from runcast.link.redis_servers import engine_of
-from runcast.link.redis_wire import RedisWire, Steps
+from runcast.link.redis_errors import check_code
+from runcast.link.redis_names import RedisNames
+from runcast.link.redis_pushed import BYTES, Pushed
+from runcast.link.redis_scripts import NO_RUN, TAKEN
+from runcast.link.redis_servers import engine_of, servers_of
+from runcast.link.redis_wire import RedisWire
 from runcast.link.reply import Reply
-from runcast.link.rules import check_ask, check_put, fenced, held, within
+from runcast.link.rules import check_ask, check_put, held, within
+from runcast.link.steps import Steps, take_steps
 
 __all__ = ["RedisLink"]
 
-_KEY_MS, _FORGET_MS = 60_000, 7 * 86_400_000  # a key without its run; a host whose lease is over
+_FORGET_MS = 7 * 86_400_000  # of a host whose lease is over
 _ANSWERS = 100  # taken at once
 _LOOK = ("request", "host", "state", "progress", "outcome", "tail", "first", "fence")
 
 
-class RedisLink(Link):
+class RedisLink(RedisNames):
     """A link to a server or a cluster.
 
     Args:
@@ -49,8 +52,11 @@ class RedisLink(Link):
         self._answers = self._key(b"answer:{%b}" % self._me.encode())
         self._names: dict[bytes, str] = {}
         self._news: set[str] = set()
+        self._versions: dict[str, int] = {}  # of watched ones: the last message not of bytes
+        self._tells = 0
         self._counts = Counts()
-        self._waiting: dict[str, tuple[Reply[bytes], str, float, float]] = {}
+        self._pushed = Pushed()
+        self._questions = Questions()
         self._host = ""
         self._numbers = 0
 
@@ -63,24 +69,11 @@ class RedisLink(Link):
     def step(self) -> None:
         """Send, receive, settle replies."""
         self._wire.step()
-        now = time.monotonic()
-        for ticket, (reply, host, seconds, deadline) in list(self._waiting.items()):
-            if self._wire.down is not None:
-                del self._waiting[ticket]
-                reply.fail(self._wire.down)
-            elif deadline <= now:
-                del self._waiting[ticket]
-                reply.fail(Late(host, seconds))
+        self._questions.step(self._wire.down)
 
     def timeout(self) -> float | None:
         """Return the seconds until the next step."""
-        pause = self._wire.timeout()
-        if not self._waiting:
-            return pause
-        if self._wire.down is not None:
-            return 0.0
-        left = max(0.0, min(deadline for *_, deadline in self._waiting.values()) - time.monotonic())
-        return min(left, math.inf if pause is None else pause)
+        return self._questions.timeout(self._wire.timeout(), self._wire.down)
 
     def close(self) -> None:
         """End it."""
@@ -89,7 +82,7 @@ class RedisLink(Link):
 
     def hello(self) -> Reply[Hello]:
         """Connect."""
-        return self._wire.steps(self._greet())
+        return take_steps(self._greet())
 
     def _greet(self) -> Steps[Hello]:
         infos = yield from self._wire.open()
@@ -99,19 +92,25 @@ class RedisLink(Link):
             self._wire.cut(error)
             raise
         key, mine = self._key(b"epoch"), os.urandom(8).hex()
-        epoch = yield self._wire.request(key, "SET", key, mine, "NX", "GET", even_down=True)
+        servers = servers_of(infos)
+        version = str(scripts.VERSION)
+        epoch, age, found = yield self._wire.run(
+            scripts.EPOCH, (key,), mine, servers, version, even_down=True
+        )
+        if found.decode() != version:
+            other = LinkRefused(
+                f"expected version {version} of the keys {self._prefix.decode()}… at {self._wire.where}, "
+                f"they have {found.decode():.40}: have all hosts use the same version of runcast, or another "
+                "prefix"
+            )
+            self._wire.cut(other)
+            raise other
         self._wire.down = None
+        self._pushed.clear()
         self._wire.resubscribe()
-        return Hello(epoch.decode() if epoch else mine, engine)
+        return Hello(epoch.decode(), engine, servers, int(age) / 1000)
 
     # Names
-
-    def _key(self, name: bytes) -> bytes:
-        return self._prefix + name
-
-    def _of(self, run: str) -> bytes:
-        """Return the channel of a run, with which its keys begin."""
-        return b"%b{%b}" % (self._prefix, run.encode())
 
     def _channel(self, name: str) -> bytes:
         if name == LISTED:
@@ -125,46 +124,15 @@ class RedisLink(Link):
 
     # A run and its log
 
-    def create(self, run: str, request: bytes, host: str, key: str | None = None) -> Reply[str]:
-        """Make a run."""
-        return self._wire.steps(self._create(run, request, host, key))
-
-    def _create(self, run: str, request: bytes, host: str, key: str | None) -> Steps[str]:
-        taken = b""
-        if key is not None:
-            taken = self._key(b"key:" + hashlib.sha256(key.encode()).hexdigest().encode())
-            holder = yield self._wire.request(taken, "SET", taken, run, "NX", "GET", "PX", _KEY_MS)
-            if holder and holder.decode() != run:
-                return str(holder.decode())
-        mine = self._of(run)
-        yield self._wire.run(scripts.CREATE, (mine + b"run",), request, host, taken, mine)
-        runs = self._key(b"runs")
-        listed = self._wire.request(runs, "ZADD", runs, 0, run)
-        noted = self._wire.request(runs, "SPUBLISH", runs, b"")
-        if taken:
-            yield self._wire.request(taken, "PERSIST", taken)
-        yield listed
-        yield noted
-        return run
-
     def put(self, run: str, start: int, end: int, data: bytes, records: bytes) -> Reply[int | None]:
         """Append if the tail is `start`."""
         check_put(start, end, data)
-        mine, reply = self._of(run), Reply[int | None]()
-        raw = self._wire.run(scripts.PUT, (mine + b"log", mine + b"run"), start, end, data, records, mine)
-
-        def settle(raw: Reply[Any]) -> None:
-            try:
-                value = raw.result()
-                if isinstance(value, int):
-                    _check(run, value)
-            except Exception as error:
-                reply.fail(error)
-            else:
-                reply.succeed(None if isinstance(value, int) else int(value))
-
-        raw.then(settle)
-        return reply
+        mine = self._of(run)
+        if mine in self._names:
+            self._pushed.writes(run)
+        keys = mine + b"log", mine + b"run"
+        taken = partial(_taken, run)
+        return self._wire.run(scripts.PUT, keys, start, end, data, records, mine, convert=taken)
 
     def tell(self, run: str, field: Field, value: bytes) -> Reply[bool]:
         """Set a field."""
@@ -172,10 +140,10 @@ class RedisLink(Link):
         def steps() -> Steps[bool]:
             mine = self._of(run)
             code = yield self._wire.run(scripts.TELL, (mine + b"run",), field, value, mine)
-            _check(run, code)
+            check_code(run, code)
             return bool(code == TAKEN)
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     def trim(self, run: str, before: int) -> Reply[int]:
         """Forget entries."""
@@ -187,7 +155,7 @@ class RedisLink(Link):
                 raise NoRun(run)
             return int(first)
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     def drop(self, run: str) -> Reply[None]:
         """Forget a run."""
@@ -201,10 +169,14 @@ class RedisLink(Link):
             yield self._wire.request(runs, "ZREM", runs, run)
             yield self._wire.request(runs, "SPUBLISH", runs, b"")
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     def read(self, run: str, offset: int, limit: int) -> Reply[Stretch]:
-        """Read entries; how many at once is learned from what came before."""
+        """Read entries; how many at once is learned from what came before. Some came with the news."""
+        if self._wire.down is None and (found := self._pushed.take(run, offset, limit)) is not None:
+            reply: Reply[Stretch] = Reply()
+            reply.succeed(Stretch(*found, self._versions.get(run)))
+            return reply
 
         def steps() -> Steps[Stretch]:
             mine = self._of(run)
@@ -215,13 +187,14 @@ class RedisLink(Link):
             fitting = within(entries, offset, limit)
             self._counts.learn(run, count, len(entries), len(fitting))
             if state is None and 0 < len(entries) < count and entries[0].start <= offset:
-                return Stretch(fitting, entries[0].start, entries[-1].end)  # less to do for the server
+                ends = entries[0].start, entries[-1].end  # less to do for the server
+                return Stretch(fitting, *ends, self._versions.get(run))
             first, tail = yield state or self._ends(mine)
             if tail is None:
                 raise NoRun(run)
-            return Stretch(fitting, int(first), int(tail))
+            return Stretch(fitting, int(first), int(tail), self._versions.get(run))
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     def _ends(self, mine: bytes) -> Reply[Any]:
         return self._wire.request(mine, "HMGET", mine + b"run", "first", "tail")
@@ -240,7 +213,7 @@ class RedisLink(Link):
                     found[run] = Look(request, host.decode(), state, progress, outcome, *numbers)
             return found
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     # News
 
@@ -254,7 +227,9 @@ class RedisLink(Link):
         """Watch them no more."""
         channels = [self._channel(run) for run in runs]
         for channel in channels:
-            self._names.pop(channel, None)
+            name = self._names.pop(channel, "")
+            self._versions.pop(name, None)
+            self._pushed.unwatch(name)
         self._wire.unsubscribe(channels)
 
     def news(self) -> set[str]:
@@ -264,11 +239,18 @@ class RedisLink(Link):
         news, self._news = self._news, set()
         return news
 
-    def _hear(self, channel: bytes) -> None:
+    def _hear(self, channel: bytes, said: bytes | None) -> None:
         if channel == self._answers:
-            self._wire.request(channel, "LPOP", channel, 2 * _ANSWERS).then(self._take)
-        elif channel in self._names:
-            self._news.add(self._names[channel])
+            self._take_answers()
+        elif (name := self._names.get(channel)) is not None:
+            self._news.add(name)
+            self._pushed.hear(name, said)
+            if said is None or not said.startswith(BYTES):
+                self._tells += 1
+                self._versions[name] = self._tells
+
+    def _take_answers(self) -> None:
+        self._wire.request(self._answers, "LPOP", self._answers, 2 * _ANSWERS).then(self._take)
 
     def list(self, before: str | None, limit: int) -> Reply[Sequence[str]]:
         """List ids."""
@@ -279,7 +261,7 @@ class RedisLink(Link):
             ids = yield self._wire.request(runs, "ZREVRANGEBYLEX", runs, highest, "-", "LIMIT", 0, limit)
             return [run.decode() for run in ids]
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     # Hosts
 
@@ -296,7 +278,7 @@ class RedisLink(Link):
                 self.watch([ASKS])
             yield self._wire.run(scripts.NOTE_LEASE, (hosts,), host, milliseconds, _FORGET_MS)
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     def leases(self) -> Reply[dict[str, float]]:
         """List the leases."""
@@ -306,7 +288,7 @@ class RedisLink(Link):
             hosts = zip(pairs[::2], pairs[1::2], strict=True)
             return {host.decode(): (float(until) - float(now)) / 1000 for host, until in hosts}
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     def lose(self, run: str, outcome: bytes) -> Reply[bool]:
         """Set the outcome of a run whose host is gone."""
@@ -320,40 +302,28 @@ class RedisLink(Link):
             if (yield self._wire.request(lease, "EXISTS", lease)):
                 return False
             code = yield self._wire.run(scripts.LOSE, (mine + b"run",), outcome, mine)
-            _check(run, code)
+            check_code(run, code)
             return bool(code == TAKEN)
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     def ask(self, host: str, request: bytes, seconds: float) -> Reply[bytes]:
         """Have a host do something."""
         check_ask(request)
-        reply = Reply[bytes]()
         self._numbers += 1
         ticket = f"{self._me}.{self._numbers}"
 
         def steps() -> Steps[None]:
             lease, asks = self._of_host(b"host", host), self._of_host(b"ask", host)
-            code = yield self._wire.run(
-                scripts.ASK, (lease, asks), ticket, request, int(1000 * seconds), asks
-            )
-            if code == NO_RUN:
-                raise NoHost(host)
+            # By its clock: what follows may lie in a socket until the server, or the way to it, is back.
+            whole, micros = yield self._wire.request(asks, "TIME")
+            until = 1000 * int(whole) + int(micros) // 1000 + int(1000 * seconds)
+            code = yield self._wire.run(scripts.ASK, (lease, asks), ticket, request, until, asks)
+            if code != TAKEN:
+                raise NoHost(host) if code == NO_RUN else Late(host, seconds)
 
-        def settle(sent: Reply[None]) -> None:
-            try:
-                sent.result()
-            except Exception as error:
-                self._waiting.pop(ticket, None)
-                reply.fail(error)
-            else:  # from now on, so that it is too late here only when it is at the server, too
-                if ticket in self._waiting:
-                    self._waiting[ticket] = reply, host, seconds, time.monotonic() + seconds
-
-        self._waiting[ticket] = reply, host, seconds, math.inf
         self._wire.subscribe([self._answers])
-        self._wire.steps(steps()).then(settle)
-        return reply
+        return self._questions.ask(ticket, host, seconds, take_steps(steps()))
 
     def asks(self) -> Reply[Sequence[Ask]]:
         """Take what others want."""
@@ -364,7 +334,7 @@ class RedisLink(Link):
                 Ask(name.decode(), request) for name, request in zip(pairs[::2], pairs[1::2], strict=True)
             ]
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     def answer(self, ask: Ask, answer: bytes) -> Reply[None]:
         """Answer."""
@@ -374,7 +344,7 @@ class RedisLink(Link):
             where = self._key(b"answer:{%b}" % ask.ticket.partition(".")[0].encode())
             yield self._wire.run(scripts.ANSWER, (where,), ask.ticket, answer, where)
 
-        return self._wire.steps(steps())
+        return take_steps(steps())
 
     def _take(self, raw: Reply[Any]) -> None:
         """Settle what was answered."""
@@ -383,16 +353,14 @@ class RedisLink(Link):
         except Exception:  # those that wait learn of it, too
             return
         for ticket, answer in zip(pairs[::2], pairs[1::2], strict=True):
-            waiting = self._waiting.pop(ticket.decode(), None)
-            if waiting is not None:
-                waiting[0].succeed(answer)
+            self._questions.answered(ticket.decode(), answer)
         if len(pairs) == 2 * _ANSWERS:
-            self._hear(self._answers)
+            self._take_answers()
 
 
-def _check(run: str, code: int) -> None:
-    """Raise what a script's code says, if it says that."""
-    if code == NO_RUN:
-        raise NoRun(run)
-    if code == FENCED:
-        raise fenced(run)
+def _taken(run: str, said: int | bytes) -> int | None:
+    """Return what a put replies, of what its script does: the tail, if that is another one."""
+    if isinstance(said, int):
+        check_code(run, said)
+        return None
+    return int(said)

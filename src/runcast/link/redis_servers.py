@@ -1,13 +1,14 @@
-"""What a server of Redis or Valkey says of itself (INFO), and whether a link may use it."""
+"""What a server of Redis or Valkey says of itself (INFO), whether a link may use it, and who has a key."""
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Sequence
 
 from runcast.errors import LinkDown, LinkRefused
 from runcast.link.base import Engine
 
-__all__ = ["Info", "engine_of", "info_of"]
+__all__ = ["Info", "engine_of", "info_of", "key_slot", "servers_of"]
 
 Info = dict[str, str]
 _VERSION = 7  # the first with sharded channels
@@ -38,6 +39,11 @@ def engine_of(infos: Sequence[Info], where: str) -> Engine:
     return Engine(name, first.get("aof_enabled") == "1", sum(limits) if all(limits) else None)
 
 
+def servers_of(infos: Sequence[Info]) -> str:
+    """Return the names that the processes of all servers gave themselves when they began."""
+    return " ".join(sorted(info.get("run_id", "") for info in infos if info.get("role") != "slave"))
+
+
 def _check(info: Info, where: str) -> None:
     version, policy = info.get("redis_version", "0"), info.get("maxmemory_policy", "noeviction")
     if info.get("loading") == "1":
@@ -50,4 +56,15 @@ def _check(info: Info, where: str) -> None:
             f"(maxmemory-policy {policy}): set maxmemory-policy noeviction there"
         )
     if info.get("role") == "slave" and info.get("cluster_enabled") != "1":
-        raise LinkDown(f"expected a primary at {where}, it is a replica: name the primary")
+        raise LinkDown(f"expected a primary at {where}, it is a replica: name the primary, or wait for one")
+
+
+def key_slot(key: bytes) -> int:
+    """Return the slot of a cluster in which a key is; of its name only what is in {} counts, if there is any.
+
+    https://valkey.io/topics/cluster-spec/: CRC16/XMODEM, modulo 16,384.
+    """
+    begin = key.find(b"{")
+    end = key.find(b"}", begin + 1)
+    counts = key[begin + 1 : end] if begin >= 0 and end > begin + 1 else key
+    return binascii.crc_hqx(counts, 0) % 16384

@@ -6,58 +6,51 @@ or down. Knows channels, but not what runs are. All in the thread that calls `st
 
 from __future__ import annotations
 
-import contextlib
-import select
-import socket
 import time
-from collections.abc import Callable, Collection, Generator
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any
 
-from redis.connection import parse_url
-from redis.crc import key_slot
-
-from runcast.errors import LinkDown, LinkError, UsageError
+from runcast.errors import LinkDown, UsageError
+from runcast.link.background import Opening
 from runcast.link.redis_connection import RedisConnection
 from runcast.link.redis_errors import error_of
+from runcast.link.redis_opening import place_of
 from runcast.link.redis_scripts import SCRIPTS, Script
-from runcast.link.redis_servers import Info, info_of
-from runcast.link.reply import CallbackFailed, Reply
+from runcast.link.redis_sentinel import parse_sentinels
+from runcast.link.redis_servers import Info, info_of, key_slot
+from runcast.link.reply import Reply
 from runcast.link.resp import ServerError
+from runcast.link.steps import Steps
+from runcast.link.wire import Wire
 
-__all__ = ["RedisWire", "Steps"]
+__all__ = ["RedisWire"]
 
-T = TypeVar("T")
-Steps = Generator[Reply[Any], Any, T]
-"""Several requests for one reply: yields what it waits for, is sent the results."""
 Address = tuple[str, int]
 _REDIRECTS = 5  # of one request
 
 
-class RedisWire:
+class RedisWire(Wire):
     """The connections of one link.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`, as redis-py has them.
-        push: called with each channel that has a message, or that is subscribed to from now on.
+        url: `redis://`, `rediss://` or `unix://`, as `redis_opening.parse_url` has them, or of sentinels.
+        push: called with each channel that has a message, and that; or with None, when one is subscribed to.
 
     Raises:
         UsageError: this is no such URL.
     """
 
-    def __init__(self, url: str, push: Callable[[bytes], None]) -> None:
+    def __init__(self, url: str, push: Callable[[bytes, bytes | None], None]) -> None:
         try:
-            self._options = dict(parse_url(url))  # type: ignore[no-untyped-call]
-        except (ValueError, TypeError):  # its text may have the password
+            self._options, self._sentinels = parse_sentinels(url)
+        except (ValueError, KeyError):  # its text may have the password
             raise UsageError(
-                "expected redis://HOST:PORT/DB or rediss://…, with special letters of user and password "
-                "as %XX, got another URL"
+                "expected redis://HOST:PORT/DB, rediss://… or redis+sentinel://HOST:PORT,HOST:PORT/NAME/DB, "
+                "with special letters of user and password as %XX, got another URL"
             ) from None
+        self._search: tuple[Opening[Address], Reply[Address]] | None = None
+        super().__init__()
         self._push = push
-        self._poller = select.epoll()
-        self._ends = socket.socketpair()
-        for end in self._ends:
-            end.setblocking(False)
-        self._poller.register(self._ends[0], select.EPOLLIN)
         self._seed: Address = (
             str(self._options.get("host", "localhost")),
             int(self._options.get("port", 6379)),
@@ -66,20 +59,11 @@ class RedisWire:
         self._nodes: dict[Address, RedisConnection] = {}
         self._listeners: dict[Address, RedisConnection] = {}
         self._channels: set[bytes] = set()
-        self._waiting: dict[Reply[Any], None] = {}  # in order
-        self._closed = False
-        self.down: LinkError | None = LinkDown(
-            "expected a link that is connected, it is not: call hello first"
-        )
 
     @property
     def where(self) -> str:
         """Where the server is, for people."""
-        return "{}:{}".format(*self._seed)
-
-    def fileno(self) -> int:
-        """Return what to poll."""
-        return self._poller.fileno()
+        return place_of(self._options | dict(zip(("host", "port"), self._seed, strict=True)))
 
     def timeout(self) -> float | None:
         """Return the seconds until there is something to do."""
@@ -91,33 +75,21 @@ class RedisWire:
         due = min((one.due() for one in connections), default=float("inf"))
         return None if due == float("inf") else max(0.0, due - time.monotonic())
 
-    def step(self) -> None:
-        """Send, receive, and settle replies."""
-        if self._closed:
-            return
-        try:
-            self._flush()
-            for descriptor, _ in self._poller.poll(0):
-                self._receive(descriptor)
-            now = time.monotonic()
-            for one in [*self._nodes.values(), *self._listeners.values()]:
-                one.beat(now)
-            self._flush()
-        except LinkError as error:
-            self.cut(error)
-        except CallbackFailed:  # replies that came with its own are lost
-            self.cut(LinkDown("expected callbacks that raise nothing, one did: connect again"))
-            raise
+    def _turn(self) -> None:
+        self._take_found()
+        self._flush()
+        for descriptor in self._polling.ready():
+            self._receive(descriptor)
+        now = time.monotonic()
+        for one in [*self._nodes.values(), *self._listeners.values()]:
+            one.beat(now)
+        self._flush()
 
     def _flush(self) -> None:
         for one in [*self._nodes.values(), *self._listeners.values()]:
             one.flush()
 
     def _receive(self, descriptor: int) -> None:
-        if descriptor == self._ends[0].fileno():
-            with contextlib.suppress(OSError):
-                self._ends[0].recv(4096)
-            return
         for one in [*self._nodes.values()]:
             if one.descriptor == descriptor:
                 one.receive()
@@ -125,42 +97,23 @@ class RedisWire:
             if one.descriptor == descriptor:
                 one.receive(self._hear)
 
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full, or closed
-            self._ends[1].send(b"x")
-
-    def cut(self, error: LinkError) -> None:
-        """End all connections; whatever waits for a reply fails with this error."""
-        self.down = error
+    def _disconnect(self) -> None:
         for one in [*self._nodes.values(), *self._listeners.values()]:
             one.close()
-        self._nodes, self._listeners, self._slots = {}, {}, None
-        waiting, self._waiting = self._waiting, {}
-        failed: CallbackFailed | None = None
-        for reply in waiting:
-            try:
-                reply.fail(error)
-            except CallbackFailed as other:
-                failed = failed or other
-        if failed is not None:
-            raise failed
-
-    def close(self) -> None:
-        """End it for good."""
-        if not self._closed:
-            self.cut(LinkDown("expected a link that is open, it was closed: open another one"))
-            self._closed = True
-            self._poller.close()
-            for end in self._ends:
-                end.close()
+        self._nodes, self._listeners, self._slots, self._search = {}, {}, None, None
 
     # Requests
 
     def request(
-        self, key: bytes, *arguments: bytes | str | int, to: Address | None = None, even_down: bool = False
+        self,
+        key: bytes,
+        *arguments: bytes | str | int,
+        to: Address | None = None,
+        even_down: bool = False,
+        convert: Callable[[Any], Any] | None = None,
     ) -> Reply[Any]:
         """Send a request to the server that has a key, or to one server; reply with what it replies."""
-        reply: Reply[Any] = Reply()
+        reply = Reply(convert)
         if self.down is not None and not even_down:
             reply.fail(self.down)
             return reply
@@ -168,9 +121,17 @@ class RedisWire:
         self._send(reply, key, arguments, to or self._address(key), 0)
         return reply
 
-    def run(self, script: Script, keys: tuple[bytes, ...], *arguments: bytes | str | int) -> Reply[Any]:
+    def run(
+        self,
+        script: Script,
+        keys: tuple[bytes, ...],
+        *arguments: bytes | str | int,
+        even_down: bool = False,
+        convert: Callable[[Any], Any] | None = None,
+    ) -> Reply[Any]:
         """Run a script."""
-        return self.request(keys[0], "EVALSHA", script.digest, len(keys), *keys, *arguments)
+        request = b"EVALSHA", script.digest, len(keys), *keys, *arguments
+        return self.request(keys[0], *request, even_down=even_down, convert=convert)
 
     def _send(
         self,
@@ -220,45 +181,21 @@ class RedisWire:
         node = nodes.get(address)
         if node is None:
             options = dict(self._options)
-            if address != self._seed:
+            if address != self._seed or self._sentinels is not None:
                 options["host"], options["port"] = address
-            node = nodes[address] = RedisConnection(options, self._poller, self._wake)
+            node = nodes[address] = RedisConnection(options, self._polling.poller, self._polling.ring)
         return node
-
-    def steps(self, steps: Steps[T]) -> Reply[T]:
-        """Reply with what a generator returns, once all that it waits for has come."""
-        whole: Reply[T] = Reply()
-
-        def go_on(reply: Reply[Any] | None) -> None:
-            while True:
-                try:
-                    if reply is None:
-                        reply = next(steps)
-                    else:
-                        try:
-                            value = reply.result()
-                        except LinkError as error:
-                            reply = steps.throw(error)
-                        else:
-                            reply = steps.send(value)
-                except StopIteration as end:
-                    whole.succeed(end.value)
-                    return
-                except Exception as error:
-                    whole.fail(error)
-                    return
-                if not reply.done:
-                    reply.then(go_on)
-                    return
-
-        go_on(None)
-        return whole
 
     # Connecting
 
     def open(self) -> Steps[list[Info]]:
         """Connect; return what each server says of itself. If that will do, the caller clears `down`."""
-        self.cut(LinkDown("expected a link that is connected, it connects: wait for the reply to hello"))
+        self._connects()
+        if self._sentinels is not None:
+            found: Reply[Address] = Reply()
+            self._search = Opening(self._sentinels.find, lambda address: None, self._polling.ring), found
+            self._waiting[found] = None
+            self._seed = yield found
         infos = [info_of((yield self.request(b"", "INFO", to=self._seed, even_down=True)))]
         if infos[0].get("cluster_enabled") == "1":
             slots = yield self.request(b"", "CLUSTER", "SLOTS", to=self._seed, even_down=True)
@@ -270,6 +207,14 @@ class RedisWire:
             for reply in replies:
                 infos.append(info_of((yield reply)))
         return infos
+
+    def _take_found(self) -> None:
+        """Take where the sentinels say that the primary is, if they have."""
+        if self._search is None or (address := self._search[0].take()) is None:
+            return
+        reply, self._search = self._search[1], None
+        self._waiting.pop(reply, None)
+        reply.succeed(address)
 
     def _table(self, slots: list[Any]) -> list[Address]:
         table: list[Address | None] = [None] * 16384
@@ -305,8 +250,10 @@ class RedisWire:
 
     def _hear(self, message: object) -> None:
         match message:
-            case [b"smessage" | b"ssubscribe", bytes() as channel, *_]:
-                self._push(channel)
+            case [b"smessage", bytes() as channel, bytes() as said]:
+                self._push(channel, said)
+            case [b"ssubscribe", bytes() as channel, *_]:
+                self._push(channel, None)
             case [b"sunsubscribe", bytes() as channel, *_]:
                 if channel in self._channels:  # its slot has gone to another server
                     self._listener(channel).send(("SSUBSCRIBE", channel), None)

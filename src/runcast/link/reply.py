@@ -7,10 +7,10 @@ thread-safe: all of it happens in the thread that uses the link.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
 
-__all__ = ["CallbackFailed", "Reply"]
+__all__ = ["CallbackFailed", "Reply", "fail_all"]
 
 T = TypeVar("T")
 
@@ -22,16 +22,20 @@ class CallbackFailed(RuntimeError):
 class Reply(Generic[T]):
     """The reply to one request.
 
+    Args:
+        convert: makes the value of what the engine said, or raises what that means.
+
     Attributes:
         done: whether it has come, or has failed.
     """
 
-    __slots__ = ("_calls", "_error", "_value", "done")
+    __slots__ = ("_calls", "_convert", "_error", "_value", "done")
 
     _value: T
 
-    def __init__(self) -> None:
+    def __init__(self, convert: Callable[[Any], T] | None = None) -> None:
         self.done = False
+        self._convert = convert
         self._error: Exception | None = None
         self._calls: list[Callable[[Reply[T]], object]] | None = None
 
@@ -62,10 +66,14 @@ class Reply(Generic[T]):
             self._calls.append(call)
 
     def succeed(self, value: T) -> None:
-        """Settle it. Backends call this, once; after that nothing changes it."""
-        if not self.done:
-            self._value = value
-            self._settle()
+        """Settle it, with what `convert` makes of this. Backends call it once; nothing changes it later."""
+        if self.done:
+            return
+        try:
+            self._value = value if self._convert is None else self._convert(value)
+        except Exception as error:
+            self._error = error
+        self._settle()
 
     def fail(self, error: Exception) -> None:
         """Settle it with an error."""
@@ -88,3 +96,19 @@ class Reply(Generic[T]):
                     failed.__cause__ = error
             if failed is not None:
                 raise failed
+
+
+def fail_all(replies: Iterable[Reply[Any]], error: Exception) -> None:
+    """Settle replies with an error, all of them, whatever a callback does.
+
+    Raises:
+        CallbackFailed: of the first callback that raised.
+    """
+    failed: CallbackFailed | None = None
+    for reply in replies:
+        try:
+            reply.fail(error)
+        except CallbackFailed as other:
+            failed = failed or other
+    if failed is not None:
+        raise failed

@@ -6,8 +6,11 @@ yet costs nobody a wait. https://redis.io/docs/latest/develop/reference/protocol
 
 from __future__ import annotations
 
-__all__ = ["Parser", "ServerError", "pack"]
+__all__ = ["Parser", "ServerError", "pack", "pieces"]
 
+_LONG = 4096  # bytes: fewer take less time to copy than to send by themselves
+_USUAL = 256  # bytes: the sizes of most arguments, which are written once
+_SIZES = [b"$%d" % size for size in range(_USUAL)]
 _BULK, _ARRAY, _NUMBER, _TEXT, _ERROR = b"$*:+-"
 
 
@@ -20,37 +23,52 @@ class ServerError:
 
 
 def pack(arguments: tuple[bytes | str | int, ...]) -> bytes:
-    """Return a request as bytes. What is bytes may be a view of some."""
-    parts = [b"*%d\r\n" % len(arguments)]
+    """Return a request as bytes."""
+    return b"".join(pieces(arguments))
+
+
+def pieces(arguments: tuple[bytes | str | int, ...]) -> list[bytes]:
+    """Return a request as buffers to be sent one after the other, in which what is long is not copied."""
+    parts, done = [b"*%d" % len(arguments)], list[bytes]()
     for argument in arguments:
-        if isinstance(argument, str):
+        if isinstance(argument, bytes):  # most are
+            pass
+        elif isinstance(argument, str):
             argument = argument.encode()
         elif isinstance(argument, int):
             argument = b"%d" % argument
-        parts.append(b"$%d\r\n" % len(argument))
-        parts.append(argument)
-        parts.append(b"\r\n")
-    return b"".join(parts)
+        size = len(argument)
+        parts.append(_SIZES[size] if size < _USUAL else b"$%d" % size)
+        if size < _LONG:
+            parts.append(argument)
+        else:
+            done += b"\r\n".join([*parts, b""]), argument
+            parts = [b""]
+    parts.append(b"")
+    return [*done, b"\r\n".join(parts)]
 
 
 class Parser:
     """Takes bytes as they come, gives replies as they are whole."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._held = bytearray()  # the beginning of what is not whole yet
         self._open: list[tuple[list[object], int]] = []  # arrays that lack elements, the outer ones first
-        self._need = 0  # bytes in the buffer before there is anything to do
+        self._need = 0  # bytes in all before there is anything to do
 
-    def feed(self, data: bytes) -> list[object]:
+    def feed(self, data: bytes | memoryview) -> list[object]:
         """Take bytes, and return the replies that they complete.
 
         Raises:
             ValueError: this is no RESP.
         """
-        buffer = self._buffer
-        buffer += data
-        if len(buffer) < self._need:
-            return []
+        if self._held:
+            self._held += data
+            if len(self._held) < self._need:
+                return []
+            buffer, self._held = bytes(self._held), bytearray()
+        else:
+            buffer = bytes(data)
         at, self._need = 0, 0
         done: list[object] = []
         while (end := buffer.find(b"\r\n", at)) >= 0:
@@ -63,34 +81,25 @@ class Parser:
                     if len(buffer) < stop + 2:
                         self._need = stop + 2 - at
                         break
-                    with memoryview(buffer) as view:
-                        value = bytes(view[end + 2 : stop])
+                    value = buffer[end + 2 : stop]
                     end = stop
-            else:
-                value = self._plain(kind, bytes(buffer[at + 1 : end]))
-                if value is _BEGUN:
+            elif kind == _ARRAY:
+                size = int(buffer[at + 1 : end])
+                if size > 0:
+                    self._open.append(([], size))
                     at = end + 2
                     continue
+                value = [] if size == 0 else None
+            else:
+                value = _plain(kind, buffer[at + 1 : end])
             at = end + 2
-            self._add(value, done)
-        del buffer[:at]
+            if self._open:
+                self._add(value, done)
+            else:
+                done.append(value)
+        if at < len(buffer):
+            self._held += memoryview(buffer)[at:]
         return done
-
-    def _plain(self, kind: int, line: bytes) -> object:
-        """Return what a line is: a value, or the beginning of an array with elements."""
-        if kind == _ARRAY:
-            size = int(line)
-            if size <= 0:
-                return [] if size == 0 else None
-            self._open.append(([], size))
-            return _BEGUN
-        if kind == _NUMBER:
-            return int(line)
-        if kind == _TEXT:
-            return line
-        if kind == _ERROR:
-            return ServerError(line.decode("utf-8", "replace"))
-        raise ValueError(f"expected a reply of Redis, got a line that begins with {chr(kind)!r}")
 
     def _add(self, value: object, done: list[object]) -> None:
         """Add a value to the array that it belongs to; whole arrays to theirs."""
@@ -104,4 +113,12 @@ class Parser:
         done.append(value)
 
 
-_BEGUN = object()
+def _plain(kind: int, line: bytes) -> object:
+    """Return what a line is that is no beginning of anything."""
+    if kind == _NUMBER:
+        return int(line)
+    if kind == _TEXT:
+        return line
+    if kind == _ERROR:
+        return ServerError(line.decode("utf-8", "replace"))
+    raise ValueError(f"expected a reply of Redis, got a line that begins with {chr(kind)!r}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from runcast.errors import Fenced, UsageError
 from runcast.link.base import PUT_BYTES, Entry
 
-__all__ = ["check_ask", "check_put", "fenced", "held", "within"]
+__all__ = ["check_ask", "check_put", "fenced", "held", "key_name", "within"]
 
 
 def check_put(start: int, end: int, data: bytes) -> None:
@@ -37,6 +37,13 @@ def check_ask(request: bytes) -> None:
         raise UsageError(f"expected at most {PUT_BYTES} bytes, got {len(request)}: send less at once")
 
 
+def key_name(key: str) -> str:
+    """Return the name at a link whose value is the run that has a key."""
+    import hashlib  # loads OpenSSL
+
+    return "key:" + hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def within(entries: Iterable[Entry], offset: int, limit: int) -> list[Entry]:
     """Return the entries after an offset: one at least, if there is any, and as many as fit the limit."""
     found: list[Entry] = []
@@ -61,5 +68,5 @@ def held(host: str) -> Fenced:
     """Return the error of a host's name that another one has."""
     return Fenced(
         f"expected nobody else at the link under the name {host!r}, another store has it: was a store folder "
-        "copied? Remove the copy, or wait until the other one's lease is over"
+        "copied? Open this one by its URL with host=NAME, another name, or wait until the other one is gone"
     )

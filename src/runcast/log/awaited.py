@@ -10,9 +10,9 @@ import contextlib
 from collections.abc import Callable
 
 from runcast.errors import SegmentAway
-from runcast.log.base import Span
 from runcast.log.extent import Dropped, Extent, WaitFor
 from runcast.log.segments import segment_name, segment_starts
+from runcast.log.spans import Span
 from runcast.store.contents import AGENT
 from runcast.store.run_files import RunFiles
 from runcast.sysio.files import own_size

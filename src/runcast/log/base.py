@@ -11,35 +11,26 @@ import functools
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Final, Literal, NamedTuple, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from runcast.errors import OffsetBeyondTail, OffsetGone, SegmentAway, StoreUnusable, UsageError
-from runcast.log.extent import Dropped, Extent
+from runcast.log.extent import Dropped
 from runcast.log.ranges import blocks_back, chunks_of, fetch, is_wanted
-from runcast.log.records import RECORD_SPAN, Record, count_lines
+from runcast.log.records import count_lines
+from runcast.log.spans import Span, last_record, offset_of_time, time_before
 from runcast.log.states import offset_of_states
 from runcast.model import CHUNK_BYTES, Channel, Chunk, Outcome, Reading
 
-__all__ = ["TRIES", "Log", "Span"]
+__all__ = ["TRIES", "Log"]
 
 _OFFSET: Final = 0  # places of the fields in Record
-_TIME: Final = 1
 _LINES: Final = 2
 _SCAN_PIECES = 4096  # pieces after which a filtered read returns what it has: some 10 ms
 _NS = 1_000_000_000
-_FLOAT_NS = 256  # the error of a float of seconds since the epoch, in nanoseconds
 TRIES: Final = 16  # a writer drops one segment at a time, far slower than they can be listed again
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
-
-
-class Span(NamedTuple):
-    """An extent with its end: no further than where the next one begins."""
-
-    start: int
-    end: int
-    extent: Extent
 
 
 def retried(method: Callable[Params, Result]) -> Callable[Params, Result]:
@@ -229,7 +220,7 @@ class Log(ABC):
                 if span.end >= base:
                     base, lines = span.end, known
                 break
-            _, record = self._last(span, _OFFSET, offset)
+            _, record = last_record(span, _OFFSET, offset)
             if record is not None:
                 if record.offset >= base:
                     base, lines = record.offset, record.lines
@@ -273,7 +264,7 @@ class Log(ABC):
         offset = lines = 0
         known: int | None = None  # an offset before which the index counts at least as many line feeds
         for span in reversed(spans):
-            at, record = self._last(span, _LINES, before, strict=True)
+            at, record = last_record(span, _LINES, before, strict=True)
             following = next((after for _, after in span.extent.walk(at + 1) if after), None)
             if following is not None and following.offset <= span.end:
                 known = following.offset
@@ -297,14 +288,15 @@ class Log(ABC):
 
         As exact as the index, 10 ms; somewhat early where the index is damaged.
         """
-        for span in reversed(self._extents()):
-            at, record = self._last(span, _TIME, round(time * _NS) - _FLOAT_NS, strict=True)
-            if record is None:
-                continue
-            for _, following in span.extent.walk(at + 1):
-                return min(following.offset if following else record.offset, span.end)
-            return record.offset if span.extent.torn() else min(record.offset + RECORD_SPAN, span.end)
-        return 0
+        return offset_of_time(self._extents(), time)
+
+    @retried
+    def time_before(self, offset: int) -> float:
+        """Return when the byte before an offset was appended, in seconds since the epoch; 0.0 if unknown.
+
+        As exact as the index, 10 ms, and the same for every reader. Never less for a later byte.
+        """
+        return time_before(self._extents(), offset)
 
     @retried
     def offset_of_tail(self, lines: int, channels: Collection[Channel] | None = None) -> int:
@@ -350,22 +342,9 @@ class Log(ABC):
                             return start + at + 1
         return 0
 
-    def _last(
-        self, span: Span, key: Literal[0, 1, 2], value: int, *, strict: bool = False
-    ) -> tuple[int, Record | None]:
-        """Return the last good record of the span itself, and its number; see `Extent.last_before`.
-
-        Records behind the span's end describe bytes that are not part of this log: a power loss
-        removed them, or they belong to the log that this one was forked from.
-        """
-        at, record = span.extent.last_before(key, value, strict=strict)
-        if record is not None and record.offset > span.end:
-            at, record = span.extent.last_before(_OFFSET, span.end)
-        return at, record
-
     def _last_time_ns(self) -> int:
         """Return the time of the last good record, in nanoseconds; 0 if there is none."""
-        records = (self._last(span, _OFFSET, span.end)[1] for span in reversed(self._extents()))
+        records = (last_record(span, _OFFSET, span.end)[1] for span in reversed(self._extents()))
         return next((record.time_ns for record in records if record), 0)
 
     @staticmethod

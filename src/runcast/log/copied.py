@@ -18,7 +18,7 @@ from runcast.store.run_files import RunFiles
 from runcast.sysio.files import open_or_make, open_own
 from runcast.sysio.writes import write_all
 
-__all__ = ["COPY_SEGMENT_BYTES", "LogCopy"]
+__all__ = ["COPY_SEGMENT_BYTES", "LogCopy", "copied_to"]
 
 COPY_SEGMENT_BYTES: Final = 4 * 1024 * 1024  # what is brought, and taken away again, at once
 _O_WRITE = os.O_RDWR | os.O_CREAT | os.O_APPEND
@@ -41,7 +41,7 @@ class LogCopy:
     def __init__(self, directory: RunFiles, segment_bytes: int = COPY_SEGMENT_BYTES) -> None:
         self._directory, self._segment_bytes = directory, segment_bytes
         self._fds: tuple[int, int] | None = None  # of the bytes and the index
-        self._start = self._size = 0  # of the segment that is written, if any
+        self._start = self._size = self._indexed = 0  # of the segment that is written, if any
         self._unsynced: set[int] = set()
         starts = segment_starts(directory.log_path)
         self.tail = 0
@@ -123,6 +123,7 @@ class LogCopy:
             os.close(index)
             raise
         self._fds, self._start, self._size = (data, index), start, 0
+        self._indexed = RECORD_BYTES
         self._unsynced.add(start)
 
     def _open(self, start: int) -> None:
@@ -135,21 +136,23 @@ class LogCopy:
         records = unpack(os.pread(index, whole * RECORD_BYTES, RECORD_BYTES))
         while records and (records[-1] is None or records[-1].offset >= start + self._size):
             records.pop()
-        os.ftruncate(index, (len(records) + 1) * RECORD_BYTES)
+        self._indexed = (len(records) + 1) * RECORD_BYTES
+        os.ftruncate(index, self._indexed)
 
     def _write(self, data: bytes, records: bytes) -> None:
         if self._fds is None:
             self._open(self._start)
         assert self._fds is not None
         fd, index = self._fds
-        before = os.fstat(index).st_size
         try:
-            write_all(index, records)
+            if records:
+                write_all(index, records)
             write_all(fd, data)
         except BaseException:
             os.ftruncate(fd, self._size)
-            os.ftruncate(index, before)
+            os.ftruncate(index, self._indexed)
             raise
+        self._indexed += len(records)
         self._size += len(data)
         self.tail = self._start + self._size
 
@@ -165,6 +168,18 @@ class LogCopy:
         for start in sorted(self._unsynced):
             sync_segment(self._directory.log_path, start)
         self._unsynced.clear()
+
+
+def copied_to(log_path: str) -> int:
+    """Return where the segments in the folder of a log end, whether their bytes are here or away."""
+    starts = segment_starts(log_path)
+    if not starts:
+        return 0
+    path = f"{log_path}/{segment_name(starts[-1])}"
+    away = away_at(path)
+    if away is not None and not os.path.lexists(path):
+        return starts[-1] + away.bytes
+    return starts[-1] + os.path.getsize(path)
 
 
 def _first(records: bytes) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Literal, NamedTuple
 
 from runcast.errors import SegmentAway
-from runcast.log.records import RECORD_BYTES, RECORD_SPAN, Record, lines_of, none_of, unpack
+from runcast.log.records import RECORD_BYTES, RECORD_SPAN, Record, last_good, lines_of, none_of, unpack
 from runcast.model import Channel
 
 __all__ = ["Dropped", "Extent", "Part", "Piece", "WaitFor"]
@@ -191,6 +191,25 @@ class Extent(ABC):
                     return
             current, doubtful, self._hint = record, False, number
         yield from _label(start, end, current, doubtful or self.torn())
+
+    def newest_label(self, start: int, end: int) -> Piece | None:
+        """Return the label of bytes that were appended just now, if it is one; None where `pieces` must tell.
+
+        So it is with most lines: they begin at the last record of the index, or behind it.
+        """
+        at = self._hint
+        packed = self.packed(at, _FEW)
+        count, torn = divmod(len(packed), RECORD_BYTES)
+        newest = last_good(packed)
+        if (
+            torn
+            or count == _FEW
+            or newest is None
+            or not newest.offset <= start < end <= newest.offset + RECORD_SPAN
+        ):
+            return None
+        self._hint = at + count - 1
+        return Piece(start, end, newest.channel, newest.time_ns)
 
     def parts_back(self, end: int, channels: Collection[Channel]) -> Iterator[Part]:
         """Yield the ranges before `end` that may have bytes of some channels, the last ones first.

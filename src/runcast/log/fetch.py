@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from runcast.errors import SegmentAway
+from runcast.errors import MirrorBehind, SegmentAway
 from runcast.log.base import Log
 
 __all__ = ["Fetch", "patient"]
@@ -18,6 +18,7 @@ __all__ = ["Fetch", "patient"]
 ASK_SECONDS: Final = 1.0  # between two requests for the same segment
 _UNHEARD_SECONDS = 3.0  # without anybody who hears a request: an agent that died is back within one
 _FETCH_SECONDS = 30.0  # for one segment, while an agent hears
+_BEHIND_SECONDS = 2.0  # for an offset of which the link may never hear: a mirror is milliseconds behind
 _LOOK_SECONDS = 0.005  # between looks of a thread that waits, at first; a fetch takes milliseconds at least
 _LOOK_MOST = 0.1
 
@@ -50,10 +51,16 @@ class Fetch:
             self._asked = now
             if self._log.want(away.start):
                 self._heard = now
-        patience = float("inf") if self._follows else _FETCH_SECONDS
-        if now - self._heard >= _UNHEARD_SECONDS or now - self._since >= patience:
+        left = min(self._heard + _UNHEARD_SECONDS, self._since + self._most(away)) - now
+        if left <= 0:
             raise away
-        return ASK_SECONDS
+        return min(left, ASK_SECONDS)
+
+    def _most(self, away: SegmentAway) -> float:
+        """Return for how many seconds it is waited for, while an agent hears."""
+        if isinstance(away, MirrorBehind):
+            return _BEHIND_SECONDS
+        return float("inf") if self._follows else _FETCH_SECONDS
 
 
 def patient(log: AnyLog) -> AnyLog:

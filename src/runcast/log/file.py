@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import pairwise
 
-from runcast.errors import FileDamaged, RunNotFound, SegmentAway
+from runcast.errors import FileDamaged, MirrorBehind, RunNotFound, SegmentAway
 from runcast.log.awaited import with_awaited
-from runcast.log.base import Log, Span, retried
+from runcast.log.base import Log, retried
 from runcast.log.extent import Dropped
-from runcast.log.ranges import chunks_in
+from runcast.log.ranges import appended_in
 from runcast.log.records import RECORD_BYTES, count_lines, header
 from runcast.log.segments import AWAY, INDEX, segment_name, segment_starts, sync_segment
+from runcast.log.spans import Span
 from runcast.log.stored_segment import Opened, StoredSegment
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter, Segment
 from runcast.model import CHUNK_BYTES, Channel, Chunk, Outcome, Reading
@@ -77,7 +78,7 @@ class FileLog(Log):
             if not labelled:
                 return Reading([Chunk(offset, end, Channel.UNKNOWN, 0.0, data)], end)
             with contextlib.suppress(Dropped):
-                return Reading(chunks_in(last, offset, data), end)
+                return Reading(appended_in(last, offset, data), end)
         return super().read(offset, limit, channels, labelled=labelled)
 
     def _appended(self, offset: int, limit: int) -> bytes:
@@ -86,8 +87,6 @@ class FileLog(Log):
         A reader at the tail needs no listing, and no size: what it reads there was appended, and its index
         was written before. Where there is nothing a newer segment may have it.
         """
-        if self._mirrors:  # there may be more of it than is here
-            return b""
         if self._segments:
             newest = self._segments[-1]
         elif offset == 0 and self._listed is not None:  # it was empty: most logs begin with this one
@@ -194,15 +193,16 @@ class FileLog(Log):
         if here or (away := super().away(offset)) is not None:
             return None if here else away
         tail = self.tail_offset
-        return self._behind(offset) if self._mirrors and offset > tail else None
+        return self._behind(offset, tail)
 
-    def _behind(self, offset: int) -> SegmentAway:
-        """Return the error for an offset that is known elsewhere, and that this mirror has not reached."""
-        return SegmentAway(self.directory.path, offset, offset)
+    def _behind(self, offset: int, tail: int) -> MirrorBehind | None:
+        """Return the error for an offset past the tail of a mirror that may be behind; None if none is."""
+        behind = self._mirrors and offset > tail
+        return MirrorBehind(self.directory.path, offset, tail) if behind else None
 
     def beyond(self, offset: int, tail: int) -> Exception:
         """Return the error for an offset past the tail: a mirror may be behind, and then it is waited for."""
-        return self._behind(offset) if self._mirrors and offset > tail else super().beyond(offset, tail)
+        return self._behind(offset, tail) or super().beyond(offset, tail)
 
     def want(self, offset: int) -> bool:
         """Ask the store's agent for the segment that begins at an offset; return whether it hears."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from runcast.log.base import Log, Span
+from runcast.log.base import Log
 from runcast.log.extent import Extent
 from runcast.log.records import RECORD_BYTES
+from runcast.log.spans import Span
 from runcast.log.writer import CAP_BYTES, SEGMENT_BYTES, LogWriter
 from runcast.model import Channel, Outcome
 

@@ -11,9 +11,10 @@ from typing import Final
 from runcast.log.extent import Dropped, Extent, Part, Piece
 from runcast.model import CHUNK_BYTES, Channel, Chunk
 
-__all__ = ["blocks_back", "chunks_in", "chunks_of", "fetch", "is_wanted"]
+__all__ = ["appended_in", "blocks_back", "chunks_in", "chunks_of", "fetch", "is_wanted"]
 
 _NS: Final = 1_000_000_000
+_FEW_BYTES: Final = 4096  # lines: of more there may be many labels
 
 
 def fetch(extent: Extent, start: int, end: int) -> bytes:
@@ -50,6 +51,14 @@ def chunks_in(extent: Extent, start: int, data: bytes) -> list[Chunk]:
         Chunk(first, stop, channel, time_ns / _NS, data[first - start : stop - start])
         for first, stop, channel, time_ns in pieces
     ]
+
+
+def appended_in(extent: Extent, start: int, data: bytes) -> list[Chunk]:
+    """Return the chunks of bytes that were read from `start` on, at the tail of a log that is followed."""
+    end = start + len(data)
+    if len(data) < _FEW_BYTES and (label := extent.newest_label(start, end)) is not None:
+        return [Chunk(start, end, label.channel, label.time_ns / _NS, data)]
+    return chunks_in(extent, start, data)
 
 
 def is_wanted(piece: Piece, channels: Collection[Channel]) -> bool:

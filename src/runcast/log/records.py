@@ -31,6 +31,7 @@ __all__ = [
     "check_header",
     "count_lines",
     "header",
+    "last_good",
     "lines_of",
     "none_of",
     "pack",
@@ -104,6 +105,17 @@ def unpack(data: bytes) -> list[Record | None]:
         else:
             records.append(None)
     return records
+
+
+def last_good(data: bytes) -> Record | None:
+    """Return the last whole record in `data`; None if that is damaged, or there is none."""
+    at = len(data) - len(data) % RECORD_BYTES - RECORD_BYTES
+    if at < 0:
+        return None
+    offset, time_ns, lines, code, _flags, _zero, crc = _WHOLE.unpack_from(data, at)
+    if crc != crc32(data[at : at + RECORD_BYTES - 4]):
+        return None
+    return Record(offset, time_ns, lines, _CHANNELS.get(code, Channel.UNKNOWN))
 
 
 def none_of(data: bytes, channels: Collection[Channel]) -> bool:

@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from runcast.errors import StoreUnusable
-from runcast.log.base import TRIES, Log, Span
+from runcast.log.base import TRIES, Log
 from runcast.log.extent import Dropped, Piece
 from runcast.log.ranges import fetch
+from runcast.log.spans import Span
 from runcast.model import Channel, Chunk
 
 __all__ = ["Stretch", "stretches"]

@@ -168,6 +168,7 @@ OF_RUN: Final = (
         ),
         block=True,
         kept=KEPT_OR_NULL,
+        body="key",
         cli="Start one run of this key: where there is one, running or over, it is that one.",
     ),
     Option(

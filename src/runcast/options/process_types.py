@@ -58,7 +58,7 @@ def _seconds(value: Any) -> int:
     from runcast.quantities import duration
 
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"expected a duration such as 90, 90s, 5m or 1h30m, got {value!r:.80}")
+        raise ValueError(f"expected a duration such as 90, 90s, 5m, 1h30m or 7d, got {value!r:.80}")
     return max(1, round(duration(value, zero=False)))
 
 

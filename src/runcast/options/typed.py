@@ -72,6 +72,7 @@ class ServerOptions(_CommandOptions, total=False):
     """What a start on a server takes beside `name`, `input` and `check`."""
 
     stdin: Literal["pipe"] | None
+    key: str | None
 
 
 class _RunOptions(BlockOptions, CommandOptions, total=False):

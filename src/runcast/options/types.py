@@ -324,10 +324,16 @@ class _Keep(CheckedByReading):
 
 
 class _Key(OptionType):
+    json_words = "a text of at least one character"
+    schema: Mapping[str, object] = {"type": "string", "minLength": 1}
+
     def read(self, name: str, value: Any) -> Any:
         if value is not None and not (isinstance(value, str) and value):
             raise UsageError(f"expected a {name} of at least one character, got {value!r:.80}")
         return value
+
+    def in_json(self, value: object) -> bool:
+        return super().in_json(value) and bool(value)
 
 
 TEXT: Final = OptionType()

@@ -21,6 +21,7 @@ from runcast.log.fetch import Fetch
 from runcast.model import Chunk
 from runcast.readers.cursor import Cursor
 from runcast.readers.hub import Seen, Watch, hub
+from runcast.readers.task_waits import TaskWaits
 
 if TYPE_CHECKING:
     from runcast.readers.sources import Watchable
@@ -59,10 +60,10 @@ def drive(steps: Steps[Value]) -> Iterator[Value]:
 
 async def drive_async(steps: Steps[Value]) -> AsyncIterator[Value]:
     """Yield the values of the steps, suspending this task wherever they would wait."""
-    with closing(steps):
+    with closing(steps), closing(TaskWaits()) as waits:
         for step in steps:
             if isinstance(step, Wait):
-                await hub().wait_async(step.seen, step.timeout)
+                await waits.wait(step.seen, step.timeout)
             else:
                 yield step
 
@@ -84,6 +85,7 @@ class Followed(Generic[Key]):
     demand: Callable[[int], object] = lambda offset: None
     watch: Watch | None = field(default=None, init=False)
     ending: bool = field(default=False, init=False)
+    checked: int = field(default=-1, init=False)  # the folder's changes when the log was seen to be open
     away: SegmentAway | None = field(default=None, init=False)  # what the last read lacked
     fetch: Fetch | None = field(default=None, init=False)
 
@@ -116,12 +118,20 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
                 if timeout is not None and time.monotonic() - heard >= timeout:  # all of it was filtered out
                     yield None
                     heard = time.monotonic()
+                if not all(map(_had_all, active)):
+                    continue
+                for one in active:
+                    one.demand(one.cursor.offset)
+                left = _LOOK_EVERY if timeout is None else timeout - (time.monotonic() - heard)
+                yield Wait(seen, max(0.0, min(left, _LOOK_EVERY)))
                 continue
             ended = [one for one in active if one.ending and one.away is None]
             for one in active:
                 if woken:
                     one.look()
+                changes = -1 if one.watch is None else one.watch.folder_changes()
                 one.ending = one.away is None and (one.ending or one.cursor.log.closed)
+                one.checked = -1 if one.ending or one.away else changes
             for one in ended:
                 active.remove(one)
                 if one.watch:
@@ -151,6 +161,16 @@ def follow(followed: list[Followed[Key]], timeout: float | None = None) -> Steps
                 loggers.debug("readers", "a reader of %r leaves at %s", one.key, one.cursor.offset)
 
 
+def _had_all(one: Followed[Key]) -> bool:
+    """Return whether the read just now had all that there is of an open log: the next change is news.
+
+    So a line costs one read, and neither a second one that finds nothing nor a look at the run's files.
+    """
+    if one.away is not None or one.watch is None or one.checked != one.watch.folder_changes():
+        return False
+    return one.cursor.log.had_all(one.cursor.offset)
+
+
 def _read(one: Followed[Key]) -> list[Chunk]:
     one.away = None
     try:
@@ -164,7 +184,11 @@ def _read(one: Followed[Key]) -> list[Chunk]:
 
 
 def fetched(
-    log: Log, call: Callable[[], Value], stopping: Callable[[], bool] = lambda: False
+    log: Log,
+    call: Callable[[], Value],
+    stopping: Callable[[], bool] = lambda: False,
+    *,
+    until: float | None = None,
 ) -> Generator[Wait, None, Value]:
     """Return what a call that reads a log returns, once the segments that it needs are on this disk.
 
@@ -172,9 +196,10 @@ def fetched(
         log: the log.
         call: reads it; called again after each wait.
         stopping: returns whether to wait no more.
+        until: in monotonic seconds, from when on not to wait either; None for the bounds of `Fetch` alone.
 
     Raises:
-        SegmentAway: nothing brings them.
+        SegmentAway: nothing brings them, or not in time.
     """
     try:
         return call()
@@ -187,9 +212,11 @@ def fetched(
             try:
                 return call()
             except SegmentAway as away:
-                if stopping():
+                wait = fetch.ask(away)
+                left = wait if until is None else min(wait, until - time.monotonic())
+                if left <= 0 or stopping():
                     raise
-                yield Wait(seen, fetch.ask(away), away=True)
+                yield Wait(seen, left, away=True)
     finally:
         watch.close()
 

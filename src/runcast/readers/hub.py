@@ -43,6 +43,7 @@ class Watch:
     Attributes:
         version: incremented with every change.
         polled: there are no events, so a waiter must poll.
+        waiters: who waits for it now, so that a change costs what those take, however many others wait.
     """
 
     def __init__(self, owner: Hub, log: Watchable) -> None:
@@ -50,6 +51,7 @@ class Watch:
         self.version = 0
         self._folder_changes = 0
         self.polled = False
+        self.waiters: set[Waiter | LoopWaiter] = set()
         self._unseen = 1  # for a polled watch: 1 until its first wait, which returns at once
         self._log: Watchable | None = log
         self._numbers: list[int] = []
@@ -184,9 +186,23 @@ class Hub:
 
     def _count(self, watches: set[Watch]) -> list[Waiter | LoopWaiter]:
         """Count a change of some watches; return who waits for any. The caller holds the lock."""
+        called: set[Waiter | LoopWaiter] = set()
         for watch in watches:
             watch.version += 1
-        return [waiter for waiter in tuple(self._waiters) if not watches.isdisjoint(waiter.watches)]
+            called |= watch.waiters
+        return [*called]
+
+    def _begin(self, waiter: Waiter | LoopWaiter) -> None:
+        """Note that a waiter waits for its watches. The caller holds the lock."""
+        self._waiters.add(waiter)
+        for watch in waiter.watches:
+            watch.waiters.add(waiter)
+
+    def _end(self, waiter: Waiter | LoopWaiter) -> None:
+        """Note that it does not any more. The caller holds the lock."""
+        self._waiters.discard(waiter)
+        for watch in waiter.watches:
+            watch.waiters.discard(waiter)
 
     @staticmethod
     def _call(called: list[Waiter | LoopWaiter], loop: asyncio.AbstractEventLoop | None) -> None:
@@ -228,7 +244,7 @@ class Hub:
             if leads:
                 self._leader = waiter
                 waiter.wake = lambda: _ring(bell[1])
-            self._waiters.add(waiter)
+            self._begin(waiter)
         try:
             if leads:
                 self._lead(bell[0], timeout, waiter)
@@ -236,7 +252,7 @@ class Hub:
                 called.wait(timeout)
         finally:
             with self._lock:
-                self._waiters.discard(waiter)
+                self._end(waiter)
                 if self._leader is waiter:
                     self._leader = None
                 heir = None
@@ -288,13 +304,13 @@ class Hub:
         with self._lock:
             self._listen(waiter.loop)
             if not (changed := _changed(seen)):
-                self._waiters.add(waiter)
+                self._begin(waiter)
         waiter.end_in(0 if changed else timeout)
         return polled
 
     def _forget_waiter(self, waiter: LoopWaiter) -> None:
         with self._lock:
-            self._waiters.discard(waiter)
+            self._end(waiter)
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have an event loop poll, unless it does already. The caller holds the lock."""
@@ -307,6 +323,7 @@ class Hub:
         self._lock = threading.RLock()
         for watch in {watch for watches in self._by_number.values() for watch in watches}:
             watch.polled = True
+            watch.waiters.clear()
         self._by_number.clear()
         self._waiters.clear()
         self._leader = None

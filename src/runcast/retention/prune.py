@@ -39,6 +39,7 @@ def prune(
     keep: Keep,
     *,
     name: str | None = None,
+    mirrors: bool = False,
     quiet: float = 0,
     dry_run: bool = False,
     sizes: MutableMapping[str, int] | None = None,
@@ -49,6 +50,8 @@ def prune(
         store: its folder.
         keep: what stays.
         name: of the runs that are looked at; all by default.
+        mirrors: whether these are the runs of other hosts, in place of the store's own: neither counts
+            for a rule of the other.
         quiet: seconds in which a run stays after its end in any case.
         dry_run: whether they stay all the same.
         sizes: the disk that runs take, by id, as far as it is known; added to.
@@ -57,7 +60,7 @@ def prune(
         OSError: the store cannot be read.
     """
     files, sizes = StoreFiles(store), {} if sizes is None else sizes
-    ids = sorted(files.ids(), reverse=True)
+    ids = sorted((one for one in files.ids() if files.run(one).is_mirror is mirrors), reverse=True)
     if name is not None:
         ids = [run_id for run_id in ids if _is_named(files, run_id, name)]
     first = first_beyond(ids, keep, lambda run_id: disk_bytes(files, run_id, sizes))

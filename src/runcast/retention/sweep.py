@@ -23,6 +23,7 @@ from runcast.own_thread import Background
 from runcast.retention.prune import disk_bytes, prune
 from runcast.retention.removal import over_seconds, remove_unread
 from runcast.store.files import StoreFiles
+from runcast.store.folder import make_store
 from runcast.store.kept import VIEW, Due, KeptFiles
 from runcast.who import RETENTION
 
@@ -122,7 +123,10 @@ def sweep_all(store: str, keep: Keep, *, every: float | None = None) -> int:
 
     Raises:
         OSError: the store cannot be read, or not written to.
+        StoreUnusable: its mark cannot be made, where it has none yet.
     """
+    if os.path.isdir(store):  # a server's, where nothing ran yet: with our index alone it would be no store
+        make_store(store)
     with KeptFiles(store).sweeping(EVERY_SECONDS if every is None else every, of_all=True) as ours:
         if not ours:
             return 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -21,8 +20,9 @@ from runcast.readers import drive, until
 from runcast.run.beside import RunBeside
 from runcast.run.silence import hint_of
 from runcast.run.used import used_so_far
+from runcast.run.wanting import Wanting
 from runcast.store.end_hooks import hooks_in
-from runcast.store.mirrors import ask_for, on_unheard
+from runcast.store.mirrors import on_unheard
 from runcast.store.run_files import RunFiles
 from runcast.supervisor.agents import see_to_agent
 from runcast.supervisor.owner import tell
@@ -33,7 +33,6 @@ from runcast.who import Who, who_in
 __all__ = ["RunBase", "files_of"]
 
 _START_SECONDS = 5.0
-_WANT_SECONDS = 1.0  # between two requests of a reader that waits for the output of another host's run
 
 on_unheard(see_to_agent)
 
@@ -48,7 +47,6 @@ class RunBase(RunBeside):
     def __init__(self, path: str, *, check: bool = False, lazy: bool | None = None) -> None:
         self._files = RunFiles(path)
         self._check = check
-        self._want_at = 0.0  # no request to the agent before, in monotonic seconds
         if lazy is not None:  # else it is read from run.json, which takes as long as reading a chunk
             self._lazy = lazy
 
@@ -103,7 +101,7 @@ class RunBase(RunBeside):
         try:
             return measure(), None
         except SegmentAway:  # of a mirror, which is nothing wrong: what needs bytes that are not here yet
-            return (self.tail_offset, 0), None
+            return (self.tail_offset, self._files.state().get("lines_so_far", 0)), None
         except (OSError, RuncastError) as error:
             self._check_there()
             why = str(error) if isinstance(error, RuncastError) else (error.strerror or str(error)).lower()
@@ -367,13 +365,14 @@ class RunBase(RunBeside):
         except (RunNotFound, StreamNotFound):  # the next read raises it
             return False
 
+    @cached_property
+    def _wanting(self) -> Wanting:
+        return Wanting(self._files.path)
+
     def want(self, offset: int) -> None:
         """Signal that a reader waits for more at an offset: this is what advances a lazy generator."""
         if self._mirrors:
-            now = time.monotonic()
-            if self._lazy or now >= self._want_at:
-                self._want_at = now + _WANT_SECONDS
-                ask_for(self._files.path, offset)
+            self._wanting.want(offset, always=self._lazy)
         elif self._lazy:
             request = {"op": "want", "run": self.id, "offset": offset}
             with contextlib.suppress(OSError):  # it is over or lost, as will show soon
@@ -387,12 +386,9 @@ class RunBase(RunBeside):
         outcome = self.outcome
         if outcome is not None:
             return outcome
-        try:
-            return self.outcome if recover(self._files.path) else None
-        except RunElsewhere:
-            if not self._mirrors or not see_to_agent(os.path.dirname(self._files.path)):
-                raise
-            return None  # the agent will say
+        if self._mirrors and see_to_agent(os.path.dirname(self._files.path)):
+            return None  # as long as somebody looks, its agent brings it up to date
+        return self.outcome if recover(self._files.path) else None
 
 
 def files_of(run: RunBase) -> RunFiles:

@@ -13,7 +13,7 @@ from functools import partial as bound
 from typing import Any, NamedTuple, TypeVar
 
 from runcast.acting import acting_who
-from runcast.errors import RunActive, RunFinished, SegmentAway, SupervisorLost, UsageError
+from runcast.errors import HostUnreachable, RunActive, RunFinished, SegmentAway, SupervisorLost, UsageError
 from runcast.model import Chunk, Outcome
 from runcast.readers import Cursor, Followed, Lines, Wait, begin, fetched, follow, until
 from runcast.readers.follow import Steps
@@ -29,6 +29,7 @@ __all__ = ["Blocking", "LocalAction", "LocalSteps", "follow_runs"]
 
 _OFTEN = {"stdin": "send", "resize": "resize"}  # what comes many times a second, as the audit has it
 _CONTROL_SECONDS = 5.0  # a run that just started may not listen yet
+_LEAST_SECONDS = 0.1  # … for one that began to listen at the last moment
 
 
 class Blocking(NamedTuple):
@@ -118,16 +119,23 @@ class LocalSteps(RunBase, RunSteps[LocalAction]):
 
     def _ask(self, request: dict[str, Any], data: bytes) -> None:
         deadline = time.monotonic() + _CONTROL_SECONDS
-        timeout = None if request["op"] == "stdin" else _CONTROL_SECONDS
+        timed = request["op"] != "stdin"
+        sent = request | {"run": self.id} | ({"until": deadline} if timed and self._mirrors else {})
         while True:
+            left = max(deadline - time.monotonic(), _LEAST_SECONDS) if timed else None
             if (outcome := self._settled()) is not None and (self.closed or self._mirrors):
                 raise RunFinished(f"run {self.id} has ended ({outcome}): expected one that still goes on")
             try:
-                answer = ask(self._files.control_path, request | {"run": self.id}, data, timeout=timeout)
+                answer = ask(self._files.control_path, sent, data, timeout=left)
             except OSError as error:
                 if isinstance(error, PartTaken) and (outcome := self._settled()) is not None:
                     raise RunFinished(f"run {self.id} has ended ({outcome}): {error}") from None
                 if isinstance(error, PartTaken) or time.monotonic() > deadline:
+                    if self._mirrors:
+                        raise HostUnreachable(
+                            f"run {self.id} is on another host, and the agent of this store, which speaks "
+                            f"to that, does not answer: {error}: look there whether it was done"
+                        ) from None
                     raise SupervisorLost(
                         f"the supervisor of run {self.id} does not answer: {error}"
                     ) from None
@@ -136,7 +144,7 @@ class LocalSteps(RunBase, RunSteps[LocalAction]):
             if "error" in answer:
                 refused = RunActive if answer.get("queued") else RunFinished
                 if answer.get("unreachable"):
-                    raise SupervisorLost(f"run {self.id}: {answer['error']}")
+                    raise HostUnreachable(f"run {self.id}: {answer['error']}")
                 if answer.get("unusable"):
                     raise UsageError(f"run {self.id}: {answer['error']}")
                 raise refused(f"run {self.id}: {answer['error']}")

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import ipaddress
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from runcast.errors import RuncastError, UsageError
 from runcast.sysio.descriptors import interface_address
@@ -19,6 +19,7 @@ __all__ = [
     "LOOPBACK_NAMES",
     "CannotListen",
     "bound",
+    "for_others",
     "is_loopback",
     "is_wildcard",
     "listen",
@@ -29,6 +30,7 @@ __all__ = [
 BACKLOG = 2048  # connections that may wait to be accepted
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 _SIOCGIFADDR = 0x8915  # netdevice(7)
+_ELSEWHERE = ("192.0.2.1", 9)  # nobody's: RFC 5737
 _REASONS = {
     errno.EADDRINUSE: "something listens there already: use another --port, or 0 for any that is free",
     errno.EACCES: "ports below 1024 are for root: use another --port",
@@ -120,12 +122,35 @@ def names(host: str, sockets: list[socket.socket]) -> list[str]:
     return _unique([host, *bound(sockets), *called])
 
 
+def for_others(names: Sequence[str]) -> str:
+    """Return of the names of a server the best for other machines; the first where they have none.
+
+    An address goes before a name, which a phone may not resolve: `laptop.local` needs mDNS there.
+    """
+    if names[0] not in LOOPBACK_NAMES:
+        return names[0]
+    others = [name for name in names if name not in LOOPBACK_NAMES]
+    return next(filter(_is_address, others), next(iter(others), names[0]))
+
+
+def _is_address(name: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(name))
+    return False
+
+
 def _unique(found: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(name.lower() for name in found))
 
 
 def _machine_addresses() -> Iterator[str]:
-    """Yield the addresses of this machine that others may reach, as far as the system tells."""
+    """Yield the addresses of this machine that others may reach, as far as the system tells.
+
+    The first is that towards the world: a bridge of containers has one as well, which no phone reaches.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(_ELSEWHERE)  # sends nothing: the kernel chooses a route and its address
+        yield probe.getsockname()[0]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, interface in socket.if_nameindex():
             with contextlib.suppress(OSError):  # has none

@@ -30,6 +30,7 @@ from runcast.server.metrics import Metrics, Sources
 from runcast.server.proxies import PEER
 from runcast.server.run_watch import RunWatch, SharedRunWatch
 from runcast.server.scoreboard import NOW, Counts, SharedCounts, SharedViewers, Worker
+from runcast.supervisor.agents import link_state
 from runcast.web.api.authorize import as_guarded
 from runcast.web.api.commands import NamedCommand
 from runcast.web.api.log_reply import problem_reply
@@ -131,6 +132,7 @@ class ServerApp:
                 viewers=viewers,
                 disk=DiskUse(store.path, commands).by_name,
                 free=lambda: _free(store.path),
+                link=lambda: link_state(store.path),
             ),
             counts,
             worker,

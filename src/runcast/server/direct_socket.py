@@ -24,6 +24,8 @@ __all__ = ["DirectSocket", "SocketProtocol", "only_pongs"]
 _PING_SECONDS = 20.0  # so that no proxy takes a silent connection for a dead one
 _CLOSE_SECONDS = 10.0  # that a client has to answer a close
 _PING = b"\x89\x00"
+# Of uvicorn's protocol, for the handover, and private to it: a version without them serves, with more work.
+_NEEDED = ("close_sent", "disconnected", "handshake_complete", "initial_response", "read_paused")
 _PONG, _MASKED = 0x8A, 0x80  # of the first two bytes of a frame (RFC 6455, section 5.2)
 
 
@@ -209,7 +211,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Begin, with the offer in the scope."""
         super().handle_connect(event)
         scope = getattr(self, "scope", None)
-        if scope is not None:
+        if scope is not None and all(hasattr(self, name) for name in _NEEDED):
             me = weakref.ref(self)
             scope["extensions"][EXTENSION] = lambda: (one := me()) and one.hand_over()
 

@@ -4,7 +4,7 @@ The parser buffers an incomplete header and uvicorn keeps all headers, so a head
 found before it is parsed. Owns the count. Input is parsed in pieces: a head that is complete within one
 piece is short enough, one that continues is counted. Most requests come in one piece, from clients that
 have passed the guard on the same connection, and are not counted. Clocks and replies are
-bounded_protocol.py's.
+bounded_protocol.py's, replies without chunks until_closed.py's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runcast.server.bounded_protocol import HEAD_BYTES, HEAD_LINES, Bounded, Stage, with_book
+from runcast.server.until_closed import UntilClosed
 
 __all__ = ["CountedProtocol"]
 
@@ -61,6 +62,13 @@ class CountedProtocol(Bounded, HttpToolsProtocol):
         else:
             stage = Stage.IDLE if self.cycle is None or self.cycle.response_complete else Stage.BUSY
         return stage, id(headers)
+
+    def on_headers_complete(self) -> None:
+        """Begin the request."""
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before and self.scope["http_version"] == "1.0":
+            self.cycle.__class__ = UntilClosed
 
     def on_response_complete(self) -> None:
         """Begin the next request that waits. The sweep knows how long a connection is idle."""

@@ -43,6 +43,7 @@ class Listening(NamedTuple):
         sockets: of any of the three kinds.
         names: by which clients call this server in `Host`, the best for a URL first.
         urls: of the server, the best first.
+        outside: of the URLs that for other machines; the first where only this one connects.
         local: nothing but this machine can connect.
         place: where it is, for a message.
     """
@@ -50,6 +51,7 @@ class Listening(NamedTuple):
     sockets: Sequence[socket.socket]
     names: Sequence[str]
     urls: Sequence[str]
+    outside: str
     local: bool
     place: str
 
@@ -89,6 +91,7 @@ def _described(sockets: Sequence[socket.socket], host: str | None, where: str, s
     of_tcp = [one for one in sockets if one.family != socket.AF_UNIX]
     paths = [os.fsdecode(one.getsockname()) for one in sockets if one.family == socket.AF_UNIX]
     urls = [unix_socket.url(path) for path in paths]
+    outside = next(iter(urls), "")
     names = list(addresses.LOOPBACK_NAMES)
     local = not of_tcp or addresses.is_loopback(of_tcp)
     if of_tcp:
@@ -96,4 +99,5 @@ def _described(sockets: Sequence[socket.socket], host: str | None, where: str, s
         shown = names[:1] if local else names
         port = of_tcp[0].getsockname()[1]
         urls = [*(addresses.url(name, port, scheme) for name in shown), *urls]
-    return Listening(sockets, names, urls, local, where)
+        outside = addresses.url(addresses.for_others(shown), port, scheme)
+    return Listening(sockets, names, urls, outside, local, where)

@@ -20,6 +20,7 @@ from runcast._version import __version__
 from runcast.server.process_metrics import WorkersCollector
 from runcast.server.run_counts import RunCounts
 from runcast.server.scoreboard import Counts, Worker
+from runcast.store.sharing import LinkState
 from runcast.web.http.response_stream import DURABLE
 from runcast.wire import FORMS
 from runcast.wire.negotiation import accepts
@@ -39,6 +40,7 @@ class Sources(NamedTuple):
         viewers: returns how many live replies there are now, by what they are called.
         disk: returns the bytes of disk that runs take, by name.
         free: returns the bytes and the files that the store's disk has room for; None where it is not there.
+        link: returns how the link to other hosts is; None where the store is shared with none.
     """
 
     started: Callable[[], int] = int
@@ -46,6 +48,7 @@ class Sources(NamedTuple):
     viewers: Callable[[], Mapping[str, int]] = dict
     disk: Callable[[], Mapping[str, int]] = dict
     free: Callable[[], tuple[int, int] | None] = lambda: None
+    link: Callable[[], LinkState | None] = lambda: None
 
 
 class Metrics(Collector):
@@ -99,6 +102,8 @@ class Metrics(Collector):
             yield _gauge("runcast_store_free_bytes", text, (), [((), free[0])])
             text = "Files that the store's file system has room for."
             yield _gauge("runcast_store_free_files", text, (), [((), free[1])])
+        if (link := self._sources.link()) is not None:
+            yield from _of_link(link)
 
 
 Values = Iterable[tuple[tuple[str, ...], float]]
@@ -123,6 +128,16 @@ def _of_runs(runs: RunCounts) -> Iterator[Metric]:
     for name, one in sorted(runs.durations.items()):
         durations.add_metric([name], list(one.buckets()), one.sum)
     yield durations
+
+
+def _of_link(link: LinkState) -> Iterator[Metric]:
+    text = "Whether the engine that shares runs with other hosts can be reached."
+    yield _gauge("runcast_link_up", text, (), [((), int(link.up))])
+    text = "Other hosts that are silent, though runs of theirs go on."
+    yield _gauge("runcast_link_silent_hosts", text, (), [((), link.silent)])
+    if link.unshipped is not None:
+        text = "Output of this host's runs that the engine has not acknowledged."
+        yield _gauge("runcast_link_unshipped_bytes", text, (), [((), link.unshipped)])
 
 
 def _of_viewers(viewers: Mapping[str, int]) -> Iterator[Metric]:

@@ -127,7 +127,7 @@ def serve(options: Options, announce: Callable[[list[str]], None]) -> None:
         def ready() -> None:
             urls = [url_below(root_path, url) for url in heard.urls]
             if urls[0].startswith("http"):  # a browser cannot open a path
-                stack.enter_context(registered(store.path, urls[0]))
+                stack.enter_context(registered(store.path, urls[0], url_below(root_path, heard.outside)))
             # Before any line of the log, so that the address is easy to find.
             announce([url + (f"?token={quote(token, safe='')}" if token else "") for url in urls])
             log.info("serving the runs of %s", store.path)

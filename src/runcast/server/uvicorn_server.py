@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import importlib.util
+import importlib
 import itertools
 import logging
 import math
@@ -22,6 +22,7 @@ from typing import Any
 
 import uvicorn
 
+from runcast.installed import is_installed
 from runcast.retention.sweep import sweep_soon
 from runcast.runs import Store
 from runcast.server.accepting import Listener
@@ -48,7 +49,7 @@ log = logging.getLogger("runcast.server")
 
 def http_protocol() -> Callable[..., asyncio.Protocol]:
     """Return how uvicorn speaks HTTP: with shortcuts where its fast parser is installed."""
-    if not _installed("httptools"):
+    if not is_installed("httptools"):
         from runcast.server.h11_protocol import BoundedH11Protocol
 
         return BoundedH11Protocol
@@ -61,20 +62,13 @@ def http_protocol() -> Callable[..., asyncio.Protocol]:
 
 def socket_protocol() -> Any:
     """Return how uvicorn speaks WebSocket: with the handover, where it has what that needs."""
-    if not _installed("websockets"):
+    if not is_installed("websockets"):
         return "none"
     try:
         from runcast.server.direct_socket import SocketProtocol
     except ImportError:  # an older uvicorn
         return "auto"
     return SocketProtocol
-
-
-def _installed(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ValueError:  # the module was set to None in `sys.modules`
-        return False
 
 
 def preload() -> None:

@@ -45,6 +45,9 @@ class FolderShelf(Shelf):
     def __repr__(self) -> str:
         return f"<FolderShelf {self.path}>"
 
+    def __str__(self) -> str:
+        return self.path
+
     def keep(self, name: str, file: str) -> bool:
         """Keep it, as `Shelf.keep` says."""
         path = self._path(name)

@@ -8,7 +8,6 @@ the manifest as the answer a caller may let the bytes go. Must not know when tha
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from typing import Final
@@ -90,7 +89,7 @@ def _keep(shelf: Shelf, name: str, path: str, pieces: tuple[Piece, ...]) -> None
         same = False
     if not same:
         raise ShelfTaken(
-            f"expected {name} to be free on the shelf {shelf!r}, or to be the same, it is another object: "
+            f"expected {name} to be free on the shelf {shelf}, or to be the same, it is another object: "
             "the output stays here; look whose that one is"
         )
 
@@ -130,6 +129,8 @@ def _pieces(fd: int, index: bytes, start: int, log: FileLog) -> Iterator[Piece]:
 
 
 def _sum(fd: int, at: int, size: int) -> str:
+    import hashlib  # loads OpenSSL: 4 MB that an agent without a shelf does not need
+
     found = hashlib.sha256()
     while size and (data := os.pread(fd, min(size, _BLOCK), at)):
         found.update(data)

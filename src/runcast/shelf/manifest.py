@@ -15,7 +15,6 @@ docs/reference/on-disk-format.md.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any, Final, NamedTuple
 
@@ -185,6 +184,8 @@ def fetch_manifest(shelf: Shelf, run_id: str) -> Manifest:
 
 def sum_of(data: bytes) -> str:
     """Return the checksum of bytes, as `sha256sum` prints it."""
+    import hashlib  # loads OpenSSL: 4 MB that an agent without a shelf does not need
+
     return hashlib.sha256(data).hexdigest()
 
 

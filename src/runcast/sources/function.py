@@ -11,8 +11,10 @@ from __future__ import annotations
 import ctypes
 import inspect
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from runcast.errors import RunStopped, UsageError
@@ -32,7 +34,7 @@ def call_here(
     call = _Call(recording, function, args, kwargs)
     context = copy_context()
     thread = Background(target=context.run, args=(call.run,), name=f"run {recording.id}")
-    recording.force_stop = call.inside.force_stop
+    recording.force_stop = partial(call.inside.force_stop, recording.acknowledge_stop)
     begin(thread)
 
 
@@ -40,7 +42,8 @@ class Inside:
     """The part of a thread that runs the run's own code: a stop can be raised there, and only there."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of those who stop: the thread itself must not need it, see `call`
+        self._raising = False
         self._thread: int | None = None
         self._forced = False
 
@@ -56,28 +59,42 @@ class Inside:
             value = function(*args, **kwargs)
             returned = True
         finally:
-            while self._thread is not None:
+            self._thread = None  # a single step: from here on nobody begins to raise
+            while True:
                 try:
-                    with self._lock:
-                        self._thread = None
+                    # Who has begun comes to its end first. No lock: CPython 3.14 raises also between taking
+                    # a lock and the body of its `with`, and nobody could ever take it again.
+                    while self._raising:
+                        time.sleep(0)
                     # A pending exception is raised at one of these steps. It is not cleared instead:
                     # CPython would then check for it at every call from now on.
                     for _ in range(2):
                         pass
+                    break
                 except RunStopped:
                     came = True
             if self._forced and (returned or came):
                 raise RunStopped
         return value
 
-    def force_stop(self) -> None:
-        """Raise `RunStopped` in the thread, at its next step in Python."""
+    def force_stop(self, note: Callable[[int], object] = lambda thread: None) -> None:
+        """Raise `RunStopped` in the thread, at its next step in Python.
+
+        Args:
+            note: called with the thread, before that: its cleanup may print, and gets no other one there.
+        """
         with self._lock:
-            if self._thread is not None:
-                self._forced = True
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(self._thread), ctypes.py_object(RunStopped)
-                )
+            self._raising = True
+            try:
+                thread = self._thread
+                if thread is not None:
+                    self._forced = True
+                    note(thread)
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                        ctypes.c_ulong(thread), ctypes.py_object(RunStopped)
+                    )
+            finally:
+                self._raising = False
 
 
 class _Call:

@@ -110,7 +110,7 @@ class _LazyIterator:
             self._go()
 
     def force_stop(self) -> None:
-        self._inside.force_stop()
+        self._inside.force_stop(self._recording.acknowledge_stop)
         self.stop()
 
     def _go(self) -> None:

@@ -72,6 +72,7 @@ class Recording:
         store, self.id = os.path.split(path)
         self.stopping: Reason | None = None
         self._stopped_by: Who | None = None
+        self._why_stopped = ""
         self.raises = True
         self.loop: object | None = None
         self.interrupt: Callable[[], object] = lambda: None
@@ -162,9 +163,9 @@ class Recording:
                 self._notified[thread] = None
                 raise RunStopped(f"run {self.id} is being stopped")
 
-    def acknowledge_stop(self) -> None:
-        """Note that the code in this thread knows of the stop: nothing more is raised in it."""
-        self._notified[threading.get_ident()] = None
+    def acknowledge_stop(self, thread: int | None = None) -> None:
+        """Note that the code in a thread, this one by default, knows of the stop: it may print."""
+        self._notified[threading.get_ident() if thread is None else thread] = None
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
@@ -238,6 +239,8 @@ class Recording:
 
     def shutdown(self) -> None:
         """Request the run to end, because the process does."""
+        if self.stopping is None:
+            self._why_stopped = "its process ended"
         self.stop(Reason.STOPPED, _FORCE_SECONDS)
 
     def mark_lost(self) -> None:
@@ -283,8 +286,8 @@ class Recording:
     def outcome(self, code: int | None, message: str = "", value: object = None) -> Outcome:
         """Return the outcome of a run that ends now with this exit code."""
         reason = self.stopping or Reason.EXITED
-        by = self._stopped_by
-        return Outcome(reason, code, message=message, value=value, ended_at=time.time(), stopped_by=by)
+        by, why = self._stopped_by, message or self._why_stopped
+        return Outcome(reason, code, message=why, value=value, ended_at=time.time(), stopped_by=by)
 
     def failed(self, error: BaseException, *, skip: int = 1, raises: bool = False) -> Outcome:
         """Return the outcome of an error, and print its traceback to stderr if this run shows tracebacks.

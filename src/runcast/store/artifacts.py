@@ -3,9 +3,11 @@
     artifacts.json   the list, written once, when all of them are there: their names, sizes and numbers,
                      and what was left out
     artifacts/N      a file, by its number in the list
+    artifacts/N.part  of a mirror: a file that is being brought
 
-Names are only in the list, so none of them is ever part of a path here. Must not know where the files
-come from (supervisor/artifacts.py).
+Of a mirror, the list is here and the files are brought when somebody reads them, all of one or nothing; the
+time of such a file is when it was read last. Names are only in the list, so none of them is ever part of a
+path here. Must not know where the files come from (supervisor/artifacts.py, agent/kept_files.py).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from runcast.errors import FileDamaged
 from runcast.json_objects import read_json
 from runcast.model import Artifact, LeftOut
 from runcast.sysio.copies import copy_part
-from runcast.sysio.files import DIR_MODE, open_own
+from runcast.sysio.files import DIR_MODE, create, open_own
 from runcast.sysio.writes import replace
 from runcast.utf8 import is_text
 
@@ -87,18 +89,64 @@ class ArtifactFiles:
         kept = [Artifact(one["name"], one["bytes"]) for one in _objects(found.get("artifacts"), "bytes")]
         return kept, [LeftOut(one["name"], one["why"]) for one in _objects(found.get("left_out"), "why")]
 
-    def open(self, number: int, size: int) -> int:
+    def open(self, number: int, size: int, *, touch: bool = False) -> int:
         """Return a descriptor of a file.
 
+        Args:
+            number: of the file.
+            size: its bytes.
+            touch: note that it was read now, for a file that was brought and may make room.
+
         Raises:
-            FileNotFoundError: the run was removed.
+            FileNotFoundError: the run was removed, or it was not brought.
             FileDamaged: it is not whole.
         """
         fd = open_own(f"{self._folder}/{number}", os.O_RDONLY)
+        if touch:
+            with contextlib.suppress(OSError):  # the store is read-only
+                os.utime(fd)
         if (there := os.fstat(fd).st_size) != size:
             os.close(fd)
             raise FileDamaged(f"{ARTIFACTS}/{number}: expected {size} bytes, it has {there}")
         return fd
+
+    def has(self, number: int) -> bool:
+        """Return whether a file is here."""
+        return os.path.lexists(f"{self._folder}/{number}")
+
+    def begin_part(self, number: int) -> int:
+        """Return a descriptor of the place in which a file is brought, which is empty.
+
+        Raises:
+            OSError: there is no room, or the run was removed.
+        """
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self._folder, DIR_MODE)
+        return create(f"{self._folder}/{number}.part", os.O_RDWR | os.O_TRUNC)
+
+    def end_part(self, number: int, *, whole: bool) -> None:
+        """Have the file there whose bytes have all come, or none of it."""
+        path = f"{self._folder}/{number}"
+        with contextlib.suppress(FileNotFoundError):  # the run was removed
+            if whole:
+                os.rename(f"{path}.part", path)
+            else:
+                os.unlink(f"{path}.part")
+
+    def brought(self) -> list[tuple[float, int, int]]:
+        """Return the files that are here: when each was read last, its bytes, its number."""
+        found = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.isdecimal():
+                    status = entry.stat(follow_symlinks=False)
+                    found.append((status.st_mtime, status.st_size, int(entry.name)))
+        return found
+
+    def let_go(self, number: int) -> None:
+        """Remove a file that was brought. Who has it open goes on."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self._folder}/{number}")
 
 
 def _objects(found: Any, field: str) -> list[dict[str, Any]]:

@@ -102,7 +102,8 @@ def audit_line(
     }
     about = " ".join(filter(None, (verb, run, name and repr(name[:_NAME_MOST]))))
     from_peer = f" from {peer}" if peer else ""
-    loggers.info("audit", "%s by %s %r%s: %s", about, who.kind, who.name, from_peer, result)
+    by = f"{who.kind} {who.name!r}" if who.name else str(who.kind)
+    loggers.info("audit", "%s by %s%s: %s", about, by, from_peer, result)
     try:
         _append(f"{store}/{FILE}", json.dumps(line).encode() + b"\n")
     except FileNotFoundError:  # the store was removed

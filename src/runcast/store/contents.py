@@ -110,6 +110,7 @@ _STATE: Checks = {
     "started_at": _TIME,
     "tail": _COUNT,
     "lines": (_or_none(_count), "a count or null"),
+    "lines_so_far": _COUNT,
     "waiting": (_or_none(_waiting), "what it may be waiting for, or null"),
     "owner": (lambda value: isinstance(value, str) and (is_run_id(value) or value == AGENT), "a name"),
 }

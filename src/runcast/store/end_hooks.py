@@ -7,6 +7,9 @@ Must not know how a hook is done.
 
     {"pid": 4711, "time": …}                                        the claim
     {"hook": 0, "state": "waiting", "attempts": 1, "code": 503, …}  after each attempt, and at the end
+
+A mirror has the last line of each hook, as the host of the run has it; that host alone knows whether the
+helper lives.
 """
 
 from __future__ import annotations
@@ -21,11 +24,25 @@ from urllib.parse import urlsplit
 
 from runcast.json_objects import parse_object
 from runcast.model import rfc3339
+from runcast.store.mirrors import mirror_of
 from runcast.sysio.files import is_locked, open_own, read_own
 from runcast.sysio.locks import lock
 from runcast.sysio.writes import write_whole
 
-__all__ = ["UNDONE", "WAITING", "EndHooks", "delivery_id", "hooks_in", "target_of"]
+__all__ = [
+    *(
+        "UNDONE",
+        "WAITING",
+        "EndHooks",
+        "delivery_id",
+        "has_notes",
+        "hook_notes",
+        "hooks_in",
+        "hooks_settled",
+        "target_of",
+        "wants_hooks",
+    ),
+]
 
 FILE = "hooks"
 WAITING, INTERRUPTED = "waiting", "interrupted"
@@ -34,6 +51,7 @@ _DONE = ("delivered", "failed", "skipped")
 _BYTES = 256 * 1024  # more than is ever written
 _PAUSE_SECONDS = 0.001
 _MOST_CODE = 1000  # of exit codes and HTTP
+_NOTHING = {"attempts": 0, "code": None, "message": "", "time": 0.0}
 
 
 class EndHooks:
@@ -117,7 +135,7 @@ def hooks_in(path: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
     for number, hook in enumerate(hooks):
         note = notes.get(number, {})
         state = note.get("state", WAITING)
-        if state == WAITING and claimed and not _goes_on(path):
+        if state == WAITING and claimed and not _goes_on(path) and not mirror_of(path):
             # It may have ended since its notes were read.
             note = _notes(path)[0].get(number, note)
             state = INTERRUPTED if note.get("state", WAITING) == WAITING else note["state"]
@@ -130,11 +148,41 @@ def hooks_in(path: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "attempts": note.get("attempts", 0),
                 "code": note.get("code"),
                 "message": note.get("message", ""),
-                "at": rfc3339(note.get("time")),
+                "at": rfc3339(note.get("time") or None),
                 "delivery": delivery_id(os.path.basename(path), number),
             }
         )
     return found
+
+
+def hook_notes(path: str, request: Mapping[str, Any]) -> bytes:
+    """Return what other hosts have in place of the file of a run; empty before the hooks are claimed."""
+    notes, claimed = _notes(path)
+    if not claimed:
+        return b""
+    lines: list[dict[str, Any]] = [{"pid": None}]
+    for number, hook in enumerate(hooks_in(path, request)):
+        note = notes.get(number)
+        if hook["state"] == INTERRUPTED:
+            note = (note or _NOTHING) | {"hook": number, "state": INTERRUPTED}
+        if note is not None:
+            lines.append(note)
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def hooks_settled(path: str, request: Mapping[str, Any]) -> bool:
+    """Return whether nothing more becomes of the hooks of the run in a folder, or it has none."""
+    return all(hook["state"] != WAITING for hook in hooks_in(path, request))
+
+
+def wants_hooks(request: bytes) -> bool:
+    """Return whether a `run.json` may have hooks: to parse each to learn that would take longer."""
+    return b'"on_end"' in request
+
+
+def has_notes(path: str) -> bool:
+    """Return whether the run in a folder has hooks, and somebody has, or had, them to do."""
+    return os.path.lexists(f"{path}/{FILE}")
 
 
 def _goes_on(path: str) -> bool:
@@ -162,10 +210,10 @@ def _is_note(value: Mapping[str, Any]) -> bool:
     code, attempts, at = value.get("code"), value.get("attempts"), value.get("time")
     return (
         type(value.get("hook")) is int
-        and value.get("state") in (*_DONE, WAITING)
+        and value.get("state") in (*_DONE, WAITING, INTERRUPTED)
         and (code is None or (type(code) is int and abs(code) < _MOST_CODE))
         and type(attempts) is int
         and isinstance(value.get("message"), str)
         and type(at) is float
-        and 0 < at < 253402300799.0
+        and 0 <= at < 253402300799.0
     )

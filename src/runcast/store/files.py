@@ -16,12 +16,14 @@ from typing import Any
 from runcast.errors import RunNotFound, RunPinned
 from runcast.ids import is_run_id
 from runcast.store.keys import free_key
+from runcast.store.removed import note_removal
 from runcast.store.run_files import BESIDE, RunFiles
 from runcast.sysio.files import is_folder
 
 __all__ = ["StoreFiles"]
 
-_HIDDEN = (".new-", ".gone-", *BESIDE)
+_GONE = ".gone-"
+_HIDDEN = (".new-", _GONE, *BESIDE)
 _ABANDONED = 3600.0  # seconds after which a run that never got its name is swept away
 
 
@@ -71,19 +73,34 @@ class StoreFiles:
             if time.time() - entry.stat(follow_symlinks=False).st_mtime < _ABANDONED:
                 return
             if entry.is_dir(follow_symlinks=False):
+                removed = entry.name.removeprefix(_GONE)
+                if is_run_id(removed):  # who removed it was killed
+                    note_removal(self.path, removed, mirror=RunFiles(entry.path).is_mirror)
                 _remove_tree(entry.path, ignore_errors=True)
             elif not os.path.lexists(f"{self.path}/{entry.name.partition('-')[2]}"):
                 os.unlink(entry.path)
 
-    def remove(self, run_id: str, key: str | None = None) -> None:
+    def stream_names(self) -> list[str]:
+        """Return what the names of the streams are kept as, in no order."""
+        try:
+            return os.listdir(f"{self.streams}/names")
+        except OSError:
+            return []
+
+    def remove(self, run_id: str, key: str | None = None, *, for_good: bool = True) -> None:
         """Remove a run that is over, its key, and its small files beside its folder.
+
+        Args:
+            run_id: of the run.
+            key: its key.
+            for_good: whether a mirror is not to come back.
 
         Raises:
             RunNotFound: it was removed meanwhile.
             RunPinned: it is pinned.
             OSError: the store cannot be written to.
         """
-        path, gone = f"{self.path}/{run_id}", f"{self.path}/.gone-{run_id}"
+        path, gone = f"{self.path}/{run_id}", f"{self.path}/{_GONE}{run_id}"
         if RunFiles(path).pinned:
             raise RunPinned(run_id)
         try:
@@ -93,12 +110,24 @@ class StoreFiles:
         if RunFiles(gone).pinned:  # since the first look; from now on nobody finds it to pin it
             os.rename(gone, path)
             raise RunPinned(run_id)
+        mirror = RunFiles(gone).is_mirror
+        again = note_removal(self.path, run_id, mirror=mirror) if for_good or not mirror else None
         _remove_tree(gone)
+        if again is not None:  # there was no room
+            again()
         if key:
             free_key(self.path, key, run_id)
         for beside in BESIDE:
             with contextlib.suppress(OSError):  # not there, or something that is none of ours
                 os.unlink(f"{self.path}/{beside}{run_id}")
+
+    def hide(self, run_id: str) -> None:
+        """Give the folder of a run its hidden name, under which it is swept; it is not removed for the user.
+
+        Raises:
+            OSError: the store cannot be written to.
+        """
+        os.rename(f"{self.path}/{run_id}", self.draft(run_id).path)
 
     def remove_all(self) -> None:
         """Remove the store: of one in memory, whose process ends."""

@@ -19,7 +19,7 @@ from runcast.store.permissions import check_parents, check_writers, user_name
 from runcast.sysio.files import make_folders, read_own
 from runcast.sysio.writes import replace, sync_folder
 
-__all__ = ["FORMAT", "check_store", "make_store", "unwritable"]
+__all__ = ["FORMAT", "check_store", "check_writable", "make_store", "unwritable"]
 
 FORMAT = 1
 _SMALL = 64 * 1024  # bytes of a store.json
@@ -98,6 +98,25 @@ def make_store(path: str) -> None:
             replace(draft, f"{path}/store.json", mark.encode())
             with contextlib.suppress(PermissionError):  # a folder of others that may be passed, not read
                 sync_folder(os.path.dirname(path))  # the name of the store itself
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def check_writable(path: str) -> None:
+    """Look whether the store can be made, or written to where it is there already. Leaves nothing behind.
+
+    Tries it with a folder that is removed at once: permissions alone do not tell of `/proc`, of a file system
+    that is full or mounted read-only, or of what root may not do.
+
+    Raises:
+        StoreUnusable: it cannot.
+    """
+    above = path
+    while not os.path.isdir(above):
+        above = os.path.dirname(above)
+    try:
+        make_folders(trial := f"{above}/.store-{new_run_id()}")
+        os.rmdir(trial)
     except OSError as error:
         raise unwritable(path, error) from None
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import time
@@ -89,6 +88,8 @@ class KeptFiles:
         rule = "-".join("" if bound is None else str(bound) for bound in keep)
         if kind == VIEW:  # applications with views of one name each have their own rule
             name = f"{rule} {name}"
+        import hashlib  # loads OpenSSL: 4 MB of an agent, which keeps no rules
+
         hashed = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:32]
         path = f"{self._folder}/{kind}-{hashed}"
         _refuse_link(self._folder)

@@ -16,6 +16,7 @@ from typing import Any
 from runcast.errors import FileDamaged, RunExists
 from runcast.ids import is_run_id
 from runcast.json_objects import read_json
+from runcast.store.mirrors import mirror_of
 from runcast.sysio.files import create, folder, is_folder, is_locked, open_own, remove
 from runcast.sysio.locks import lock
 
@@ -120,15 +121,21 @@ def _checked(
         )
     names = compared(request)
     if (masked := other.get("fingerprint")) is not None:
-        from runcast.store.masked import fingerprint  # few runs are masked
+        from runcast.store.masked import has_fingerprint  # few runs are masked
 
-        same = masked == fingerprint(store, request, names)
+        same = has_fingerprint(store, masked, request, names)
     else:
         same = all(other.get(name) == request[name] for name in names)
     if not same:
+        unlike = ""
+        if masked is not None and (host := mirror_of(path)) is not None:
+            unlike = (
+                f", or by host {host} with another password of the engine (give all hosts the same secret= "
+                "in the URL of the store)"
+            )
         raise RunExists(
-            f"the key {key[:80]!r} already names run {other['id']}, which was started with other options: "
-            "use another key, or remove that run",
+            f"the key {key[:80]!r} already names run {other['id']}, which was started with other "
+            f"options{unlike}: use another key, or remove that run",
             str(other["id"]),
         )
     return path

@@ -1,7 +1,8 @@
 """The record of a masked run: what of its request is masked, and how requests are compared all the same.
 
 Owns both. The request itself, with the secrets in it, is never written. So that a key names one request,
-the record has its HMAC, with a key of the store's own: without that key nobody can try out values.
+the record has its HMAC, with a key of the store's own: without that key nobody can try out values. Hosts that
+share their runs share such a key, too (shared_secret.py).
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runcast.masking.masks import Masks
 from runcast.masking.values import STARS, secret_variables
 from runcast.options import OPTIONS
 from runcast.options.types import FOLDER, KEY, TEXT
+from runcast.store.shared_secret import SharedSecret
 from runcast.sysio.files import open_own
 from runcast.sysio.writes import write_once
 
-__all__ = ["fingerprint", "masked_request"]
+__all__ = ["fingerprint", "has_fingerprint", "masked_request"]
 
 FILE = ".mask-key"  # in the store; a leading dot: no run
 _KEY_BYTES = 32
@@ -53,16 +55,31 @@ def _masked_hook(masks: Masks, hook: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fingerprint(store: str, request: Mapping[str, Any], names: Sequence[str]) -> str:
-    """Return the HMAC of some fields of a request that is not masked.
+    """Return the HMAC of some fields of a request that is not masked, with the newest key that hosts share.
 
     Raises:
         OSError: the store's key can be neither read nor written.
     """
+    return next(_fingerprints(store, request, names))
+
+
+def has_fingerprint(store: str, recorded: str, request: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Return whether a recorded fingerprint is that of a request, by any key that there is.
+
+    Raises:
+        OSError: the store's key can be neither read nor written.
+    """
+    return recorded in _fingerprints(store, request, names)
+
+
+def _fingerprints(store: str, request: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
     import hashlib
     import hmac  # both load OpenSSL, and few starts have a key
 
     message = json.dumps([request[name] for name in names]).encode()
-    return hmac.new(_key(store), message, hashlib.sha256).hexdigest()
+    for key in SharedSecret(store).keys:
+        yield hmac.new(key, message, hashlib.sha256).hexdigest()
+    yield hmac.new(_key(store), message, hashlib.sha256).hexdigest()
 
 
 def _key(store: str) -> bytes:

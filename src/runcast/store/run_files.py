@@ -38,7 +38,8 @@ from runcast.store.contents import (
     progress_in,
     request_in,
 )
-from runcast.store.mirrors import MIRROR, mark_mirror, mirror_of
+from runcast.store.mirrors import MIRROR, is_copied, mark_mirror, mirror_of
+from runcast.store.origin import Relation, relation_to
 from runcast.store.run_marks import RunMarks
 from runcast.store.uploads import FILES
 from runcast.sysio.files import DIR_MODE, create, open_own, own_size
@@ -57,6 +58,7 @@ BESIDE = (
     ".sizes-",
     ".notes-",
     ".artifacts-",
+    ".hooks-",
     ".away-",
 )
 _BLOCK_BYTES = 512  # of `st_blocks`, whatever the file system's blocks are (stat(2))
@@ -317,6 +319,26 @@ class RunFiles(RunMarks):
     def is_mirror(self) -> bool:
         """Whether this is a mirror; cheaper than whose."""
         return os.path.lexists(f"{self.path}/{MIRROR}")
+
+    @property
+    def is_copied_mirror(self) -> bool:
+        """Whether it is a mirror whose folder is a copy of another one."""
+        return is_copied(self.path)
+
+    @property
+    def is_from_elsewhere(self) -> bool:
+        """Whether its folder came here by a copy, so that the run itself may go on where that was."""
+        with contextlib.suppress(OSError):
+            return relation_to(self.path, self.origin()) in (Relation.COPY, Relation.HOST)
+        return False
+
+    def mark_mirror(self, host: str) -> None:
+        """Have it be the mirror of another host's run, of which all is here.
+
+        Raises:
+            OSError: there is no room.
+        """
+        mark_mirror(self.path, host)
 
     @property
     def pinned(self) -> bool:

@@ -18,11 +18,14 @@ from typing import Any
 from runcast.model import Artifact, LeftOut, Note, TerminalSize
 from runcast.store.artifacts import ARTIFACTS, ArtifactFiles, Lists
 from runcast.store.contents import SIZES_BYTES, notes_in, sizes_in
+from runcast.store.end_hooks import FILE as HOOKS
 from runcast.store.run_folder import RunFolder
 from runcast.sysio.files import open_or_make, read_own
 from runcast.sysio.writes import replace, write_whole
 
 __all__ = ["RunMarks"]
+
+_COPIED = {"notes": "notes.json", "sizes": "sizes", "artifacts": f"{ARTIFACTS}.json", "hooks": HOOKS}
 
 
 class RunMarks(RunFolder):
@@ -52,12 +55,12 @@ class RunMarks(RunFolder):
         self.located(write)
 
     def copy_marks(self, marks: Mapping[str, str]) -> None:
-        """Write the notes and sizes of another host's run, as that host has them.
+        """Write notes, sizes, the list of files and what became of hooks, as a run's own host has them.
 
         Raises:
             OSError: they cannot be written.
         """
-        for name, file in (("notes", "notes.json"), ("sizes", "sizes")):
+        for name, file in _COPIED.items():
             if name in marks:
                 data, draft = marks[name].encode("utf-8", "replace"), self._beside(name)
                 replace(draft, f"{self.path}/{file}", data, durable=False)

@@ -41,6 +41,7 @@ _TEMPORARY = 75  # what an interpreter of ours exits with that cannot fork; EX_T
 _LEAST_BYTES, _LEAST_FILES = 64 * 1024, 16  # for the files of a run, its outcome above all
 # What a supervisor needs of the environment; some builds of Python do not start without the second.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUNCAST_RUN_ID")
+_CREDENTIALS = "AWS_"  # a shelf at s3:// finds them there as any program with botocore
 _PROC_BYTES = 16 * 1024  # more than any of these files has
 _NAMESPACES = ("mnt", "pid", "net", "user", "ipc", "uts")
 _NAMED = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
@@ -103,9 +104,17 @@ def interpreter() -> str:
     return f"{sys.exec_prefix}/bin/python3"
 
 
-def environment() -> dict[str, str]:
-    """Return the environment that an interpreter of ours runs in."""
-    return {"PATH": os.defpath} | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+def environment(*, site: bool = False) -> dict[str, str]:
+    """Return the environment that an interpreter of ours runs in.
+
+    Args:
+        site: whether it uses packages that are installed: then it has the credentials of a shelf, too.
+    """
+    return {"PATH": os.defpath} | {
+        name: value
+        for name, value in os.environ.items()
+        if name in _PASSED_ON or (site and name.startswith(_CREDENTIALS))
+    }
 
 
 def _run_python(code: str, keep: tuple[int, ...] = ()) -> int:
@@ -142,16 +151,22 @@ def begin_python(code: str, keep: tuple[int, ...] = (), *, site: bool = False) -
         stdout=null,
         stderr=null,
         cwd="/",
-        env=environment(),
+        env=environment(site=site),
         pass_fds=keep,
         start_new_session=True,
     )
 
 
 def python_command(code: str, *, site: bool = False) -> list[str]:
-    """Return the arguments of a fresh interpreter for a few lines of ours."""
+    """Return the arguments of a fresh interpreter for a few lines of ours.
+
+    What its parent does with signals is none of it: threads of servers block them all (uWSGI), and some
+    programs ignore SIGCHLD, both of which outlive an execve(2). Without SIGCHLD no run would end.
+    """
     code = (
-        f"import os, sys; sys.path.insert(0, {PACKAGE_ROOT!r})\n"
+        "import _signal, os, sys; _signal.pthread_sigmask(_signal.SIG_SETMASK, ()); "
+        "_signal.signal(_signal.SIGCHLD, _signal.SIG_DFL); "
+        f"sys.path.insert(0, {PACKAGE_ROOT!r})\n"
         f"try: {code}\n"
         f"except BlockingIOError: os._exit({_TEMPORARY})"
     )

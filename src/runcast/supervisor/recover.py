@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import time
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ from runcast import loggers
 from runcast.errors import RunElsewhere, SupervisorLost
 from runcast.loaded import loaded
 from runcast.model import Outcome, Reason
+from runcast.store.links import is_linked
 from runcast.store.origin import Relation, relation_to
 from runcast.store.run_files import RunFiles
 from runcast.supervisor.end_hooks import Hooks, begin_hooks, hooks_of
@@ -78,7 +80,9 @@ def recover(path: str, *, died_now: bool = False, hooks: BeginHooks = begin_hook
     if relation is None:
         return False
     if relation is Relation.HOST:
-        raise RunElsewhere(directory.id, directory.mirror_of or str(directory.origin().get("host")))
+        host = directory.mirror_of
+        unshared = host is not None and not is_linked(os.path.dirname(path))
+        raise RunElsewhere(directory.id, host or str(directory.origin().get("host")), unshared=unshared)
     if directory.ended:  # by a writer that ended it after the first look, and is gone since
         return False
     if _left_to_thread(recover, path):

@@ -2,7 +2,9 @@
 
 What it does is what a network and an engine do: a request that is lost on its way (`dropped`), one
 that is done and whose reply is lost (`cut`), one that a caller repeats although it was done
-(`doubled`), and replies that come late (`delayed`), in order.
+(`doubled`), and replies that come late (`delayed`), in order. News come over a connection of their own, so
+they may overtake the reply to a read, whose version is then of a later moment than its entries
+(`overtaken`), and a reply may overtake them (`late`).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from runcast.errors import LinkDown
@@ -20,6 +23,7 @@ from runcast.link.reply import CallbackFailed
 __all__ = ["FaultyLink"]
 
 T = TypeVar("T")
+FAULTS = ("dropped", "cut", "delayed", "doubled", "overtaken", "late")
 
 
 class FaultyLink(Link):
@@ -29,16 +33,19 @@ class FaultyLink(Link):
         link: the other one, which belongs to this one from now on.
         seed: of the faults.
         rate: the share of requests that have a fault, 0 to 1.
+        kinds: those faults that it has, where not all.
 
     Attributes:
         faults: how many there were of each kind.
     """
 
-    def __init__(self, link: Link, seed: int, rate: float = 0.1) -> None:
-        self._link, self._rate = link, rate
+    def __init__(self, link: Link, seed: int, rate: float = 0.1, kinds: Collection[str] = FAULTS) -> None:
+        self._link, self._rate, self._kinds = link, rate, kinds
         self._chance = random.Random(seed)
         self._open: deque[tuple[Reply[Any], Reply[Any], list[int]]] = deque()
         self._apart: list[Reply[bytes]] = []
+        self._late: set[str] = set()  # that have news, which are on their way
+        self._versions: dict[str, int | None] = {}  # as they were when no news were
         self._up = False
         self.faults: Counter[str] = Counter()
 
@@ -62,8 +69,9 @@ class FaultyLink(Link):
                 raise
 
     def timeout(self) -> float | None:
-        """Return the other link's, or little while a reply is held back."""
-        return 0.0 if self._open and self._open[0][1].done else self._link.timeout()
+        """Return the other link's, or little while a reply or news are held back."""
+        held = self._late or (self._open and self._open[0][1].done)
+        return 0.0 if held else self._link.timeout()
 
     def close(self) -> None:
         """Close the other link."""
@@ -77,19 +85,26 @@ class FaultyLink(Link):
         for reply in open_ones:
             reply.fail(LinkDown(f"expected a link without faults, this one was {why}: connect again"))
 
-    def _add(self, call: Callable[[], Reply[T]], *, repeatable: bool = True) -> Reply[T]:
+    def _add(
+        self,
+        call: Callable[[], Reply[T]],
+        *,
+        repeatable: bool = True,
+        overtaken: Callable[[], Reply[T]] | None = None,
+    ) -> Reply[T]:
         mine: Reply[T] = Reply()
         if not self._up:
             mine.fail(LinkDown("expected a link that is connected, it is not: call hello first"))
             return mine
-        kinds = ["dropped", "cut", "delayed", *(["doubled"] if repeatable else [])]
-        kind = self._chance.choice(kinds) if self._chance.random() < self._rate else ""
+        possible = {"dropped", "cut", "delayed"} | ({"doubled"} if repeatable else set())
+        kinds = [one for one in self._kinds if one in possible or (overtaken and one == "overtaken")]
+        kind = self._chance.choice(kinds) if kinds and self._chance.random() < self._rate else ""
         self.faults[kind or "none"] += 1
         if kind == "dropped":
             mine.fail(LinkDown("expected a link without faults, this one was dropped: connect again"))
             self._break(kind)
             return mine
-        its = call()
+        its = overtaken() if overtaken and kind == "overtaken" else call()
         if kind == "doubled":
             its = call()
         self._open.append((mine, its, [self._chance.randrange(1, 5) if kind == "delayed" else 0]))
@@ -125,9 +140,32 @@ class FaultyLink(Link):
         """Forget a run."""
         return self._add(lambda: self._link.drop(run))
 
+    def claim(self, name: str, value: bytes) -> Reply[bytes]:
+        """Give a name a value."""
+        return self._add(lambda: self._link.claim(name, value))
+
+    def named(self, name: str) -> Reply[bytes | None]:
+        """Look at a name."""
+        return self._add(lambda: self._link.named(name))
+
+    def free(self, name: str, value: bytes) -> Reply[None]:
+        """Take a name's value away."""
+        return self._add(lambda: self._link.free(name, value))
+
     def read(self, run: str, offset: int, limit: int) -> Reply[Stretch]:
         """Read entries."""
-        return self._add(lambda: self._link.read(run, offset, limit))
+        its = partial(self._link.read, run, offset, limit)
+        reply = self._add(its, overtaken=lambda: _overtaken(its, self._chance.randrange(1, 8)))
+        mine: Reply[Stretch] = Reply()
+        reply.then(lambda its: _pass_on(its, mine, partial(self._versioned, run)))
+        return mine
+
+    def _versioned(self, run: str, stretch: Stretch) -> Stretch:
+        """Return it with the version of the last news that have come."""
+        if run in self._late:
+            return stretch._replace(version=self._versions.get(run))
+        self._versions[run] = stretch.version
+        return stretch
 
     def look(self, runs: Sequence[str]) -> Reply[dict[str, Look]]:
         """Look at runs."""
@@ -145,7 +183,11 @@ class FaultyLink(Link):
         """Return the news."""
         if not self._up:
             raise LinkDown("expected a link that is connected, it is not: call hello")
-        return self._link.news()
+        news = self._late | self._link.news()
+        rate = self._rate if "late" in self._kinds else 0
+        self._late = {run for run in sorted(news - self._late) if self._chance.random() < rate}
+        self.faults["late"] += len(self._late)
+        return news - self._late
 
     def list(self, before: str | None, limit: int) -> Reply[Sequence[str]]:
         """List ids."""
@@ -183,10 +225,30 @@ class FaultyLink(Link):
         return self._add(lambda: self._link.answer(ask, answer))
 
 
-def _pass_on(its: Reply[T], mine: Reply[T]) -> None:
+def _pass_on(its: Reply[T], mine: Reply[T], change: Callable[[T], T] = lambda value: value) -> None:
     try:
         value = its.result()
     except Exception as error:
         mine.fail(error)
     else:
-        mine.succeed(value)
+        mine.succeed(change(value))
+
+
+def _overtaken(read: Callable[[], Reply[Stretch]], rounds: int) -> Reply[Stretch]:
+    """Read, and reply so many requests later, with what was read and the version of that moment."""
+    mine: Reply[Stretch] = Reply()
+
+    def come(left: int, first: Stretch | None, its: Reply[Stretch]) -> None:
+        try:
+            found = its.result()
+        except Exception as error:
+            mine.fail(error)
+            return
+        first = first or found
+        if left:
+            read().then(partial(come, left - 1, first))
+        else:
+            mine.succeed(first._replace(version=found.version))
+
+    read().then(partial(come, rounds, None))
+    return mine

@@ -61,6 +61,20 @@ def check_news(place: LinkPlace) -> None:
     same("news of what is not watched", set(), other.news() - {marker})
 
 
+def check_versions(place: LinkPlace) -> None:
+    """A read of a watched run has another number when something but its bytes has changed, or none at all."""
+    one, other = connect(place), connect(place)
+    run = create(one)
+    other.watch([run])
+    until("the first news", hears(other, run))
+    for field in ("state", "progress", "outcome"):
+        before = other.wait(other.read(run, 0, 100)).version
+        one.wait(one.tell(run, field, b"x"))
+        until("a change", hears(other, run))
+        after = other.wait(other.read(run, 0, 100)).version
+        same(f"another number after a {field}", True, after is None or after != before)
+
+
 def check_polled(place: LinkPlace) -> None:
     """News make the descriptor readable, so that a loop can sleep until then."""
     one, other = connect(place), connect(place)
@@ -237,6 +251,7 @@ def check_no_host(place: LinkPlace) -> None:
 
 CHECKS = (
     check_news,
+    check_versions,
     check_polled,
     check_cut,
     check_callbacks,

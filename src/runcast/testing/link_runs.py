@@ -7,6 +7,7 @@ from functools import partial
 from runcast.errors import Fenced, LinkDown, NoRun, UsageError
 from runcast.ids import new_run_id
 from runcast.link import PUT_BYTES, Entry, Link
+from runcast.link.rules import key_name
 from runcast.testing.link_places import LinkPlace
 from runcast.testing.link_steps import PIECES, connect, create, entries_of, fill, put, read_all, refused, same
 
@@ -51,6 +52,29 @@ def check_keys(place: LinkPlace) -> None:
     links[0].wait(links[0].drop(winner))
     free = new_run_id()
     same("a key that is free", free, links[1].wait(links[1].create(free, b"{}", "a", "nightly")))
+
+
+def check_names(place: LinkPlace) -> None:
+    """Of 16 hosts that claim a name one has it, until it is freed by its value; a run's key is a name."""
+    links = [connect(place) for _ in range(16)]
+    replies = [link.claim("n", b"%d" % number) for number, link in enumerate(links)]
+    values = {link.wait(reply) for link, reply in zip(links, replies, strict=True)}
+    same("values", 1, len(values))
+    value = values.pop()
+    one, other = links[:2]
+    same("of another host", value, one.wait(one.named("n")))
+    one.wait(one.free("n", b"another"))
+    same("freed by another value", value, other.wait(other.named("n")))
+    one.wait(one.free("n", value))
+    same("freed", None, other.wait(other.named("n")))
+    same("claimed again", bytes(range(256)), other.wait(other.claim("n", bytes(range(256)))))
+    run, later = new_run_id(), new_run_id()
+    one.wait(one.create(run, b"{}", "a", "nightly"))
+    same("the run of a key", run.encode(), other.wait(other.named(key_name("nightly"))))
+    other.wait(other.free(key_name("nightly"), run.encode()))
+    same("a key that is free", later, other.wait(other.create(later, b"{}", "b", "nightly")))
+    one.wait(one.drop(run))
+    same("the key of the later run", later.encode(), one.wait(one.named(key_name("nightly"))))
 
 
 def check_puts(place: LinkPlace) -> None:
@@ -111,7 +135,7 @@ def check_reads(place: LinkPlace) -> None:
     """Each offset can be read from, with any limit, and what is read has no hole."""
     link = connect(place)
     run = create(link)
-    same("entries of an empty log", ([], 0, 0), link.wait(link.read(run, 0, 100)))
+    same("entries of an empty log", ([], 0, 0), link.wait(link.read(run, 0, 100))[:3])
     data = fill(link, run)
     for offset in [*range(20), 300, len(data) - 1, len(data)]:
         for limit in (1, 10, 600, 1 << 20):
@@ -162,7 +186,7 @@ def check_trims(place: LinkPlace) -> None:
     same("first, and where it begins", (7, 7), (stretch.first, stretch.entries[0].start))
     same("bytes", data[7:], read_all(link, run, 7))
     same("all", len(data), link.wait(link.trim(run, len(data))))
-    same("an empty stretch", ([], len(data), len(data)), link.wait(link.read(run, 0, 100)))
+    same("an empty stretch", ([], len(data), len(data)), link.wait(link.read(run, 0, 100))[:3])
     same("first and tail", (len(data), len(data)), _tails(link, run))
     same("put behind the tail", len(data), put(link, run, 0, b"again"))
     same("put at the tail", None, put(link, run, len(data), b"more"))
@@ -220,6 +244,7 @@ CHECKS = (
     check_hello,
     check_created,
     check_keys,
+    check_names,
     check_puts,
     check_no_puts,
     check_queued,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from runcast.errors import RuncastError
+from runcast.errors import LinkDown, RuncastError
 from runcast.ids import new_run_id
 from runcast.link import Entry, Link
 from runcast.testing.link_places import LinkPlace
@@ -56,9 +56,16 @@ def until(what: str, call: Callable[[], bool]) -> None:
 
 
 def connect(place: LinkPlace) -> Link:
+    """Return a connected link. A busy server may take longer than a link waits: again, as agents do."""
     link = place.link()
-    link.wait(link.hello())
-    return link
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            link.wait(link.hello())
+            return link
+        except LinkDown:
+            if time.monotonic() > deadline:
+                raise
 
 
 def create(link: Link, host: str = "a", run: str | None = None) -> str:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from runcast.errors import LinkDown
+from runcast.errors import LinkDown, NoRun
 from runcast.ids import new_run_id
-from runcast.link import Entry, Link, Reply
+from runcast.link import Entry, Link, Reply, Stretch
 from runcast.testing.link_steps import PATIENCE, same
 
 __all__ = ["check_shipping"]
@@ -114,6 +114,7 @@ class _Mirror:
         self.link, self.run = link, run
         self.entries: list[Entry] = []
         self.ended = False
+        self.version: int | None = None  # of when it was looked at
         link.watch([run])
 
     @property
@@ -130,7 +131,19 @@ class _Mirror:
         except LinkDown:
             _connect(self.link)
             return
-        look = _do(self.link, lambda: self.link.look([self.run])).get(self.run)
-        while look and self.at < look.tail:
-            self.entries += _do(self.link, lambda: self.link.read(self.run, self.at, 3000)).entries
-        self.ended = bool(look and look.outcome)
+        try:
+            stretch = self._read()
+            while self.at < stretch.tail:
+                stretch = self._read()
+        except NoRun:
+            return
+        if stretch.version is None or stretch.version != self.version:
+            look = _do(self.link, lambda: self.link.look([self.run]))[self.run]
+            self.ended = look.outcome is not None and self.at >= look.tail
+            # One that came before the last bytes is looked at again with these, though nothing else changes.
+            self.version = stretch.version if look.outcome is None else None
+
+    def _read(self) -> Stretch:
+        stretch = _do(self.link, lambda: self.link.read(self.run, self.at, 3000))
+        self.entries += stretch.entries
+        return stretch

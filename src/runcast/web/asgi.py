@@ -11,11 +11,13 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from runcast.errors import RuncastError
 from runcast.own_thread import in_pool
 from runcast.runs import Store
+from runcast.web.adapters.beside import own_path, own_prefix
 from runcast.web.adapters.runcast_app import RuncastApp
 from runcast.web.adapters.uploads import body_file_for, is_upload, with_form
 from runcast.web.adapters.websocket import POLICY
@@ -24,7 +26,7 @@ from runcast.web.api.commands import Commands
 from runcast.web.api.durable.routes import APPEND_BYTES
 from runcast.web.api.durable.waits import may_be_at_once
 from runcast.web.api.log_reply import problem_reply
-from runcast.web.http.asgi_types import Receive, Scope, Send
+from runcast.web.http.asgi_types import ASGIApp, Receive, Scope, Send
 from runcast.web.http.bodies import BodyIncomplete, BodyTooLarge, check_whole, parse_length
 from runcast.web.http.body_file import BodyFile
 from runcast.web.http.handover import SocketConnection, take
@@ -33,7 +35,8 @@ from runcast.web.http.origins import READS_ONLY
 from runcast.web.http.paths import is_stream
 from runcast.web.http.repeat_append import offer
 from runcast.web.live.feeds import Feeds
-from runcast.web.servers.advice import advise_asgi, holds_head
+from runcast.web.servers.advice import advise_asgi
+from runcast.web.servers.heads import asgi_needs_part
 from runcast.web.servers.left_running import log_now
 from runcast.wire.negotiation import TRAILERS
 
@@ -97,6 +100,38 @@ class RunsASGI(RuncastApp):
         view = f"asgi:{request.root}{request.path}"
         reply = await self.view_async(request, view, source, args, **options)
         await send_reply(reply, self.feeds, scope, receive, send)
+
+    def beside(self, app: ASGIApp, *, prefix: str = "") -> ASGIApp:
+        """Return an application that has the API at its paths, and another application everywhere else.
+
+        What would change something is refused there where a page of another site sent it.
+
+        Args:
+            app: has all other paths, and the lifespan.
+            prefix: below which path `/runs` and `/v1/stream` are.
+
+        Raises:
+            UsageError: the prefix does not begin with a slash.
+        """
+        below = own_prefix(prefix)
+        self.mounted, self.screens = below, True
+
+        async def both(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "lifespan":
+                await app(scope, partial(self._until_shutdown, receive), send)
+            elif (path := own_path(relative_path(scope), below, self.rules)) is None:
+                await app(scope, receive, send)
+            else:
+                root = scope.get("root_path", "").rstrip("/") + below
+                await self({**scope, "root_path": root, "path": root + path}, receive, send)
+
+        return both
+
+    async def _until_shutdown(self, receive: Receive) -> Any:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            log_now(self.store)
+        return message
 
     def shutdown(self) -> None:
         """Have every live reply end itself, now and from now on; call it in the event loop."""
@@ -275,7 +310,7 @@ async def send_reply(reply: Reply, feeds: Feeds, scope: Scope, receive: Receive,
     if not trailing and (connection := take(scope)) is not None:
         feeds.adopt(reply.stream, connection)
         return
-    if holds_head():
+    if asgi_needs_part():
         await send({"type": "http.response.body", "body": b"", "more_body": True})
 
     async def push(data: bytes) -> None:

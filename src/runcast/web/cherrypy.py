@@ -25,7 +25,7 @@ from runcast.web.adapters.extras import needs
 from runcast.web.adapters.runcast_app import RuncastApp
 from runcast.web.http.messages import Reply, Request
 from runcast.web.servers.shutdown import server_ends
-from runcast.web.wsgi import live_body, send_reply, serve, to_request
+from runcast.web.wsgi import cut_connection, live_body, send_reply, serve, to_request
 from runcast.wire import Query
 
 with needs("cherrypy"):
@@ -127,4 +127,13 @@ def _body(reply: Reply, environ: dict[str, Any]) -> bytes | Iterator[bytes]:
     if reply.stream is None:
         return reply.body
     response.stream = True
-    return live_body(reply.stream, environ)
+    return _cut_quietly(live_body(reply.stream, environ), environ)
+
+
+def _cut_quietly(body: Iterator[bytes], environ: dict[str, Any]) -> Iterator[bytes]:
+    """Yield a body; where it ends in the middle, close its connection: CherryPy would log the error."""
+    try:
+        yield from body
+    except ConnectionResetError:
+        if not cut_connection(environ):
+            raise

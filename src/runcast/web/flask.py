@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Unpack
 from weakref import WeakSet
 
@@ -25,7 +25,7 @@ from runcast.web.adapters.users import name_of
 from runcast.web.api.commands import NamedCommand
 from runcast.web.http.messages import Reply, Request
 from runcast.web.http.paths import STREAMS
-from runcast.web.wsgi import live_body, serve, to_request
+from runcast.web.wsgi import begin_live, live_body, serve, to_request
 
 with needs("flask"):
     import click
@@ -159,14 +159,26 @@ class Runcast:
             yield from app.view_functions.values()
 
 
+class _Live(Response):
+    """A response whose head is sent at once."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer as a WSGI application."""
+        return super().__call__(environ, partial(begin_live, environ, start_response))
+
+
 def _serve(path: str = "") -> Response:
     cast: RuncastApp = current_app.extensions["runcast"]
     return _response(serve(cast, flask_request.environ))
 
 
 def _response(reply: Reply) -> Response:
-    body = reply.body if reply.stream is None else live_body(reply.stream, flask_request.environ)
-    response = Response(body, reply.status)
+    if reply.stream is None:
+        response = Response(reply.body, reply.status)
+        if any(name == "Content-Length" for name, _ in reply.headers):  # of a HEAD, which has no body
+            del response.headers["Content-Length"]
+    else:
+        response = _Live(live_body(reply.stream, flask_request.environ), reply.status)
     del response.headers["Content-Type"]
     response.headers.extend(reply.headers)
     return response

@@ -19,8 +19,7 @@ from urllib.parse import quote
 
 from runcast.acting import acting
 from runcast.durable.stream_run import StreamRun
-from runcast.errors import RuncastError, RunNotFound, UsageError
-from runcast.options import nearest
+from runcast.errors import RuncastError, RunNotFound
 from runcast.run import Run
 from runcast.runs import Store, default_path
 from runcast.store.audit import audited
@@ -37,7 +36,7 @@ from runcast.web.api.refusals import MethodNotAllowed, NoSuchPage, NotAllowed, U
 from runcast.web.api.search import search_reply, search_runs_reply
 from runcast.web.api.sharing import share_reply, swapped
 from runcast.web.api.start_body import start_body
-from runcast.web.api.start_options import body_options, start_options
+from runcast.web.api.start_run import start_run
 from runcast.web.api.stdin_gate import Senders
 from runcast.web.http.messages import Reply, Request, json_reply
 from runcast.web.page import asset, element_module, list_page, run_page, with_imports_below
@@ -203,30 +202,14 @@ class Responder(Access):
         return Reply(200, _SCRIPT, with_imports_below(element_module(), "./assets", request.query))
 
     def _start(self, request: Request) -> Reply:
-        body = start_body(request)
-        options = body_options().keys()
-        if unknown := sorted(set(body) - {"name", "command", "params"} - options):
-            hint = nearest(unknown[0], options)
-            raise UsageError(f'expected "name" or "command", got {unknown[0]!r} as well{hint}')
-        if ("name" in body) == ("command" in body):
-            raise UsageError('expected either "name" (one of /commands) or "command" in the body')
-        if "name" in body:
-            if not isinstance(body["name"], str):
-                raise UsageError(f'expected "name" as a text, one of /commands, got {body["name"]!r:.80}')
-            if own := sorted(options & set(body) - {"title"}):
-                raise UsageError(f"expected no {own[0]} with a name: the command has its own")
-            params = body.get("params", {})
-            if not isinstance(params, dict):
-                raise UsageError(f'expected "params" as an object of values, got {params!r:.80}')
-            named = self.own_commands.get(body["name"]) or find_command(self.commands, body["name"])
-            run = named.start(self.store, params)
-        elif not self.allow_any_command:
-            raise NotAllowed(
-                "expected the name of a command: this server starts no others "
-                "(its operator can allow them: --allow-any-command)"
-            )
-        else:
-            run = self.store.start(body["command"], **start_options(body))
+        who = request.who
+        run = start_run(
+            start_body(request),
+            self.store,
+            lambda name: self.own_commands.get(name) or find_command(self.commands, name),
+            any_command=self.allow_any_command,
+            may_have=lambda run: run.started_by == who or self._authorize("read", run, request),
+        )
         return self._created(run, request)
 
     def _created(self, run: Run, request: Request) -> Reply:
@@ -327,7 +310,7 @@ class Responder(Access):
     def _rerun(self, request: Request, run: Run) -> Reply:
         if run.name in self.commands:
             return self._created(self.commands[run.name].again(self.store, run), request)
-        if not self.allow_any_command:
+        if run.command and not self.allow_any_command:  # of another kind the store says what it is
             raise NotAllowed(
                 f"expected a run of a named command, this one ran {shlex.join(run.command)[:200]!r}: "
                 "this server starts no others (its operator can allow them: --allow-any-command)"

@@ -10,14 +10,17 @@ import _socket
 import contextlib
 import http
 import os
+import signal
 import socket
 import stat
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from runcast.errors import RuncastError
 from runcast.runs import Store
+from runcast.web.adapters.beside import own_path, own_prefix
 from runcast.web.adapters.runcast_app import RuncastApp, body_limit
 from runcast.web.adapters.uploads import body_file_for, with_form
 from runcast.web.api.authorize import Authorize, allow_all
@@ -27,16 +30,22 @@ from runcast.web.http.bodies import LengthRequired, parse_length, read_whole
 from runcast.web.http.messages import Reply, Request
 from runcast.web.http.response_stream import ResponseStream
 from runcast.web.live.pull import pull
-from runcast.web.servers.advice import advise_wsgi
+from runcast.web.servers.advice import advise_wsgi, has_one_thread
+from runcast.web.servers.heads import wsgi_needs_write
 from runcast.web.servers.peer import keep_alive, vanished
 
-__all__ = ["RunsWSGI", "client_gone", "live_body", "read_body", "send_reply", "serve", "to_request"]
+__all__ = [
+    *("RunsWSGI", "begin_live", "client_gone", "cut_connection", "live_body", "read_body"),
+    *("send_reply", "serve", "to_request"),
+]
 
 StartResponse = Callable[..., Any]
+WSGIApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 # Servers of which we know that they notice each cut among chunks, by what they put into the environment.
 # Others do not: of a chunk's size `0A` a cut leaves `0`, which to cheroot is the end.
 # docs/explanation/cut-bodies.md has them all.
 _SEE_CUTS = ("gunicorn.socket", "waitress.client_disconnected")
+_UNWIND_SECONDS = 0.2  # in which a server ends the request that Ctrl-C came in
 _ESTABLISHED = b"\1"  # the state of a TCP connection that both sides hold, in Linux
 
 
@@ -77,6 +86,30 @@ class RunsWSGI(RuncastApp):
         request = to_request(environ, body=False)
         reply = self.view(request, f"wsgi:{request.root}{request.path}", source, args, **options)
         return send_reply(reply, environ, start_response)
+
+    def beside(self, app: WSGIApp, *, prefix: str = "") -> WSGIApp:
+        """Return an application that has the API at its paths, and another application everywhere else.
+
+        What would change something is refused there where a page of another site sent it.
+
+        Args:
+            app: has all other paths.
+            prefix: below which path `/runs` and `/v1/stream` are.
+
+        Raises:
+            UsageError: the prefix does not begin with a slash.
+        """
+        below = own_prefix(prefix)
+        self.mounted, self.screens = below, True
+
+        def both(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+            path = own_path(environ.get("PATH_INFO", ""), below, self.rules)
+            if path is None:
+                return app(environ, start_response)
+            root = environ.get("SCRIPT_NAME", "").rstrip("/") + below
+            return self({**environ, "SCRIPT_NAME": root, "PATH_INFO": path}, start_response)
+
+        return both
 
 
 def serve(cast: RuncastApp, environ: dict[str, Any]) -> Reply:
@@ -165,22 +198,64 @@ def send_reply(reply: Reply, environ: dict[str, Any], start_response: StartRespo
             headers.append(("Content-Length", str(len(reply.body))))
         start_response(status, headers)
         return [] if head else [reply.body]
-    start_response(status, headers)
-    return [] if head else live_body(reply.stream, environ)
+    if head:
+        start_response(status, headers)
+        return []
+    begin_live(environ, start_response, status, headers)
+    return live_body(reply.stream, environ)
+
+
+def begin_live(environ: dict[str, Any], start_response: StartResponse, *began: Any) -> Callable[..., Any]:
+    """Begin the response of a live reply, and have servers that need it send its head at once."""
+    write: Callable[..., Any] = start_response(*began)
+    if wsgi_needs_write(environ):
+        write(b"")
+    return write
 
 
 def live_body(stream: ResponseStream, environ: dict[str, Any]) -> Iterator[bytes]:
     """Yield the body of a live reply, which ends when its viewer has left or the server ends."""
     advise_wsgi(environ)
     try:
+        yield b""  # with which most servers send the head
         yield from pull(stream, client_gone(environ))
+    except (KeyboardInterrupt, GeneratorExit) as error:
+        if not has_one_thread(environ) or not _is_interrupt(error):
+            raise
+        again = threading.Timer(
+            _UNWIND_SECONDS, os.kill, (os.getpid(), signal.SIGINT)
+        )  # in its own loop then
+        again.daemon = True
+        again.start()
+        if isinstance(error, GeneratorExit):
+            raise
     finally:
-        if stream.stopping and (fd := _connection(environ)) is not None:
+        if stream.stopping:
             # Nothing more is read from here: gunicorn would wait two seconds for another request.
-            probe = _socket.socket(fileno=fd)
-            with contextlib.suppress(OSError):
-                probe.shutdown(socket.SHUT_RD)
-            probe.detach()
+            _shut(environ, socket.SHUT_RD)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Return whether Ctrl-C ends a reply: it came in here, or in the server, which then closes the reply."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__context__
+    return cause is not None
+
+
+def cut_connection(environ: dict[str, Any]) -> bool:
+    """Close the connection of a request so that its client sees a cut; False where it is not known."""
+    return _shut(environ, socket.SHUT_RDWR)
+
+
+def _shut(environ: dict[str, Any], how: int) -> bool:
+    if (fd := _connection(environ)) is None:
+        return False
+    probe = _socket.socket(fileno=fd)
+    with contextlib.suppress(OSError):
+        probe.shutdown(how)
+    probe.detach()
+    return True
 
 
 def client_gone(environ: dict[str, Any]) -> Callable[[], bool]:

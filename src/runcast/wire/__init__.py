@@ -21,7 +21,7 @@ from runcast.wire.json_lines import JsonLines, messages
 from runcast.wire.jsons import outcome_json, rfc3339
 from runcast.wire.negotiation import headers, negotiate, negotiate_subprotocol
 from runcast.wire.poll import POLL_BYTES, poll_reply, sendable
-from runcast.wire.problem import PROBLEM_TYPE, problem
+from runcast.wire.problem import PROBLEM_TYPE, hides, problem
 from runcast.wire.query import Query, parse_since
 from runcast.wire.resume_point import START, EventId, ResumePoint, event_id, parse_event_id
 
@@ -47,6 +47,7 @@ __all__ = [
     "Stop",
     "event_id",
     "headers",
+    "hides",
     "messages",
     "negotiate",
     "negotiate_subprotocol",

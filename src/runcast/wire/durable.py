@@ -209,18 +209,19 @@ def parse_reading(parameters: Sequence[tuple[str, str]]) -> ReadParams:
     """Parse the query of a GET; unknown parameters are ignored.
 
     Raises:
-        UsageError: a parameter is invalid, or `offset` is missing where it is required.
+        UsageError: a parameter is invalid or repeated, or `offset` is missing where it is required.
     """
-    offsets = [value for name, value in parameters if name == "offset"]
-    if len(offsets) > 1:
-        raise UsageError(f"expected one offset, got {len(offsets)}")
+    names = [name for name, _ in parameters]
+    for name in ReadParams._fields:  # of two, a cache could take the one and we the other
+        if (count := names.count(name)) > 1:
+            raise UsageError(f"expected one {name}, got {count}")
     params = dict(parameters)
-    live = params.get("live")
+    offset, live = params.get("offset"), params.get("live")
     if live is not None and live not in LIVE:
         raise UsageError(f"expected live to be one of {', '.join(LIVE)}, got {live[:40]!r}")
-    if live is not None and not offsets:
+    if live is not None and offset is None:
         raise UsageError(f"expected an offset with live={live}: -1 is the start, `now` the tail")
-    return ReadParams(offsets[0] if offsets else None, live, params.get("cursor"))
+    return ReadParams(offset, live, params.get("cursor"))
 
 
 def parse_position(text: str, tail: int) -> int:

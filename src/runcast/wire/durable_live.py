@@ -1,13 +1,13 @@
 """Durable Streams, live: the cursor that lets caches serve many readers at once, and the events.
 
-The cursor counts twenty-second spans. Readers send back the cursor they received, so all that wait
-at one offset request one URL. It only grows, so a cache cannot serve one reader the same stale reply
-twice.
+Owns the rule of cursors. Readers send back the cursor they received, so where it depends on anything but the
+log, readers at one offset request different URLs, for ever. So the cursor of a reply with bytes is the time
+when the last of them was appended; only that of one without is the time of the reply, and rounded, so that
+those who wait meet again. It only grows, so a cache cannot serve one reader the same stale reply twice.
 """
 
 from __future__ import annotations
 
-import random
 import re
 from base64 import b64encode
 
@@ -16,28 +16,32 @@ from runcast.offsets import format_offset
 from runcast.wire.durable_json import array_of
 from runcast.wire.jsons import compact
 
-__all__ = ["control_event", "cursor_after", "data_event", "sendable_bytes"]
+__all__ = ["control_event", "cursor_after", "data_event", "sendable_bytes", "waited_until"]
 
 _EPOCH = 1_728_432_000  # 2024-10-09T00:00:00Z
-_SPAN = 20  # seconds
-_JITTER = 3600  # seconds, at most, by which a cursor that is ahead goes further ahead
+_UNIT = 1e-6  # seconds: no two replies with bytes are so close
+_SPAN = 20  # seconds in which all replies without bytes have one cursor: as long as a long-poll waits
 _DIGITS = 15  # of a cursor that is taken seriously
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
 
 
-def cursor_after(given: str | None, now: float) -> int:
-    """Return the cursor of a reply.
+def cursor_after(given: str | None, reached: float) -> int:
+    """Return the cursor of a reply: a time, as microseconds since the protocol's epoch.
 
     Args:
-        given: the cursor of the request, if it has one.
-        now: seconds since the epoch.
+        given: the cursor of the request, if it has one; what is returned is greater.
+        reached: when the last byte of the reply was appended, in seconds since the epoch; for a reply
+            without bytes what `waited_until` returns.
     """
-    current = int(now - _EPOCH) // _SPAN
+    cursor = max(round((reached - _EPOCH) / _UNIT), 0)
     if given is None or not (given.isascii() and given.isdigit()) or len(given) > _DIGITS:
-        return current
-    if int(given) < current:
-        return current
-    return int(given) + max(1, random.randint(1, _JITTER) // _SPAN)
+        return cursor
+    return max(cursor, int(given) + 1)
+
+
+def waited_until(now: float) -> float:
+    """Return the time, in seconds since the epoch, that a reply without bytes has reached."""
+    return now - now % _SPAN
 
 
 def sendable_bytes(data: bytes, content_type: str, *, final: bool) -> int:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from runcast.errors import (
+    ArtifactAway,
+    HostUnreachable,
+    MirrorBehind,
     NotAcceptable,
     OffsetBeyondTail,
     OffsetGone,
@@ -19,13 +22,14 @@ from runcast.errors import (
     SegmentAway,
     StartFailed,
     StoreUnwritable,
+    StreamElsewhere,
     StreamFull,
     WaitTimeout,
 )
 from runcast.offsets import format_offset
 from runcast.wire.jsons import compact
 
-__all__ = ["PROBLEM_TYPE", "problem"]
+__all__ = ["PROBLEM_TYPE", "hides", "problem"]
 
 _OPEN = (
     WaitTimeout,
@@ -33,6 +37,8 @@ _OPEN = (
     StoreUnwritable,
     StartFailed,
     SegmentAway,
+    ArtifactAway,
+    HostUnreachable,
 )  # 5xx errors that keep their details
 PROBLEM_TYPE = "application/problem+json"
 
@@ -56,10 +62,15 @@ def problem(error: RuncastError) -> tuple[int, bytes]:
     )
 
 
+def hides(error: RuncastError) -> bool:
+    """Return whether a reply keeps the sentence of an error to itself, so that it must be logged."""
+    return error.http_status >= 500 and not isinstance(error, _OPEN)
+
+
 def _detail(error: RuncastError) -> str:
     if isinstance(error, RunNotFound):
         return f"no run {error.run_id[:80]!r} here"
-    if error.http_status >= 500 and not isinstance(error, _OPEN):
+    if hides(error):
         return "the server could not do this: its own log says why"
     return str(error)
 
@@ -68,11 +79,15 @@ def _more(error: RuncastError) -> dict[str, object]:
     match error:
         case OffsetGone():
             return {"offset": format_offset(error.offset), "next": format_offset(error.next)}
+        case MirrorBehind():
+            return {"offset": format_offset(error.start), "tail": format_offset(error.tail)}
         case SegmentAway():
             return {"offset": format_offset(error.start), "next": format_offset(error.end)}
         case OffsetBeyondTail():
             return {"offset": format_offset(error.offset), "tail": format_offset(error.tail)}
         case RunElsewhere():
+            return {"host": error.host, **({"unshared": True} if error.unshared else {})}
+        case StreamElsewhere():
             return {"host": error.host}
         case NotAcceptable():
             return {"offered": list(error.offered)}

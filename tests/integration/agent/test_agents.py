@@ -1,7 +1,8 @@
-"""Agents as processes of their own, each for a store of its own, with Valkey between them."""
+"""Agents as processes of their own, each for a store of its own, with a real engine between them."""
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from runcast.store.mirrors import take_agent_lock
 from runcast.supervisor.agents import agent_command
 from tests.helpers.engines import Server, serving, valkey
 from tests.helpers.link_hosts import PATIENCE, Host, files, linked_hosts, same
+from tests.helpers.postgres import Postgres, postgres
 from tests.helpers.wait import wait_until
 
 WIDE = "for i in 1 2 3 4; do seq 1 100000; echo error $i >&2; done"
@@ -22,19 +24,20 @@ WIDE = "for i in 1 2 3 4; do seq 1 100000; echo error $i >&2; done"
 pytestmark = pytest.mark.slow
 
 
+each_engine = pytest.mark.parametrize("engine", ["valkey", "postgres"], indirect=True)
+
+
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of Valkey."""
-    with serving(valkey(), tmp_path_factory.mktemp("valkey")) as server:
-        yield server
-
-
-@pytest.fixture
-def two(tmp_path: Path, engine: Server) -> Iterator[list[Host]]:
-    """Two hosts."""
-    engine.command("FLUSHALL")
-    with linked_hosts(tmp_path, engine.url, "rc:") as hosts:
-        yield hosts
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server | Postgres]:
+    """A server of Valkey, or what the test wants."""
+    if getattr(request, "param", "valkey") == "postgres":
+        with postgres() as server:
+            yield server
+    else:
+        with serving(valkey(), tmp_path_factory.mktemp("valkey")) as server:
+            yield server
 
 
 def whole(host: Host, run_id: str) -> None:
@@ -44,6 +47,7 @@ def whole(host: Host, run_id: str) -> None:
     wait_until(lambda: run.closed, PATIENCE)
 
 
+@each_engine
 def test_viewer_elsewhere(two: list[Host]):
     """Lines are read at another host while the run goes on there, and the end comes with its outcome."""
     a, b = two
@@ -51,7 +55,7 @@ def test_viewer_elsewhere(two: list[Host]):
     mirror = b.get(run)
     lines = mirror.lines(timeout=PATIENCE)
     assert next(lines) == "one"
-    assert mirror.state is State.RUNNING
+    wait_until(lambda: mirror.state is State.RUNNING, PATIENCE, "that it runs")
     run.send(b"two\n")
 
     assert list(lines) == ["two"]
@@ -59,6 +63,24 @@ def test_viewer_elsewhere(two: list[Host]):
     same(run, mirror)
 
 
+def test_end_of_a_quiet_run(two: list[Host]):
+    """Who waits for a run of another host gets its end soon, though nobody looks at anything meanwhile."""
+    a, b = two
+    run = a.store.start(["sh", "-c", "read word"], stdin="pipe")
+    mirror = b.get(run)
+    ended: list[float] = []
+    waiter = threading.Thread(target=lambda: (mirror.wait(timeout=PATIENCE), ended.append(time.monotonic())))
+    waiter.start()
+    since = time.monotonic()
+    wait_until(lambda: time.monotonic() - since > 12.0, PATIENCE)  # longer than a look at the store lasts
+    run.send(b"", eof=True)
+    assert run.wait(timeout=PATIENCE).code == 1
+    waiter.join(PATIENCE)
+    assert ended
+    assert mirror.outcome == run.outcome
+
+
+@each_engine
 def test_control_from_elsewhere(two: list[Host]):
     """Input, a signal, another size and a stop reach the run once, from a host that it is not on."""
     a, b = two
@@ -132,6 +154,7 @@ def test_killed_agent_is_replaced(two: list[Host]):
     wait_until(lambda: _children(second) not in ([], [keeper]), PATIENCE, "another keeper")
     os.kill(second, signal.SIGKILL)
     wait_until(lambda: a.agent not in (None, pid, second), PATIENCE, "a third agent")
+    assert run.pid
     assert run.state is State.RUNNING
 
 
@@ -154,28 +177,28 @@ def test_agent_ends_when_idle(two: list[Host], engine: Server):
     b.begin()
 
 
-@pytest.mark.parametrize("fault", ["frozen", "killed", "flushed", "flushed late"])
+@pytest.mark.parametrize("fault", ["frozen", "killed", "emptied", "emptied late", "killed postgres"])
 def test_engine_fails(tmp_path: Path, fault: str):
     """An engine that stops, dies or forgets costs nothing: the run goes on, and the mirror is the same."""
     with (
-        serving(valkey(), tmp_path / "engine") as engine,
+        postgres() if "postgres" in fault else serving(valkey(), tmp_path / "engine") as engine,
         linked_hosts(tmp_path, engine.url, "rc:") as (a, b),
     ):
         run = a.store.start(["sh", "-c", f"{WIDE}; read word; {WIDE}; echo $word"], stdin="pipe")
         mirror = b.get(run)
         chunks = mirror.follow(timeout=PATIENCE)
         next(chunks)
-        if fault == "flushed":
-            engine.command("FLUSHALL")
+        if fault == "emptied":
+            engine.clear()
         elif fault == "frozen":
             engine.freeze()
-        elif fault == "killed":
+        elif "killed" in fault:
             engine.kill()
         run.send(b"end\n")
         assert run.wait(timeout=PATIENCE).ok  # it waits for nobody
-        if fault == "flushed late":
-            engine.command("FLUSHALL")
-        if fault == "killed":
+        if fault == "emptied late":
+            engine.clear()
+        if "killed" in fault:
             wait_until(lambda: not getattr(read_status(a.store.path), "up", True), PATIENCE, "the fault told")
             engine.start()
         engine.thaw()
@@ -183,6 +206,31 @@ def test_engine_fails(tmp_path: Path, fault: str):
             pass
         wait_until(lambda: mirror.closed, PATIENCE)
         same(run, mirror)
+
+
+def test_database_is_restored(tmp_path: Path):
+    """A backup that is restored in place lacks what came later, of runs that are over, too: it comes back."""
+    with postgres() as engine, linked_hosts(tmp_path, engine.url, "rc:") as (a, b):
+        first = a.store.start(["echo", "before"])
+        run = a.store.start(["sh", "-c", f"{WIDE}; read word; echo $word"], stdin="pipe")
+        early = b.get(run)
+        wait_until(lambda: early.tail_offset > 0 and b.get(first).outcome, PATIENCE, "some of it")
+        backup = engine.dump()
+        later = a.store.start(["sh", "-c", WIDE])
+        run.send(b"end\n")
+        wait_until(lambda: b.get(run).outcome and b.get(later).outcome, PATIENCE, "the outcomes")
+        tails = 'SELECT name, outcome IS NOT NULL, "rc:".tail_of(id, first) FROM "rc:".runs ORDER BY name'
+        whole = engine.sql(tails)
+
+        engine.restore(backup)
+
+        assert len(engine.sql(tails)) < len(whole)
+        wait_until(lambda: engine.sql(tails) == whole, PATIENCE, "all of it at the engine again")
+        for one in (first, run, later):
+            mirror = b.get(one)
+            assert sum(len(chunk.data) for chunk in mirror.follow(timeout=PATIENCE)) == one.tail_offset
+            wait_until(lambda mirror=mirror: mirror.closed, PATIENCE)  # type: ignore[misc]
+            same(one, mirror)
 
 
 def test_host_is_gone(tmp_path: Path, engine: Server):

@@ -11,7 +11,7 @@ import pytest
 from runcast import Run
 from runcast.agent import shelf_threads
 from runcast.errors import SegmentAway, ShelfMissing
-from runcast.log import FileLog
+from runcast.log import FileLog, copied
 from runcast.log.fetch import patient
 from runcast.log.segments import segment_name, segment_starts
 from runcast.run.base import files_of
@@ -147,6 +147,49 @@ def test_evicted_and_read(tmp_path: Path, shelf: FolderShelf, made: RunFiles, ru
         assert read(made) == before
 
 
+def test_mirror_that_came_live(tmp_path: Path, shelf: FolderShelf, monkeypatch: pytest.MonkeyPatch):
+    """A mirror that was copied while its run went on leaves this disk by the rules, once the shelf has it."""
+    monkeypatch.setattr(copied.LogCopy.__init__, "__defaults__", (96 * 1024,))  # cut elsewhere than pieces
+    with sharing(tmp_path, "local_bytes=0") as two:
+        script = "for i in 1 2 3 4 5 6; do seq 1 10000; echo $i >&2; done; read word; echo $word"
+        run = two.a.start(["sh", "-c", script], stdin="pipe")
+        mirror = two.mirror(run)
+
+        def live() -> bool:
+            two.agents[1].mirrors.want(run.id, time.monotonic())
+            return mirror.tail_offset > 290_000
+
+        two.until(live, "what it has written so far")
+        run.send(b"end\n")
+        run.wait(timeout=DEADLINE)
+        before = read(files_of(two.whole(run)))
+        files = files_of(mirror)
+        starts = segment_starts(files.log_path)
+        assert len(starts) > 1
+        assert any(start % keeping.COPY_SEGMENT_BYTES for start in starts), "the shelf is cut elsewhere"
+        age(files)
+        two.until(lambda: away(files) == segment_starts(files.log_path), "an empty disk")
+
+        assert b"".join(data for *_, data in before) == reading(two, files)
+        assert read(files) == before
+
+
+def test_shelf_has_another_run(tmp_path: Path, shelf: FolderShelf):
+    """A mirror stays whole where the shelf has other bytes under its id."""
+    with sharing(tmp_path) as two:
+        run = two.a.start(["sh", "-c", "seq 1000"])
+        run.wait(timeout=DEADLINE)
+        mirror = two.whole(run)
+        manifest = two.until(lambda: kept(shelf, run) and fetch_manifest(shelf, run.id))
+        assert bringing.is_kept(manifest, files_of(mirror))
+        path = Path(files_of(mirror).log_path, segment_name(0))
+        data = path.read_bytes()
+        path.write_bytes(data[:-2] + b"?\n")
+        assert not bringing.is_kept(manifest, files_of(mirror))
+        path.write_bytes(data + b"more")
+        assert not bringing.is_kept(manifest, files_of(mirror))
+
+
 def test_tail_takes_one_segment(tmp_path: Path, shelf: FolderShelf, made: RunFiles):
     """Of a log that is away, the tail brings the last segment and no other."""
     age(made)
@@ -249,7 +292,7 @@ def test_removed_here(tmp_path: Path, shelf: FolderShelf, made: RunFiles):
 
 def test_bad_shelf(tmp_path: Path):
     """An agent whose shelf has no meaning shares runs all the same, and says what is wrong."""
-    with hosts(tmp_path, shelf="s3://bucket/") as two:
+    with hosts(tmp_path, shelf="ftp://bucket/") as two:
         run = two.a.start(["true"])
         run.wait(timeout=DEADLINE)
         two.until(lambda: at_link(two, files_of(run)) is not None)

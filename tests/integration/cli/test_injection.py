@@ -56,18 +56,15 @@ def test_every_verb_is_tried() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_arguments(call: Callable[..., Done], verb: str) -> None:
     """What an argument or an option has is told as text when it is refused."""
+    tried = [["--store", f"redis://{''.join(TRICKS)}", verb, ID]]  # once: an engine is waited for
     for trick in TRICKS:
-        for arguments in (
-            [verb, trick],
-            [verb, f"--{trick}"],
-            [trick],
-            ["--store", f"redis://{trick}", verb, ID],
-        ):
-            if verb == "run" and arguments[1:] == [trick]:
-                arguments = ["run", "--", f"/nowhere/{trick}"]
-            done = call(*arguments)
-            assert done.code != 0 or verb == "note", arguments  # outside of a run that takes any text
-            assert harm(done.out.decode() + done.err) == [], arguments
+        tried += [verb, trick], [verb, f"--{trick}"], [trick]
+    for arguments in tried:
+        if arguments[0] == "run" and not arguments[1].startswith("--"):
+            arguments = ["run", "--", f"/nowhere/{arguments[1]}"]
+        done = call(*arguments)
+        assert done.code != 0 or verb == "note", arguments  # outside of a run that takes any text
+        assert harm(done.out.decode() + done.err) == [], arguments
 
 
 def test_names(call: Callable[..., Done], store: Store) -> None:

@@ -55,6 +55,16 @@ def test_last(store: Store):
     assert cli("log", older.id.upper()).out == b"older\n"
 
 
+def test_not_started(store: Store):
+    """A command that could not be started has no output; why is said, as `follow` does."""
+    run = store.start(["/no/such/program"], check=False)
+    run.wait(check=False)
+    done = log(run, run.id)
+
+    assert (done.code, done.out) == (0, b"")
+    assert done.err == "runcast: no such file: '/no/such/program'\n"
+
+
 def test_does_not_wait(store: Store):
     """What there is comes out, and a run that goes on is not waited for."""
     run = store.start("echo so far; exec sleep 1000", shell=True)

@@ -258,7 +258,7 @@ def test_follow_messages(server: Server) -> None:
     [
         (["{root}/v1/stream/none"], "404"),
         (["{root}/healthz"], "404"),
-        (["--tail", "1", "{root}/v1/stream/s"], "expected no options but --offset and --safe"),
+        (["--tail", "1", "{root}/v1/stream/s"], "expected no options but --offset, --safe"),
         (["--offset", "x", "{root}/v1/stream/s"], "400"),
     ],
 )

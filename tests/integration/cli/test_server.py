@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.helpers.children import Printer
 from tests.helpers.cli import LONG, RUNCAST, Done, cli, cli_begun, terminal
 from tests.helpers.stores import empty_store, temporary_store
 from tests.helpers.wait import wait_until
+from tests.integration.server.test_addresses import own_address
 from tests.integration.server.test_serve import Server, serving
 
 pytestmark = pytest.mark.slow
@@ -272,9 +274,10 @@ def test_sharing(server: Server, store: Store):
     assert url.startswith(page)
     expires = datetime.fromtimestamp(int(url.partition("share=")[2].partition(".")[0])).astimezone()
     assert 7000 < expires.timestamp() - time.time() <= 7200
-    assert (
-        done.err
-        == f"runcast: it reads run {run.id}, and does nothing else, until {expires:%Y-%m-%d %H:%M:%S %Z}\n"
+    assert done.err == (
+        f"runcast: it reads run {run.id}, and does nothing else, until {expires:%Y-%m-%d %H:%M:%S %Z}\n"
+        "runcast: only this machine reaches that address: for others `runcast serve --host 0.0.0.0`, "
+        "or name the address of your proxy with --server\n"
     )
     assert cli("follow", url) == (0, b"hello\n", "")
 
@@ -285,6 +288,43 @@ def test_sharing(server: Server, store: Store):
     here = cli("share", run.id)
     assert here.code == 0
     assert here.out.startswith(page.encode())
+
+
+@pytest.mark.root  # containers may have no network
+def test_share_with_others(store: Store):
+    """Where other machines can connect, a link has an address that they reach, and works by it."""
+    run = store.start(["echo", "hello"])
+    run.wait(timeout=LONG)
+    with serving("--host", "0.0.0.0") as server:
+        done = cli("share", run.id)
+        url = done.out.decode().strip()
+        read = cli("follow", url)
+
+    assert urlsplit(url).netloc == f"{own_address()}:{server.port}"
+    assert done.err.count("\n") == 1
+    assert read == (0, b"hello\n", "")
+
+
+def test_follower_gives_up(store: Store):
+    """Where the server is gone for longer than --patience, stderr has what continues, to the byte."""
+    run = store.start(["sh", "-c", "echo one; read line; echo two"], stdin="pipe")
+    with serving() as server:
+        with cli_begun("follow", "--server", server.url, "--patience", "300ms", run.id) as process:
+            assert process.stdout.read(4) == b"one\n"
+            server.end()
+            out, err = process.communicate(timeout=LONG)
+    run.send("\n")
+    run.wait(timeout=LONG)
+
+    bare = shlex.quote(server.url.partition("?")[0])
+    told = f"`runcast --server {bare} follow --offset 4 {run.id}` continues from here"
+    assert (process.returncode, out) == (2, b"")
+    assert "for more than 0.3 s" in err.decode()
+    assert told in err.decode()
+    with serving("--port", server.port) as back:
+        env = {"RUNCAST_TOKEN": back.token}
+        rest = cli(*shlex.split(told.strip("`").partition("`")[0])[1:], env=env)
+    assert rest == (0, b"two\n", "")
 
 
 def test_nowhere_to_share(tmp_path: Path):
@@ -314,6 +354,15 @@ def test_named_commands(store: Store, tmp_path: Path):
     assert (refused.code, refused.out) == (2, b"")
     assert "--allow-any-command" in refused.err
     assert refused.err.endswith("; it starts hello\n")
+
+
+def test_option_of_a_store(server: Server, store: Store):
+    """What a server takes from no client is refused by its name as an option, before anything is started."""
+    refused = there(server, "run", "--user", "root", "--", "true")
+
+    assert refused.code == 2
+    assert "expected --user with a store of this machine, the server http" in refused.err
+    assert not list(store.ids())
 
 
 def test_named_commands_at_a_terminal(store: Store, tmp_path: Path):

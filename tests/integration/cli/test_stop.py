@@ -88,7 +88,7 @@ def test_unknown_id(store: Store):
     ("options", "said"),
     [
         (["--signal", "NOPE"], "--signal: expected a signal such as TERM, SIGINT or 9, got 'NOPE'"),
-        (["--grace", "-1"], "--grace: expected a duration such as 90, 90s, 5m or 1h30m, got '-1'"),
+        (["--grace", "-1"], "--grace: expected a duration such as 90, 90s, 5m, 1h30m or 7d, got '-1'"),
     ],
 )
 def test_bad_values(store: Store, options: list[str], said: str):

@@ -14,7 +14,8 @@ from runcast import Store
 from runcast.client import Client
 from runcast.errors import AccessRefused, NotRuncast, RuncastError, ServerUnreachable, UsageError
 from tests.helpers.children import run_python
-from tests.helpers.servers import Server, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.servers import Server
 from tests.integration.server.test_serve import serving
 
 pytestmark = pytest.mark.slow

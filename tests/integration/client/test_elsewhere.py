@@ -35,6 +35,6 @@ def test_elsewhere(store: Store, server: Server):
             there = client.get(run.id)
             assert there.elsewhere == "far"
             with pytest.raises(RunElsewhere, match="'far'"):
-                there.output(timeout=20)
+                there.output(timeout=60)
     finally:
         end(pids)

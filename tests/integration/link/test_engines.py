@@ -129,7 +129,7 @@ def test_slot_that_moves(tmp_path: Path):
         source = servers[slot * len(servers) // 16384]
         target = servers[servers.index(source) - 1]
 
-        move(slot, source, target, place.prefix)
+        move(slot, source, target, f"{place.prefix}{{run}}")
         written = writer.wait(writer.put("run", 3, 6, b"two", b""))
         wait_until(hears(watcher, "run"), what="news from the new server")
 
@@ -143,13 +143,12 @@ def test_slot_that_moves(tmp_path: Path):
         wait_until(hears(late, "run"), what="news of a change")
 
 
-def move(slot: int, source: Server, target: Server, prefix: str) -> None:
-    """Move a slot with its keys to another server."""
+def move(slot: int, source: Server, target: Server, run: str) -> None:
+    """Move a slot with the keys of a run, which begin so, to another server."""
     names = {server: str(server.command("CLUSTER MYID"), "ascii") for server in (source, target)}
     target.command("CLUSTER", "SETSLOT", str(slot), "IMPORTING", names[source])
     source.command("CLUSTER", "SETSLOT", str(slot), "MIGRATING", names[target])
     for what in ("log", "run"):
-        key = f"{prefix}{{run}}{what}"
-        source.command("MIGRATE", "127.0.0.1", str(target.port), key, "0", "5000")
+        source.command("MIGRATE", "127.0.0.1", str(target.port), f"{run}{what}", "0", "5000")
     for server in (target, source):
         server.command("CLUSTER", "SETSLOT", str(slot), "NODE", names[target])

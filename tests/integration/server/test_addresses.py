@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from runcast.errors import UsageError
-from runcast.server.addresses import CannotListen, is_loopback, is_wildcard, listen, names, url
+from runcast.server.addresses import CannotListen, for_others, is_loopback, is_wildcard, listen, names, url
 
 
 @pytest.fixture(name="stack")
@@ -120,3 +120,17 @@ def test_no_host(host: str):
 def test_url(name: str, port: int, text: str):
     """A URL leaves out the usual port, and has brackets around IPv6."""
     assert url(name, port) == text
+
+
+@pytest.mark.parametrize(
+    ("called", "best"),
+    [
+        (["127.0.0.1", "laptop", "laptop.local", "192.168.1.20", "fd00::1", "localhost"], "192.168.1.20"),
+        (["127.0.0.1", "laptop", "localhost", "::1"], "laptop"),
+        (["build.example", "192.168.1.20", "laptop"], "build.example"),
+        (["localhost", "127.0.0.1", "::1"], "localhost"),
+    ],
+)
+def test_for_others(called: list[str], best: str):
+    """Others get an address that needs no lookup, unless --host chose a name; without any, the first name."""
+    assert for_others(called) == best

@@ -25,7 +25,7 @@ from runcast.wire.lines import LineEvents
 from runcast.wire.text import Text
 from tests.helpers.servers import LONG
 from tests.helpers.traced import system_calls
-from tests.helpers.wait import wait_until
+from tests.helpers.wait import MS, wait_until
 from tests.integration.server.test_handover import HEAD, asked, serving, until, until_true, viewers
 
 pytestmark = pytest.mark.slow
@@ -120,7 +120,7 @@ def calls_of_starts(store: Store, count: int, start: str, tmp_path: Path) -> Cou
     trace = tmp_path / "trace"
     code = STARTS.replace("{start}", start)
     words = ["strace", "-qq", "-c", "-U", "calls,name", "-o", str(trace), sys.executable, "-c", code]
-    subprocess.run([*words, store.path, str(count)], check=True, timeout=60)
+    subprocess.run([*words, store.path, str(count)], check=True, timeout=60000 * MS)
     rows = re.findall(r"^\s*(\d+) (\w+)$", trace.read_text(), re.M)
     return Counter({name: int(number) for number, name in rows if name not in VARY})
 

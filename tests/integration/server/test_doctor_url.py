@@ -12,7 +12,8 @@ from runcast import Store
 from runcast.doctor.ticking import NAME
 from runcast.store.scoped_tokens import TokenFiles
 from tests.helpers.cli import Done, cli
-from tests.helpers.servers import free_port
+from tests.helpers.ports import free_port, free_ports
+from tests.helpers.servers import Server as Application
 from tests.integration.server.test_serve import Server, serving
 
 pytestmark = pytest.mark.slow
@@ -71,6 +72,60 @@ def test_nginx_and_its_cure(store: Store, tmp_path: Path):
     assert after.code == 0
 
 
+WRONG = """
+  access_log off; upstream behind {{ server 127.0.0.1:{upstream}; }}
+  server {{ listen 127.0.0.1:{renames}; location / {{ proxy_pass http://behind; }} }}
+  server {{ listen 127.0.0.1:{takes_off}; location / {{
+    proxy_pass http://behind; proxy_set_header Host $http_host; proxy_set_header Authorization "";
+  }} }}
+  server {{ listen 127.0.0.1:{asks}; location / {{
+    proxy_pass http://behind; auth_basic runs; auth_basic_user_file {users};
+  }} }}
+  server {{ listen 127.0.0.1:{misses}; location / {{ proxy_pass http://127.0.0.1:{away}; }} }}
+"""
+SAID = {
+    "renames": ("nginx passes another Host on, 'behind'", "nginx: proxy_set_header Host $http_host;"),
+    "takes_off": ("nginx takes the header Authorization off", "remove the line"),
+    "asks": ('nginx wants a login of its own (Basic realm="runs")', "what has a token"),
+    "misses": ("nginx does not reach the server: the answer is 502", "is `runcast serve` running"),
+}
+
+
+def test_proxy_that_lets_nothing_through(store: Store, tmp_path: Path):
+    """Where a proxy keeps what is asked from the server, that is said of the proxy, and what to do there."""
+    ports = dict(zip([*SAID, "away"], free_ports(len(SAID) + 1), strict=True))
+    users = tmp_path / "users"
+    users.write_text("ana:{PLAIN}secret\n")
+    with serving() as server:
+        config = WRONG.format(**ports, upstream=server.port, users=users)
+        with running(nginx(tmp_path, config), ports["renames"]):
+            query = server.url.partition("?")[2]
+            found = {name: checked(f"http://127.0.0.1:{ports[name]}/?{query}") for name in SAID}
+
+    for name, (text, advice) in SAID.items():
+        done, said = found[name]
+        assert done.code == 1
+        assert text in said["server"]["text"]
+        assert advice in said["server"]["advice"]
+
+
+APPLICATION = """
+    from flask import Flask
+    from runcast.web.flask import Runcast
+    app = Flask(__name__)
+    Runcast(app, authorize=lambda verb, run, request: verb == "list")
+"""
+
+
+def test_an_application(store: Store, tmp_path: Path):
+    """An application with an adapter is told from a server whose token may little: no token is asked for."""
+    with Application(tmp_path, "gunicorn", APPLICATION) as application:
+        done, found = checked(application.root)
+    assert set(found) == {"server", "host", "forms"}
+    assert "no `runcast serve`" in found["forms"]["text"]
+    assert b"token" not in done.out
+
+
 def test_wrong_address(store: Store, tmp_path: Path):
     """A server that is away, a name that it does not have, and no token: each says what to do."""
     away, _ = checked(f"http://127.0.0.1:{free_port()}/")
@@ -80,7 +135,7 @@ def test_wrong_address(store: Store, tmp_path: Path):
         stranger, refused = checked(url)
 
     assert (away.code, alias.code, stranger.code) == (1, 1, 1)
-    assert "cannot be reached" in away.out.decode()
+    assert 'cannot be reached: Connection refused"' in away.out.decode()
     assert "cannot be reached" in named["server"]["text"] or "--allow-host" in named["server"]["advice"]
     assert "RUNCAST_TOKEN" in refused["server"]["advice"]
 

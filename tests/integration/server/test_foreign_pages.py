@@ -106,12 +106,13 @@ async ([url, id, icon, patience]) => {
   vector("stop by websocket", read((resolve) => {
     const socket = new WebSocket(log.replace("http", "ws"));
     socket.onopen = () => socket.send(JSON.stringify({stop: {grace: 0}}));
+    socket.onmessage = (event) => { if (event.data.includes("NotAllowed")) resolve("refused"); };
     socket.onclose = () => resolve("");
   }));
   await Promise.all(waits);
   vector("frame", framed.contentDocument?.body?.innerText ?? "");
   const values = await Promise.all(waits);
-  const telling = new RegExp(`too late|secret|loaded|created_at|${id}`);
+  const telling = new RegExp(`too late|refused|secret|loaded|created_at|${id}`);
   return names.filter((_, at) => telling.test(values[at]));
 }
 """

@@ -10,7 +10,7 @@ import ssl
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -147,21 +147,21 @@ def test_renewed(store: Store, tmp_path: Path):
         open_one.close()
 
 
-def test_wrong_certificates(store: Store, pair: Pair, tmp_path: Path):
+def test_wrong_certificates(store: Store, pair: Pair, tmp_path: Path, serve_refused: Callable[..., str]):
     """What is wrong with a certificate or its key is said in one sentence, before anything is served."""
     other = certificate(tmp_path)
     missing, text = tmp_path / "none.pem", tmp_path / "text"
     text.write_text("no PEM")
 
     def tls(cert: Path, key: Path) -> str:
-        return refused("--port", 0, "--tls-cert", cert, "--tls-key", key)
+        return serve_refused("--port", 0, "--tls-cert", cert, "--tls-key", key)
 
-    assert "expected --tls-cert beside --tls-key" in refused("--port", 0, "--tls-key", pair.key)
+    assert "expected --tls-cert beside --tls-key" in serve_refused("--port", 0, "--tls-key", pair.key)
     assert f"cannot read --tls-cert {missing}: no such file" in tls(missing, pair.key)
     assert f"cannot read --tls-key {missing}: no such file" in tls(pair.cert, missing)
     assert "expected the key of the certificate" in tls(pair.cert, other.key)
     assert "expected PEM with a certificate" in tls(text, pair.key)
-    assert "in the same file, got something else" in refused("--port", 0, "--tls-cert", pair.cert)
+    assert "in the same file, got something else" in serve_refused("--port", 0, "--tls-cert", pair.cert)
     assert "expected a key without a passphrase" in tls(pair.cert, encrypted(pair.key))
 
 
@@ -226,16 +226,16 @@ def test_another_server_has_the_path(store: Store, path: Path):
             assert list(runs.list()) == []
 
 
-def test_wrong_paths(store: Store, path: Path):
+def test_wrong_paths(store: Store, path: Path, serve_refused: Callable[..., str]):
     """Another file is never replaced, and what cannot be is said to be so."""
     path.write_text("mine")
 
-    assert "got another file" in refused("--unix", path)
+    assert "got another file" in serve_refused("--unix", path)
     assert path.read_text() == "mine"
-    assert "there is no such folder" in refused("--unix", path.parent / "none" / "http")
-    assert "at most 107 bytes (unix(7)), got" in refused("--unix", path.parent / ("x" * 120))
-    assert "got both" in refused("--unix", path, "--port", 1)
-    assert "expected permissions in octal" in refused("--unix", path, "--unix-mode", "rw")
+    assert "there is no such folder" in serve_refused("--unix", path.parent / "none" / "http")
+    assert "at most 107 bytes (unix(7)), got" in serve_refused("--unix", path.parent / ("x" * 120))
+    assert "got both" in serve_refused("--unix", path, "--port", 1)
+    assert "expected permissions in octal" in serve_refused("--unix", path, "--unix-mode", "rw")
 
 
 def test_gone(path: Path):

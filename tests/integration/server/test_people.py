@@ -2,10 +2,12 @@
 
 import contextlib
 import http.client
+import http.server
 import json
 import os
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,13 +23,14 @@ from runcast.cli import main
 from runcast.store.scoped_tokens import TokenFiles
 from runcast.who import Who
 from tests.helpers.cli import LONG, cli, cli_begun
-from tests.helpers.servers import free_port
+from tests.helpers.ports import free_port
 from tests.helpers.stores import empty_store, temporary_store
 from tests.helpers.wait import wait_until
 from tests.integration.server.test_serve import Server, serving
 
 pytestmark = pytest.mark.slow
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
 FILE = """
 user_header = "X-Remote-User"
 trusted_proxies = ["127.0.0.1"]
@@ -207,6 +210,8 @@ def test_by_a_unix_socket(tmp_path: Path):
         assert status() == "401"
 
 
+Token = Callable[..., dict[str, str]]
+ANA = {"Authorization": "Basic YW5hOnNlY3JldA=="}
 LOGIN = """
 access_log off;
 server {{
@@ -229,21 +234,83 @@ def test_behind_nginx(server: Server, store: Store, tmp_path: Path):
     port = free_port()
     (tmp_path / "users").write_text("ana:{PLAIN}secret\n")
     config = LOGIN.format(folder=tmp_path, port=port, behind=server.port)
-    login = {"Authorization": "Basic YW5hOnNlY3JldA=="}
     with running(nginx(tmp_path, config), port):
         front = Server(server.process, f"http://127.0.0.1:{port}/")
         assert front.ask("GET", "/runs", by("ben")).status == 401
-        answer = front.ask("POST", "/runs", login | by("ben"), {"name": "backup"})
+        answer = front.ask("POST", "/runs", ANA | by("ben"), {"name": "backup"})
         assert answer.status == 201, answer.body
-        assert front.ask("POST", "/runs", login | by("ben"), {"name": "deploy"}).status == 403
+        assert front.ask("POST", "/runs", ANA | by("ben"), {"name": "deploy"}).status == 403
 
     assert store.get(json.loads(answer.body)["id"]).started_by == Who("proxy user", "ana")
 
 
+def login_conf(folder: Path, port: int, behind: int) -> str:
+    """Return examples/proxies/nginx-login.conf for these ports, with the password of ana."""
+    (folder / "users").write_text("ana:{PLAIN}secret\n")
+    text = (EXAMPLES / "proxies" / "nginx-login.conf").read_text()
+    for ours, theirs in (
+        ("127.0.0.1:8080", f"127.0.0.1:{port}"),
+        ("http://unix:/run/runcast/http", f"http://127.0.0.1:{behind}"),
+        ("/etc/nginx/users", f"{folder}/users"),
+    ):
+        assert ours in text
+        text = text.replace(ours, theirs)
+    return text
+
+
+def test_login_for_people_alone(server: Server, store: Store, token: Token, name: str, tmp_path: Path):
+    """By the example people log in at nginx, and programs come through to the server by a token of theirs."""
+    port, own = free_port(), token("read", "start:deploy")
+    with running(nginx(tmp_path, login_conf(tmp_path, port, server.port)), port):
+        front = Server(server.process, f"http://127.0.0.1:{port}/")
+        assert front.ask("GET", "/runs").status == 401
+        assert front.ask("GET", "/runs", bearer("x" * 20) | by("ana")).status == 401
+        by_login = front.ask("POST", "/runs", ANA | by("ben"), {"name": "backup"})
+        by_token = front.ask("POST", "/runs", own, {"name": "deploy"})
+        assert front.ask("POST", "/runs", own, {"name": "backup"}).status == 403
+
+    found = [store.get(json.loads(reply.body)["id"]).started_by for reply in (by_login, by_token)]
+    assert found == [Who("proxy user", "ana"), Who("scoped token", name)]
+
+
+def test_nobody_is_who_they_claim(tmp_path: Path):
+    """Where nginx asks for no password it names nobody, whatever a client claims; the rest stays shut."""
+    seen: list[str | None] = []
+
+    class Behind(http.server.BaseHTTPRequestHandler):
+        """Notes whom nginx names."""
+
+        def do_GET(self) -> None:
+            """Answer any request."""
+            seen.append(self.headers["X-Remote-User"])
+            self.send_response(204)
+            self.end_headers()
+
+    port, wrong = free_port(), {"Authorization": "Basic YW5hOndyb25n"}
+    with http.server.HTTPServer(("127.0.0.1", 0), Behind) as behind:
+        threading.Thread(target=behind.serve_forever, daemon=True).start()
+        with (
+            running(nginx(tmp_path, login_conf(tmp_path, port, behind.server_port)), port),
+            contextlib.closing(http.client.HTTPConnection("127.0.0.1", port)) as front,
+        ):
+
+            def status(path: str, headers: dict[str, str]) -> int:
+                front.request("GET", path, headers=headers)
+                with front.getresponse() as reply:
+                    reply.read()
+                    return reply.status
+
+            assert status("/hooks/deploy", wrong | by("ana")) == 204
+            assert status("/runs", bearer("x") | by("ana")) == 204
+            assert status("/runs", ANA | by("ben")) == 204
+            for path in ("/runs", "/hooks/../runs", "/hooks/%2e%2e/runs", "/hooks", "//runs/hooks/"):
+                assert status(path, wrong | by("ana")) == 401
+        behind.shutdown()
+
+    assert seen == [None, None, "ana"]
+
+
 # Scoped tokens
-
-
-Token = Callable[..., dict[str, str]]
 
 
 def test_token_does_what_it_may(server: Server, store: Store, token: Token, name: str):
@@ -395,6 +462,19 @@ def test_by_the_command_line(server: Server, store: Store):
     assert re.fullmatch(r"ci  until \S+ \S+ \S+  read, start:deploy\n", listed)
     assert cli("token", "revoke", "ci").code == 0
     assert cli(*run, "deploy", env=variables).code != 0
+
+
+def test_start_alone_by_the_command_line(server: Server, store: Store):
+    """Who may start one command, and list none, starts it by its name; what it may not is refused by name."""
+    made = cli("token", "add", "deployer", "--may", "start:deploy", "--may", "read:deploy", "--expires", "1h")
+    variables = os.environ | {"RUNCAST_TOKEN": made.out.decode().strip()}
+    run = ("run", "--server", f"http://{server.host}:{server.port}", "--")
+    done = cli(*run, "deploy", env=variables)
+    assert (done.code, done.out) == (0, b"deployed\n"), done.err
+
+    assert "may start 'backup'" in cli(*run, "backup", env=variables).err
+    assert "start:deploy" in cli(*run, "deploy", "now", env=variables).err
+    assert [run.name for run in store.list()] == ["deploy"]
 
 
 # What cannot be served

@@ -17,7 +17,7 @@ from bench.peers.server import running
 from runcast import Store
 from runcast.store.servers import servers
 from tests.helpers.cli import LONG, cli
-from tests.helpers.servers import free_port
+from tests.helpers.ports import free_port
 from tests.helpers.stores import empty_store, temporary_store
 from tests.integration.server.test_serve import Answer, Server, serving
 

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from runcast.store.servers import registered, servers
+from runcast.store.servers import outside_url, registered, servers
 from tests.helpers.children import run_python
 
 URL = "http://127.0.0.1:8765/"
@@ -34,6 +34,16 @@ def test_the_file(own_store: Path):
     assert (value["url"], value["pid"]) == (URL, os.getpid())
     assert value["started_at"] > 0
     assert mode == 0o600
+
+
+def test_outside(own_store: Path):
+    """A server has a URL for other machines besides its own; one that has none there, only its own."""
+    store = str(own_store)
+    with registered(store, URL, "http://192.168.1.20:8765/"), registered(store, "http://localhost:1/"):
+        found = [outside_url(store, url) for url in servers(store)]
+
+    assert found == ["http://localhost:1/", "http://192.168.1.20:8765/"]
+    assert outside_url(store, URL) == URL  # gone meanwhile
 
 
 def test_several(own_store: Path):

@@ -13,6 +13,7 @@ from runcast import Store
 from runcast.supervisor.control import connect_path
 from runcast.supervisor.launch import _context
 from tests.helpers.children import fds, run_python, supervisor_of
+from tests.helpers.processes import zombies
 from tests.helpers.stores import supervisors
 from tests.helpers.wait import MS, wait_until
 
@@ -102,8 +103,10 @@ def test_spare_supervisors_go_home(store: Store):
         run.wait(timeout=DEADLINE)
 
     wait_until(lambda: len(all_of(store)) <= 1 + 4, what="the spare supervisors to leave")
-    children = Path(f"/proc/{all_of(store)[0]}/task/{all_of(store)[0]}/children").read_text().split()
-    assert sorted(map(int, children)) == sorted(all_of(store)[1:])
+    first, *others = all_of(store)
+    wait_until(lambda: zombies(first) == [], what="those that left to be reaped")
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    assert sorted(map(int, children)) == sorted(others)
 
 
 @pytest.mark.slow

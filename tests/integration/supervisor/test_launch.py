@@ -247,3 +247,39 @@ def test_nested_run_that_ends(store: Store):
     assert said == "exit code 0"
     assert store.get(inner_id).output() == "inner\n"
     assert store.get(inner_id).state is State.EXITED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "before",
+    [
+        "signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())",  # as uWSGI's threads have it
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+    ],
+    ids=["blocked", "ignored"],
+)
+def test_signals_of_the_starter(store: Store, before: str):
+    """What its starter does with signals is none of a run: it ends, is stopped, and is seen to be lost."""
+    said = run_python(
+        f"""
+        import os, signal
+        from runcast import Store
+        from tests.helpers.children import supervisor_of
+        from tests.integration.supervisor.test_launch import parent
+
+        {before}
+        store = Store.open()
+        print(store.start(["true"]).wait(timeout={DEADLINE}))
+        run = store.start(["sleep", "60"])
+        run.stop(grace=60)
+        print(run.wait(timeout={DEADLINE}))
+        served = []
+        for _ in range(2):
+            run = store.start(["sleep", "60"])
+            served.append(parent(supervisor_of(run)))
+            os.kill(supervisor_of(run), signal.SIGKILL)
+            print(run.wait(timeout={DEADLINE}).reason)
+        print("the same" if served[0] == served[1] else "another forkserver")
+        """
+    )
+    assert said.splitlines() == ["exit code 0", "stopped, killed by SIGTERM", "lost", "lost", "the same"]

@@ -62,7 +62,7 @@ def test_timeout(store: Store):
 def test_timeout_is_a_stop(store: Store):
     """A program may tidy up when its timeout is over."""
     code = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done"
-    run = store.start(["sh", "-c", code], timeout=0.3)
+    run = store.start(["sh", "-c", code], timeout=500 * MS)
 
     assert said(run.wait(timeout=DEADLINE)) == (Reason.TIMED_OUT, 3, None)
     assert run.output(channel="stdout") == "up\nbye\n"
@@ -78,7 +78,7 @@ def test_timeout_not_reached(store: Store):
 @pytest.mark.slow
 def test_idle_timeout(store: Store):
     """A run that is silent for longer than its idle timeout is stopped."""
-    run = store.start(["sh", "-c", "echo up; exec sleep 60"], idle_timeout=0.3)
+    run = store.start(["sh", "-c", "echo up; exec sleep 60"], idle_timeout=500 * MS)
 
     assert said(run.wait(timeout=DEADLINE)) == (Reason.IDLE_TIMED_OUT, None, signal.SIGTERM)
     assert run.output() == "up\n"
@@ -87,8 +87,9 @@ def test_idle_timeout(store: Store):
 @pytest.mark.slow
 def test_idle_timeout_of_a_talker(store: Store):
     """Output on either channel keeps a run from being idle."""
-    code = "for i in 1 2 3 4 5 6 7 8; do sleep 0.1; echo $i; sleep 0.1; echo $i >&2; done"
-    run = store.start(["sh", "-c", code], idle_timeout=0.6)
+    pause = f"sleep {100 * MS}"
+    code = f"for i in 1 2 3 4; do {pause}; echo $i; {pause}; echo $i >&2; done"
+    run = store.start(["sh", "-c", code], idle_timeout=600 * MS)
 
     assert run.wait(timeout=30000 * MS).ok
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.test_stop import REFORKER
 from tests.helpers.children import PYTHON
+from tests.helpers.wait import MS
 
 LISTED, NOT_LISTED = "/proc/thread-self/children", "/proc/absent"
 ROOT = Path(__file__).parents[3]
@@ -53,6 +54,6 @@ time.sleep(60)
 def test_kill(children: str, name: str):
     """R7: all of a tree is dead when `kill` returns, whether or not the kernel lists children by parent."""
     command = [sys.executable, "-c", KILLER, children, *PYTHON, TREES[name]]
-    found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60).stdout
+    found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60000 * MS).stdout
 
     assert json.loads(found) == [True, ""]

@@ -181,10 +181,15 @@ execute_from_command_line(sys.argv)
 
 
 def manage(
-    folder: Path, *arguments: str, settings: object = None, apps: object = (), middle: object = ()
+    folder: Path,
+    *arguments: str,
+    settings: object = None,
+    apps: object = (),
+    middle: object = (),
+    code: str = DJANGO,
 ) -> str:
     """Run a management command of a project with these settings; return what it printed."""
-    code = DJANGO.replace("{SETTINGS}", repr(settings or {})).replace("{APPS}", repr(apps))
+    code = code.replace("{SETTINGS}", repr(settings or {})).replace("{APPS}", repr(apps))
     (folder / "manage.py").write_text(code.replace("{MIDDLE}", repr(list(middle))))  # type: ignore[call-overload]
     env = os.environ | {"PYTHONPATH": str(folder)}
     done = subprocess.run(
@@ -214,11 +219,30 @@ def test_manage_runcast(store: Store, tmp_path: Path, monkeypatch: pytest.Monkey
         ({}, (), ["django.middleware.gzip.GZipMiddleware"], "no issues"),
         ({"PLACE": "x"}, (), (), "runcast.E001"),
         ({"COMMANDS": ["ls"]}, (), (), "authorize="),
+        ({"STORE": "/proc/nope"}, (), (), "(runcast.W004) no run can be started: cannot write to the store"),
         ({}, ("daphne",), (), "runcast.W001"),
         ({}, (), ["compression_middleware.middleware.CompressionMiddleware"], "runcast.W002"),
     ],
-    ids=["good", "unknown key", "nobody may", "daphne", "compression"],
+    ids=["good", "unknown key", "nobody may", "no place", "daphne", "compression"],
 )
 def test_django_checks(tmp_path: Path, settings: object, apps: object, middle: object, expected: str) -> None:
     """`manage.py check` finds what would not work, or would hold output back."""
     assert expected in manage(tmp_path, "check", settings=settings, apps=apps, middle=middle)
+
+
+@pytest.mark.parametrize(
+    ("logging", "is_heard"),
+    [
+        ({}, False),
+        ({"handlers": {"all": {"class": "logging.StreamHandler"}}, "root": {"handlers": ["all"]}}, True),
+        ({"handlers": {"no": {"class": "logging.NullHandler"}}, "root": {"handlers": ["no"]}}, False),
+    ],
+    ids=["none", "handler", "null handler"],
+)
+def test_django_check_of_logging(tmp_path: Path, logging: dict[str, object], is_heard: bool) -> None:
+    """`manage.py check --deploy` says where nobody would hear of a function that fails."""
+    named = f"settings.LOGGING = {logging | {'version': 1}}\nfrom django.core.management"
+    code = DJANGO.replace("from django.core.management", named)
+    told = manage(tmp_path, "check", "--deploy", code=code)
+    assert "security.W009" in told  # the checks were made
+    assert ("runcast.W003" in told) is not is_heard

@@ -1,5 +1,7 @@
 """Files that are kept with a run, on the web: listed, served inertly, whole and in parts."""
 
+import contextlib
+import http.client
 import json
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from runcast.client import Client
 from runcast.errors import ArtifactNotFound
 from runcast.web.http.share import ShareKey
 from tests.helpers.servers import ASGI, LONG, WSGI, Server
+from tests.integration.web.mounted import mounted_code, prefix_of
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +65,28 @@ def test_served(store: Store, run: Run, tmp_path: Path, server: str, code: str):
         assert served.ask("GET", listed["artifacts"][0]["url"])[1]["content-disposition"] == (
             "attachment; filename*=UTF-8''a%20%22b%22.html"
         )
+
+
+@pytest.mark.parametrize(
+    ("server", "framework"),
+    [
+        ("gunicorn", "flask"),
+        ("gunicorn", "bottle"),
+        ("gunicorn", "django-wsgi"),
+        ("uvicorn", "django-asgi"),
+        ("uvicorn", "starlette"),
+        ("itself", "cherrypy"),
+        ("itself", "aiohttp"),
+    ],
+)
+def test_length_at_head(store: Store, run: Run, tmp_path: Path, server: str, framework: str):
+    """HEAD says how long a file is in every framework, once, and sends nothing of it."""
+    with Server(tmp_path, server, mounted_code(framework), store=store) as served:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=LONG)) as asking:
+            asking.request("HEAD", f"{prefix_of(framework)}/runs/{run.id}/artifacts/out/large.png")
+            reply = asking.getresponse()
+            assert (reply.status, reply.read()) == (200, b"")
+            assert reply.headers.get_all("Content-Length") == ["9000000"]
 
 
 def test_parts(store: Store, run: Run, tmp_path: Path):

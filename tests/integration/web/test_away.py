@@ -38,8 +38,8 @@ REQUESTS: list[tuple[str, Headers]] = [
     ("/runs/{id}/log", {"Range": "bytes=500-900"}),
     ("/runs/{id}/log", {"Range": "bytes=-100"}),
     ("/runs/{id}/log", {"Accept": "text/event-stream"}),
-    ("/runs/{id}/log?format=json&wait=0", {}),
-    ("/runs/{id}/log?format=json&offset=1001&wait=5", {}),
+    ("/runs/{id}/log?format=json&wait=50", {}),
+    ("/runs/{id}/log?format=json&offset=1001&wait=50", {}),
     ("/runs/{id}/log?format=asciicast&line=50", {}),
     ("/runs/{id}/search?q=line++.9&regex=1", {}),
     ("/runs/-/search?q=150", {}),
@@ -148,11 +148,12 @@ def test_agent_comes_late(server: Server, run: str, own_store: Path, shelf: Path
     """Viewers that wait are served by an agent that comes later, and by the one after it."""
     away = take(run, shelf, lambda start: start == 0)
     path = f"/runs/{Path(run).name}/log?format=text"
+    first, second = Agent(own_store, shelf, slow=0.05).prepare(), Agent(own_store, shelf).prepare()
     with ThreadPoolExecutor() as threads:
         replies = [threads.submit(server.ask, "GET", path) for _ in range(4)]
-        with Agent(own_store, shelf, slow=0.05) as first:
+        with first:
             wait_until(lambda: first.asked, what="the first request")
-        with Agent(own_store, shelf):
+        with second:
             bodies = [reply.result(LONG)[2] for reply in replies]
 
     assert bodies == [TEXT] * 4

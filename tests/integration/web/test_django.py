@@ -1,6 +1,7 @@
 """Django: what is its own, besides what all adapters offer."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from runcast import Store
 from tests.helpers.children import run_python
+from tests.helpers.examples import EXAMPLES
 from tests.helpers.servers import LONG, Server
 
 pytestmark = pytest.mark.slow
@@ -135,6 +137,100 @@ def test_process_of_its_own(store: Store, tmp_path: Path) -> None:
     )
 
     assert done.stdout == ("ContentType in its process\nlater in its process\nContentType streamed\n")
+
+
+TASK = """
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "settings_of_a_test"
+import django
+django.setup()
+os.chdir("/")
+import runcast
+with runcast.attach("task", key="of a task"):
+    print("packed")
+"""
+
+
+@pytest.mark.parametrize("named", ["runs", "file:{folder}/runs"])
+def test_one_store_of_a_project(tmp_path: Path, named: str) -> None:
+    """What a task of the project records, which knows no framework, goes to the store of the settings."""
+    where = named.format(folder=tmp_path)
+    (tmp_path / "settings_of_a_test.py").write_text(
+        f'INSTALLED_APPS = ["runcast.web.django"]\nRUNCAST = {{"STORE": {where!r}}}\n'
+    )
+    (tmp_path / "script.py").write_text(TASK)
+    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, timeout=LONG, check=True)
+    (run,) = Store.open(tmp_path / "runs").list(key="of a task")
+    assert run.output() == "packed\n"
+
+
+GUARDED = """
+    from django.conf import settings
+    settings.configure(
+        SECRET_KEY="x", ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"],
+        RUNCAST={"AUTHORIZE": lambda verb, run, request: request.path.startswith("/runs/") and
+                 verb == "read" and "staff" in request.original.GET},
+    )
+    from django.core.asgi import get_asgi_application
+    from django.urls import include, path
+    from runcast.web.django import stream
+
+    def build(request):
+        return stream(request, ["echo", "built"])
+
+    urlpatterns = [path("build", build), path("", include("runcast.web.django.urls"))]
+    app = get_asgi_application()
+"""
+
+
+def test_view_for_who_may_not_read_runs(store: Store, tmp_path: Path) -> None:
+    """A browser gets the page of what a view shows, also where `authorize` keeps `/runs` for others."""
+    with Server(tmp_path, "uvicorn", GUARDED) as server:
+        status, headers, _ = server.ask("GET", "/build", Accept="text/html")
+        (run,) = store.list()
+        page = f"/build?runcast=/runs/{run.id}"
+        assert (status, headers["location"]) == (303, page)
+        assert server.ask("GET", page, Accept="text/html")[0] == 200
+        assert server.ask("GET", f"{page}/log")[2] == b"built\n"
+        assert server.ask("GET", f"/runs/{run.id}/log")[0] == 403
+        assert server.ask("POST", f"{page}/stop")[0] == 403
+
+        staff = server.ask("GET", "/build?staff", Accept="text/html")[1]["location"]
+        assert staff.startswith("/runs/")
+        assert server.ask("GET", f"{staff}/log?staff")[2] == b"built\n"
+
+
+TEMPLATE = """
+    from django.conf import settings
+    settings.configure(
+        SECRET_KEY="x", ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], FORCE_SCRIPT_NAME="/app",
+        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+    )
+    from django.core.asgi import get_asgi_application
+    from django.http import HttpResponse
+    from django.template import Context, Template
+    from django.urls import include, path
+    from runcast.web.django import start
+
+    def build(request):
+        return HttpResponse(Template(SNIPPET).render(Context({"run": start(["echo", "built"])})))
+
+    urlpatterns = [path("build", build), path("our/", include("runcast.web.django.urls"))]
+    app = get_asgi_application()
+"""
+
+
+def test_template_of_the_docs(store: Store, tmp_path: Path) -> None:
+    """The lines of the docs for a template lead to the script and the run, below whatever path they are."""
+    docs = (EXAMPLES.parent / "docs" / "howto" / "embed.md").read_text()
+    (snippet,) = [one for one in docs.split("```") if one.startswith("html") and "{% url" in one]
+    code = TEMPLATE.replace("SNIPPET", repr(snippet.removeprefix("html")))
+    with Server(tmp_path, "uvicorn", code) as server:
+        page = server.ask("GET", "/app/build")[2].decode()
+        script, log = re.findall('src="(.*?)"', page)
+        (run,) = store.list()
+        assert log == f"/app/our/runs/{run.id}"
+        assert server.ask("GET", script)[1]["content-type"].startswith("text/javascript")
 
 
 AT_ONCE = """

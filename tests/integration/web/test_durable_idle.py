@@ -8,7 +8,8 @@ import pytest
 from bench.peers.nginx import nginx, proxy
 from bench.peers.server import running
 from runcast import Store
-from tests.helpers.servers import LONG, Server, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.servers import LONG, Server
 from tests.integration.web.mounted import mounted_code, prefix_of
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from runcast import Store
 from tests.helpers.servers import Server
 from tests.helpers.stores import empty_store, temporary_store
-from tests.helpers.wait import wait_until
+from tests.helpers.wait import MS, wait_until
 from tests.unit.wire.eventsource import EventSource
 
 pytestmark = pytest.mark.slow
@@ -177,13 +177,13 @@ def test_mounted_api_needs_an_id(server: Server) -> None:
 
 def test_unwatched_run_is_stopped(store: Store, tmp_path: Path) -> None:
     """A run that a viewer's GET started ends when nobody has read it for a while; others go on."""
-    code = APP.replace('["sleep", "60"], interval=0.2', '["sleep", "60"], stop_unwatched=0.3')
+    code = APP.replace('["sleep", "60"], interval=0.2', f'["sleep", "60"], stop_unwatched={300 * MS}')
     with Server(tmp_path, "gunicorn", code.replace("FOLDER", repr(str(tmp_path)))) as server:
         kept = store.start(["sleep", "60"])
         with server.stream("/quiet", Accept=EVENTS) as response:
             read_until(response, b"event: run\n")
             (run,) = (run for run in store.list() if run.id != kept.id)
             assert run.outcome is None
-        wait_until(lambda: run.outcome is not None, timeout=20, what="the end of the unwatched run")
+        wait_until(lambda: run.outcome is not None, timeout=20000 * MS, what="the end of the unwatched run")
     assert run.wait().reason == "stopped"
     assert kept.outcome is None

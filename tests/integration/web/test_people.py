@@ -12,6 +12,7 @@ from websockets.sync.client import connect
 
 from runcast import Run, Store
 from runcast.who import VISITOR, Who
+from tests.helpers.examples import EXAMPLES
 from tests.helpers.servers import LONG, Server
 
 pytestmark = pytest.mark.slow
@@ -179,6 +180,63 @@ def lines(store: Store, run: Run) -> list[tuple[str, str, str | None, str]]:
     text = (Path(store.path) / ".audit.jsonl").read_text()
     of_run = [line for line in map(json.loads, text.splitlines()) if line["run"] == run.id]
     return [(line["verb"], line["who"]["name"], line["peer"], line["result"]) for line in of_run]
+
+
+def opened(server: Server, path: str, cookie: str = "", accept: str = "text/html") -> tuple[int, str | None]:
+    """Return the status of a page that a browser opens, and where it is sent."""
+    status, headers, _ = server.ask("GET", path, Accept=accept, Cookie=cookie)
+    return status, headers.get("location")
+
+
+@pytest.mark.parametrize(
+    ("server_name", "kind", "settings", "login"),
+    [
+        ("gunicorn", "wsgi", 'LOGIN_URL="/enter/ana"', "/enter/ana"),
+        ("uvicorn", "asgi", 'LOGIN_URL="entry", FORCE_SCRIPT_NAME="/app"', "/app/entry"),
+        ("gunicorn", "wsgi", 'LOGIN_URL="https://login.example/"', "https://login.example/"),
+        ("gunicorn", "wsgi", "", None),
+    ],
+    ids=["path", "name below a path", "another host", "no such url"],
+)
+def test_way_to_the_login(
+    store: Store, tmp_path: Path, server_name: str, kind: str, settings: str, login: str | None
+) -> None:
+    """Under Django who is nobody yet is sent to the project's login by a page, and comes back to it."""
+    code = DJANGO.replace("KIND", kind).replace("FOLDER", repr(str(tmp_path)))
+    code = code.replace("settings.configure(", f"settings.configure({settings},".replace("(,", "("))
+    code = code.replace("urlpatterns = [", 'urlpatterns = [path("entry", view, name="entry"), ')
+    run = store.start(["true"])
+    root = "/app" if "/app" in settings else ""
+    with Server(tmp_path, server_name, code) as server:
+        found = opened(server, f"/runs/{run.id}?x=1")
+        eve, ana = (Client(server.root, name).cookie for name in ("eve", "ana"))
+        refused = [opened(server, "/runs", eve), opened(server, "/runs", accept="application/json")]
+        refused += [opened(server, f"/runs/{run.id}?share=1.x")]
+        allowed = opened(server, "/runs", ana)
+
+    sent = (302, f"{login}?next={root}/runs/{run.id}%3Fx%3D1")
+    assert found == (sent if login else (403, None))
+    assert refused == 3 * [(403, None)]
+    assert allowed == (200, None)
+
+
+def test_start_by_a_form(store: Store, tmp_path: Path) -> None:
+    """Django's example starts a run by who has logged in, and leads to its page; others start nothing."""
+    (tmp_path / "views.py").write_text((EXAMPLES / "django_start.py").read_text())
+    code = DJANGO.replace("KIND", "wsgi").replace("FOLDER", repr(str(tmp_path)))
+    code = code.replace("urlpatterns = [", "import views\n    urlpatterns = [path('deploy', views.deploy), ")
+    code = code.replace('path("", include(', 'path("our/", include(')
+    code = code.replace('People.create_superuser("ana")', 'People.create_superuser("ana", is_staff=True)')
+    login = "path('admin/', include(([path('login', view, name='login')], 'admin')))"  # where others are sent
+    code = code.replace("path('deploy'", f"{login}, path('deploy'")
+    with Server(tmp_path, "gunicorn", code) as server:
+        refused = Client(server.root, "eve").ask("POST", "/deploy")[0].status
+        assert list(store.list()) == []
+        response, _ = Client(server.root, "ana").ask("POST", "/deploy")
+    (run,) = store.list()
+    assert (refused, response.status) == (302, 302)
+    assert response.headers["Location"] == f"/our/runs/{run.id}"
+    assert run.started_by == ANA
 
 
 def test_logged_in(server: tuple[str, str, Store]) -> None:

@@ -23,11 +23,11 @@ JOBS = """
                 log.addHandler(logging.handlers.QueueHandler(records))
                 logging.handlers.QueueListener(records, logging.StreamHandler()).start()
         log.warning(f"{name} begins")
-        both.wait(20)
+        both.wait(60)
         for number in range(20):
             log.warning(f"{name} {number}")
             print(f"{name} printed {number}")
-        both.wait(20)
+        both.wait(60)
         log.warning(f"{name} ends")
         while records.unfinished_tasks:
             threading.Event().wait(0.001)

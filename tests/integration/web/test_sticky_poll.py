@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers.servers import Server
 from tests.helpers.stores import empty_store, temporary_store
-from tests.helpers.wait import wait_until
+from tests.helpers.wait import MS, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -192,7 +192,7 @@ def test_abandoned_generator_is_closed(server: Server) -> None:
     first = poll(server, "/left?key=k")
     wait_until((server.folder / "closed").exists, what="the generator's finally")
     run = next(iter(server.store.list()))
-    run.wait(timeout=20)
+    run.wait(timeout=20000 * MS)
     wait_until(lambda: run.closed, what="the log to be closed")
 
     assert first["count"] > 0
@@ -213,7 +213,7 @@ def test_damaged_position(server: Server) -> None:
 def test_key_too_long(server: Server) -> None:
     """A key of a thousand characters is refused with what was expected."""
     status, body = 0, b""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20000 * MS)
     connection.request("GET", f"/prime?key={'k' * 1000}", headers={"Accept": "application/json"})
     reply = connection.getresponse()
     status, body = reply.status, reply.read()

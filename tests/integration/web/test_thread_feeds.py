@@ -281,7 +281,7 @@ GEVENT = """
             gevent.sleep(0.001)
     await_subscribers(20)
     run.send("", eof=True)
-    gevent.joinall(viewers, timeout=20)
+    gevent.joinall(viewers, timeout=60)
     whole = b"".join(b"%d\\n" % number for number in range(30))
     assert got[10:] == [whole] * 20, got
     assert all(whole.startswith(one) for one in got)

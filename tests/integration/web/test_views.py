@@ -2,7 +2,7 @@
 
 import pytest
 
-from runcast import Store
+from runcast import Run, Store
 from runcast.errors import UsageError
 from runcast.web.adapters.streaming_view import stream_reply
 from runcast.web.http.messages import Request
@@ -37,6 +37,26 @@ def location(store: Store, path: str, query: str = "", root: str = "") -> str:
 def test_browser_stays_at_the_view(store: Store, root: str, path: str, query: str, led: str):
     """A browser is led to the view's own URL, with its parameters, on this host and never broken up."""
     assert location(store, path, query, root) == led
+
+
+@pytest.mark.parametrize(("may_read", "led"), [(True, "/app/runs"), (False, "/app/build?runcast=/runs")])
+def test_who_may_not_read_stays_at_the_view(store: Store, may_read: bool, led: str):
+    """Whom the mounted API lets not read a run has its page and log at the view, which shows it anyway."""
+    asked = []
+
+    def decide(run: Run) -> bool:
+        asked.append(run.id)
+        return may_read
+
+    for accept, header, end in (
+        ("text/html", "Location", ""),
+        ("text/plain", "Content-Location", "/log"),
+    ):
+        request = Request("GET", "/build", "/app", "", {"accept": accept})
+        reply = stream_reply(
+            store, ["true"], request, view="v", runs="/app/runs", may_read=decide, options={}
+        )
+        assert dict(reply.headers)[header] == f"{led}/{asked[-1]}{end}"
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), "5"])

@@ -83,8 +83,8 @@ def test_since_a_chunk(log: Call, run: Run):
             "expected an offset (decimal digits, -1 for the start or `now` for the tail), got '-2'",
         ),
         (["--offset", "24"], "expected an offset up to the tail, which is 23 now, got 24: use 23 (or `now`)"),
-        (["--tail", "-1"], "invalid value for '-n' / '--tail': -1 is not in the range x>=0"),
-        (["--line", "0"], "invalid value for '--line': 0 is not in the range x>=1"),
+        (["--tail", "-1"], "--tail: expected a whole number of 0 or more, got '-1'"),
+        (["--line", "0"], "--line: expected a whole number of 1 or more, got '0'"),
         (["--since", "then"], "--since: expected a time such as 2026-01-31T12:00:00Z, or a duration ago"),
         (
             ["--channel", "stdin"],
@@ -114,6 +114,15 @@ def test_unknown_id(log: Call, run: Run):
     assert (done.code, done.out) == (2, b"")
     store = os.path.dirname(files_of(run).path)
     assert done.err == f"runcast: no run '{mistyped}' in the store {store}; did you mean {run.id}?\n"
+
+
+def test_name_for_an_id(log: Call, run: Run):
+    """The name of a run is no id; whoever tries it is told the id of the newest of that name."""
+    done = log(run.name)
+
+    assert (done.code, done.out) == (2, b"")
+    assert done.err.startswith(f"runcast: no run '{run.name}' in the store ")
+    assert done.err.endswith(f"; did you mean {run.id}?\n")
 
 
 def test_id_of_control_codes(log: Call, run: Run):

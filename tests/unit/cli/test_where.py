@@ -98,13 +98,16 @@ def test_somebody_elses(call: Call, tmp_path: Path):
     refused(call, theirs, f"the store {theirs} belongs to user {NOBODY}, this is ", tmp_path)
 
 
-@pytest.mark.parametrize("where", ["sqlite://localhost", "http://example.org/runs"])
+@pytest.mark.parametrize(
+    "where", ["sqlite://localhost", "http://example.org/runs", "valkey://:T0ps3cret@host"]
+)
 def test_unknown_scheme(call: Call, where: str, tmp_path: Path):
-    """A store of a kind that is not known is told."""
+    """A store of a kind that is not known is told, without what may be a password."""
     refused(
         call,
         where,
-        f"expected a folder, file:FOLDER, memory: or redis://HOST as the store, got '{where}'",
+        "expected a folder, file:FOLDER, memory:, redis://HOST or postgresql://HOST as the store, "
+        f"got '{where.partition(':')[0]}:…'",
         tmp_path,
     )
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from runcast.client.actions import NetworkError, Open, Read, Response, Sleep
 from runcast.client.following import Event, Following, parse_time, rescue, to_chunk
 from runcast.client.server import Server
-from runcast.errors import NotRuncast
+from runcast.errors import MirrorBehind, NotRuncast, RunElsewhere
 from runcast.model import Channel, Chunk, Reading, rfc3339
-from runcast.wire import JsonLines, ResumePoint
+from runcast.wire import JsonLines, ResumePoint, problem
 from tests.unit.texts import texts
 
 RUN = "0" * 26
@@ -25,9 +25,13 @@ def line_of(data: bytes, offset: int = 0) -> bytes:
 
 
 def drive(
-    replies: list[list[bytes | NetworkError]], *, follow: bool = True, channel: str | None = None
+    replies: list[list[bytes | NetworkError] | Response],
+    *,
+    follow: bool = True,
+    channel: str | None = None,
+    patience: float = 60.0,
 ) -> list[Event]:
-    """Give what following says when each connection brings these bytes."""
+    """Give what following says when each connection brings these bytes, or is refused."""
     found: list[Event] = []
 
     def hear(event: Event) -> tuple[()]:
@@ -36,7 +40,7 @@ def drive(
 
     query = () if channel is None else (("channel", channel),)
     server = Server("http://127.0.0.1:1/", None)
-    steps = Following(server, RUN, hear, query=query, follow=follow, patience=60.0).steps()
+    steps = Following(server, RUN, hear, query=query, follow=follow, patience=patience).steps()
     result: Response | bytes | None = None
     waiting: list[bytes | NetworkError] = []
     connections = iter(replies)
@@ -49,9 +53,12 @@ def drive(
         result = failed = None
         match act:
             case Open(headers=headers):
-                waiting = list(next(connections))
+                reply = next(connections)
                 found.append({"event": "open", "last": headers.get("Last-Event-ID")})
-                result = Response(200, "OK", "application/x-ndjson", b"")
+                if isinstance(reply, Response):
+                    result, waiting = reply, []
+                else:
+                    result, waiting = Response(200, "OK", "application/x-ndjson", b""), list(reply)
             case Read():
                 brought = waiting.pop(0) if waiting else b""
                 result, failed = (None, brought) if isinstance(brought, NetworkError) else (brought, None)
@@ -147,6 +154,39 @@ def test_end_in_the_middle_is_no_end():
     events = drive([[preamble(0) + half], [preamble(0) + whole + b"\n"]], follow=False)
 
     assert bytes_of(events) == b"0123456789"
+
+
+BEHIND = Response(503, "", "application/problem+json", problem(MirrorBehind(f"/{RUN}", 10, 4))[1])
+
+
+def test_host_that_is_behind():
+    """Of several hosts behind one address one may know less than the last one: that is tried again."""
+    first = line_of(b"0123456789") + b"\n"
+
+    events = drive([[preamble(0) + first], BEHIND, BEHIND, [preamble(10) + END]])
+
+    assert bytes_of(events) == b"0123456789"
+    opened = [event["last"] for event in events if event.get("event") == "open"]
+    assert opened == [None, *[f"{RUN}:{10:020}"] * 3]
+
+
+def test_place_that_no_host_knows():
+    """A first request beyond what is known is refused at once, a later one when the patience is over."""
+    with pytest.raises(MirrorBehind, match="up to 4, got 10") as refused:
+        drive([BEHIND])
+    assert (refused.value.start, refused.value.tail) == (10, 4)
+    with pytest.raises(MirrorBehind):
+        drive([[preamble(0) + line_of(b"0123456789") + b"\n"], *[BEHIND] * 100_000], patience=0.01)
+
+
+def test_run_of_a_store_that_is_shared_no_more():
+    """What a server says of it, a client says, too."""
+    error = RunElsewhere(RUN, "far", unshared=True)
+    reply = Response(409, "", "application/problem+json", problem(error)[1])
+
+    with pytest.raises(RunElsewhere) as refused:
+        drive([reply])
+    assert str(refused.value) == str(error)
 
 
 def test_chunks_of_later_versions():

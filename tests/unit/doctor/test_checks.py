@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runcast.doctor import resources, restarts, storage
-from runcast.doctor.facts import Amount, Facts, Finding, Level, Limit, StoreFacts, UnitFacts
+from runcast.doctor import resources, restarts, sharing, storage
+from runcast.doctor.facts import Amount, Facts, Finding, Level, Limit, LinkFacts, StoreFacts, UnitFacts
 from runcast.doctor.report import CHECKS, findings, has_problem
 
 GOOD = Facts(extras={"server": True}, now=2.0, installed=1.0)
@@ -21,6 +21,11 @@ Check = Callable[[Facts], Finding]
 def store(**changes: Any) -> dict[str, Any]:
     """Return facts about a store that differs from a good one."""
     return {"store": STORE._replace(**changes)}
+
+
+def linked(**changes: Any) -> dict[str, Any]:
+    """Return facts about a link that differs from a good one."""
+    return {"link": LinkFacts("redis://h", "web-1", server="Valkey 9.1.2")._replace(**changes)}
 
 
 CASES: list[tuple[Check, dict[str, Any], str, str]] = [
@@ -109,6 +114,25 @@ CASES: list[tuple[Check, dict[str, Any], str, str]] = [
     (resources.clock, {"clock_drift": -3600.0}, "hint", "-3600.0 s"),
     (resources.clock, store(newest=3602.0), "hint", "3,600 s from now"),
     (resources.clock, store(newest=30.0), "ok", "evenly"),
+    (sharing.link, {}, "ok", "shared with no other host"),
+    (sharing.link, linked(), "ok", "Valkey 9.1.2 at redis://h answers, and knows this host as 'web-1'"),
+    (sharing.link, linked(error="no server at h"), "problem", "redis://h: no server at h"),
+    (sharing.link, linked(notes={"lease": "another store has the name"}), "problem", "host= of its own"),
+    (sharing.link, linked(notes={"full": "out of memory"}), "problem", "more memory"),
+    (sharing.link, linked(notes={"fenced": "run 1 was ended"}), "hint", "on its own host"),
+    (sharing.hosts, {}, "ok", "shared with no other host"),
+    (sharing.hosts, linked(error="no server at h"), "ok", "without the link"),
+    (
+        sharing.hosts,
+        linked(hosts={"web-2": 0.0, "web-3": 90.0}),
+        "ok",
+        "silent, without runs that go on: web-3",
+    ),
+    (sharing.hosts, linked(notes={"silent": "host web-2 is silent since 12:03"}), "problem", "since 12:03"),
+    (sharing.shelf, {}, "ok", "there is none"),
+    (sharing.shelf, linked(), "ok", "the engine keeps all output"),
+    (sharing.shelf, linked(shelf="file:///mnt?local_age=7d"), "ok", "file:///mnt can be read"),
+    (sharing.shelf, linked(shelf="file:///mnt", shelf_error="not mounted"), "problem", "mount it"),
     (resources.python, {"python": (3, 10, 4)}, "problem", "3.11 or newer"),
     (resources.python, {"system": "Darwin 23.1"}, "problem", "Linux"),
     (resources.extras, {"extras": {"server": True, "otel": False}}, "ok", "not installed: otel"),

@@ -46,11 +46,11 @@ def test_every_fault_happens():
         with closing(MemoryLinkPlace()) as place:
             ship, mirror = (FaultyLink(place.link(), n, rate=0.3) for n in range(2))
             check_shipping(ship, mirror, 0, entries=300)
-            return dict(ship.faults)
+            return dict(ship.faults + mirror.faults)
 
     first = faults()
 
-    assert first.keys() == {"none", "dropped", "cut", "doubled", "delayed"}
+    assert first.keys() == {"none", "dropped", "cut", "doubled", "delayed", "overtaken", "late"}
     assert faults() == first
 
 
@@ -88,7 +88,7 @@ class SilentRefusal(MemoryLink):
 class SleepsOn(MemoryLink):
     """Has no news of what is after `watch`."""
 
-    def hear(self, name: str) -> None:
+    def hear(self, name: str, of_bytes: bool) -> None:
         pass
 
 
@@ -115,6 +115,13 @@ class CutsTheFront(MemoryLink):
             return stretch._replace(entries=[entry for entry in stretch.entries if entry.start >= offset])
 
         return broken(super().read(run, offset, limit), change)
+
+
+class TellsNothing(MemoryLink):
+    """Says at each read that nothing but bytes has changed."""
+
+    def read(self, run: str, offset: int, limit: int) -> Reply[Stretch]:
+        return broken(super().read(run, offset, limit), lambda stretch: stretch._replace(version=1))
 
 
 class TextOnly(MemoryLink):
@@ -180,6 +187,7 @@ def place_of(kind: type[MemoryLink]) -> Callable[[], LinkPlace]:
         (ForgetsWatched, "all of it"),
         (CutsTheFront, "expected an entry there|tail where nothing is left"),
         (TextOnly, "bytes"),
+        (TellsNothing, "another number after a state"),
         (AsksTwice, "requests, each once"),
         (EndlessLease, "the end of a lease"),
         (Hasty, "replies before a step"),

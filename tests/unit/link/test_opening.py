@@ -20,7 +20,8 @@ def test_no_password_in_a_refusal(url: str):
 
 def test_other_engines():
     """Another scheme is refused with those that there are."""
-    with pytest.raises(UsageError, match="redis, rediss, unix, got 'amqp'"):
+    schemes = r"redis, rediss, unix, redis\+sentinel, rediss\+sentinel, postgresql, postgres"
+    with pytest.raises(UsageError, match=f"{schemes}, got 'amqp'"):
         open_link("amqp://user:secret@host")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runcast.link.resp import Parser, ServerError, pack
+from runcast.link.resp import Parser, ServerError, pack, pieces
 
 REPLIES = [
     (b"+OK\r\n", b"OK"),
@@ -20,6 +20,17 @@ REPLIES = [
 def test_requests():
     """Arguments are bytes, text or numbers, and each is sent with its length in bytes."""
     assert pack((memoryview(b"SET"), "ä", 10)) == b"*3\r\n$3\r\nSET\r\n$2\r\n\xc3\xa4\r\n$2\r\n10\r\n"
+
+
+def test_long_parts_are_not_copied():
+    """A request in pieces has the same bytes, and a long argument is in it as it is."""
+    data = b"x" * 65536
+    request = (b"PUT", "run", 7, data, b"r" * 32, b"")
+    found = pieces(request)
+
+    assert b"".join(found) == pack(request)
+    assert [one for one in found if one is data] == [data]
+    assert len(found) == 3
 
 
 @pytest.mark.parametrize(("wire", "value"), REPLIES)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from runcast.errors import FileDamaged, SegmentAway
+from runcast.errors import FileDamaged, MirrorBehind, OffsetBeyondTail, SegmentAway
 from runcast.log import FileLog, FileLogWriter
 from runcast.log.eviction import evict, mark_away, restore
 from runcast.log.segments import segment_name, segment_starts
 from runcast.model import Channel, Outcome, Reason
-from runcast.store.run_files import RunFiles
+from runcast.store.contents import AGENT
+from runcast.store.run_files import RunFiles, outcome_bytes
 from tests.helpers.away import make_run, take
 
 OUT, ERR = Channel.STDOUT, Channel.STDERR
@@ -267,3 +268,26 @@ def test_closed_by_hand(tmp_path: Path):
 
     assert evict(directory, 0)
     assert FileLog(directory.path).lines == 1
+
+
+def test_ahead_of_a_mirror(tmp_path: Path):
+    """An offset past what is known of another host's run is one that may come, until all of it is here."""
+    files = RunFiles.create_mirror(str(tmp_path / ("0" * 26)), b"{}", "a")
+    lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    files.own(AGENT, lock)
+    log = FileLog(files.path)
+
+    assert log.away(0) is None
+    for offset in (1, 2**60):
+        with pytest.raises(MirrorBehind, match=f"up to 0, got {offset}: run {files.id} is on another host"):
+            log.check_offset(offset)
+        away = log.away(offset)
+        assert isinstance(away, MirrorBehind)
+        assert (away.start, away.tail) == (offset, 0)
+
+    files.copy_outcome(outcome_bytes(Outcome(Reason.EXITED, code=0)))
+    files.release()
+    os.close(lock)
+    with pytest.raises(OffsetBeyondTail):
+        log.check_offset(1)
+    assert log.away(1) is None

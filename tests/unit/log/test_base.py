@@ -137,6 +137,9 @@ def test_times(steps: list[int], asked: list[int], segment: int):
     for time in [1_700_000_000 + at / 1000 for at in asked] + [chunk.time for chunk in chunks]:
         expected = next((chunk.offset for chunk in chunks if chunk.time >= time), log.tail_offset)
         assert log.offset_of_time(time) == expected
+    for chunk in chunks:
+        assert log.time_before(chunk.offset + 1) == log.time_before(chunk.next) == chunk.time
+    assert log.time_before(0) == 0.0
 
 
 def test_time_that_was_lost():

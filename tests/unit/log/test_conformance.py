@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runcast.log import SEGMENT_BYTES, Log, LogWriter, MemoryLog, MemoryLogWriter
-from runcast.log.base import Span
+from runcast.log.spans import Span
 from runcast.model import Channel, Chunk, Outcome, Reading
 from runcast.testing import FilePlace, MemoryPlace, check_log
 

@@ -35,7 +35,8 @@ class ListExtent(Extent):
     def packed(self, first: int, count: int) -> bytes:
         found = self.index[first : first + count]
         self.fetched += len(found)
-        return b"".join(pack(*record) if record else bytes(RECORD_BYTES) for record in found)
+        torn = b"torn" if self.is_torn and first + count > len(self.index) else b""
+        return b"".join(pack(*record) if record else bytes(RECORD_BYTES) for record in found) + torn
 
     def torn(self) -> bool:
         return self.is_torn
@@ -82,6 +83,33 @@ def labels_of(pieces: list[Piece], start: int, end: int) -> list[Channel]:
     """Return the label of each byte; the pieces must lie side by side from start to end."""
     assert [start, *(piece.end for piece in pieces)] == [*(piece.start for piece in pieces), end]
     return [piece.channel for piece in pieces for _ in range(piece.start, piece.end)]
+
+
+@given(extents(), st.lists(st.tuples(st.integers(0, 300), st.integers(1, 300)), max_size=6))
+def test_newest_label(extent: ListExtent, ranges: list[tuple[int, int]]):
+    """What has the label of the last record has it by looking at every record, too."""
+    expected = labels_by_looking(extent)
+    for first, size in ranges:
+        start, end = START + first, min(START + first + size, START + extent.bytes)
+        if start < end and (label := extent.newest_label(start, end)) is not None:
+            assert labels_of([label], start, end) == expected[first : first + end - start]
+            assert label.channel is not Channel.UNKNOWN
+            assert list(extent.pieces(start, end)) == [label]
+
+
+def test_newest_label_of_lines():
+    """Lines at the tail have the label of the last record, found by one fetch of the records since then."""
+    extent = ListExtent([Record(START, 1, 0, Channel.STDOUT)], size=10)
+    assert extent.newest_label(START, START + 10) == (START, START + 10, Channel.STDOUT, 1)
+    extent.index.append(Record(START + 10, 2, 1, Channel.STDERR))
+    extent.fetched = 0
+    assert extent.newest_label(START + 10, START + 15) == (START + 10, START + 15, Channel.STDERR, 2)
+    assert extent.newest_label(START + 15, START + 20) == (START + 15, START + 20, Channel.STDERR, 2)
+    assert extent.fetched == 3
+    assert extent.newest_label(START + 5, START + 15) is None
+    assert extent.newest_label(START + 20, START + 20 + RECORD_SPAN) is None
+    extent.is_torn = True
+    assert extent.newest_label(START + 15, START + 20) is None
 
 
 @given(extents(), st.lists(st.tuples(st.integers(0, 300), st.integers(1, 300)), max_size=6))

@@ -15,6 +15,7 @@ from runcast.log.records import (
     check_header,
     count_lines,
     header,
+    last_good,
     pack,
     unpack,
 )
@@ -35,6 +36,16 @@ def test_records_come_back(records: list[Record], torn: bytes):
 
     assert len(data) == RECORD_BYTES * len(records)
     assert unpack(data + torn) == records
+
+
+@given(RECORDS, st.integers(0, 8 * RECORD_BYTES - 1), st.binary(max_size=RECORD_BYTES - 1))
+def test_last_record(records: list[Record], bit: int, torn: bytes):
+    """The last whole record is the one that unpacking all of them gives, also where it is damaged."""
+    data = bytearray(b"".join(pack(*record) for record in records))
+    assert last_good(bytes(data) + torn) == (records[-1] if records else None)
+    if records:
+        data[-RECORD_BYTES + bit // 8] ^= 1 << bit % 8
+        assert last_good(bytes(data) + torn) is unpack(bytes(data))[-1] is None
 
 
 def test_format_for_good():

@@ -222,6 +222,7 @@ SELDOM = {
     "columns",
     "damaged",
     "elsewhere",
+    "host",
     "hint",
     "last_line",
     "resizes",

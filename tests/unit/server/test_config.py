@@ -282,8 +282,8 @@ def test_example():
         *(
             (
                 f"[commands.a]\ncommand = 'ls'\nidle_timeout = {value}",
-                "s.toml, line 3, commands.a.idle_timeout: expected a duration such as 90, 90s, 5m or 1h30m, "
-                f"got {shown}",
+                "s.toml, line 3, commands.a.idle_timeout: expected a duration such as 90, 90s, 5m, 1h30m or "
+                f"7d, got {shown}",
             )
             for value, shown in (
                 ("'5 minutes'", "'5 minutes'"),
@@ -459,3 +459,26 @@ def test_wrong_mask(error_of: Callable[[str], str], mask: str, message: str):
     error = error_of(f"[commands.a]\ncommand = 'ls'\nmask = {mask}\n")
     assert message in error
     assert "hunter" not in error
+
+
+@pytest.mark.parametrize(
+    ("may", "said"),
+    [
+        ("start:backups", "got 'start:backups': did you mean backup?"),
+        ("start:x", "expected start:NAME of a command of this file, got 'start:x'"),
+    ],
+)
+def test_right_to_start_what_is_not_there(error_of: Callable[[str | bytes], str], may: str, said: str):
+    """A role that may start no command of the file has a slip in it, which would shut its users out."""
+    assert said in error_of(
+        f'[commands.backup]\ncommand = ["x"]\n[roles.dev]\nusers = ["eve"]\nmay = ["{may}"]\n'
+    )
+
+
+def test_rights_to_start(tmp_path: Path):
+    """A role may start commands of the file, patterns of names, and what `runcast doctor` starts."""
+    words = ["start:backup", "start:b*", "start", "start:runcast doctor", "read:gone"]
+    (tmp_path / "s.toml").write_text(
+        f'[commands.backup]\ncommand = ["x"]\n[roles.dev]\nusers = ["eve"]\nmay = {words}\n'
+    )
+    assert load_config(str(tmp_path / "s.toml")).people.roles["dev"].may == tuple(words)

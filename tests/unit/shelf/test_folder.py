@@ -12,6 +12,7 @@ from runcast.errors import ShelfDamaged, ShelfDown, ShelfMissing, StoreUnusable
 from runcast.shelf import Shelf, open_shelf
 from runcast.shelf.folder import FolderShelf
 from runcast.shelf.opening import MARK, ShelfRules, identify, parse_shelf
+from runcast.store.shelf_urls import Bucket
 from runcast.testing import FolderShelfPlace, check_shelf
 
 
@@ -148,13 +149,20 @@ def test_urls():
         ShelfRules(7 * 86400.0, 10 * 1024**3, 0.0),
     )
     assert isinstance(open_shelf("file:///mnt/runs"), FolderShelf)
+    assert parse_shelf("s3://runs") == (Bucket("runs"), ShelfRules())
+    assert parse_shelf("s3://my.runs/a/b/?region=eu-central-1&endpoint=https://minio:9000&link_age=1h") == (
+        Bucket("my.runs", "a/b/", "https://minio:9000", "eu-central-1"),
+        ShelfRules(link_age=3600.0),
+    )
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        *("/mnt/runs", "file:mnt", "file://host/mnt", "s3://bucket/", "", "file://"),
+        *("/mnt/runs", "file:mnt", "file://host/mnt", "s3://", "", "file://"),
         *("file:///m?age=1d", "file:///m?local_age=x", "file:///m?local_bytes=-1", "file:///m?x"),
+        *("s3://Bucket", "s3://key:secret@bucket", "s3://runs?endpoint=minio:9000", "s3://runs?endpoint="),
+        *("s3://runs?endpoint=http://user:word@host", "file:///m?endpoint=http://host"),
     ],
 )
 def test_bad_urls(url: str):

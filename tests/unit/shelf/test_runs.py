@@ -1,5 +1,6 @@
 """Runs on the shelf: kept whole, found again to the byte, and not believed when they are something else."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -208,7 +209,7 @@ def test_segment_of_another_run(tmp_path: Path):
     manifest = keep_run(shelf, files)
     assert evict(files, 0)
     mark = Path(files.log_path, segment_name(0) + ".away")
-    mark.write_text('{"bytes": 5, "lines": 0}')
+    mark.write_text(json.dumps({"bytes": len(LARGE) + 5, "lines": 0}))
 
     with pytest.raises(ShelfDamaged, match="another run"):
         bring(shelf, manifest, files, 0)

@@ -107,8 +107,9 @@ def test_reading():
     assert parse_reading([]) == ReadParams()
     query = [("x", "1"), ("offset", "now"), ("live", "sse"), ("cursor", "5")]
     assert parse_reading(query) == ReadParams("now", "sse", "5")
-    with pytest.raises(UsageError, match="one offset, got 2"):
-        parse_reading([("offset", "1"), ("offset", "2")])
+    for name in ("offset", "live", "cursor"):
+        with pytest.raises(UsageError, match=f"one {name}, got 2"):
+            parse_reading([(name, "1"), (name, "2")])
     with pytest.raises(UsageError, match="expected an offset with live=long-poll"):
         parse_reading([("live", "long-poll")])
     with pytest.raises(UsageError, match="live to be one of long-poll, sse"):

@@ -5,26 +5,33 @@ from base64 import b64decode
 
 import pytest
 
-from runcast.wire.durable_live import control_event, cursor_after, data_event, sendable_bytes
+from runcast.wire.durable_live import control_event, cursor_after, data_event, sendable_bytes, waited_until
 
 NOW = 1_800_000_000.0
-CURRENT = 3_578_400
+CURRENT = 71_568_000_000_000  # microseconds from 2024-10-09 to then
 
 
 def test_cursor():
-    """A cursor is the number of the span of time; one that is behind is brought to it."""
+    """The cursor of a reply is the time that it has reached, for whoever has an earlier one or none."""
     assert cursor_after(None, NOW) == CURRENT
     assert cursor_after(str(CURRENT - 1), NOW) == CURRENT
-    assert cursor_after(None, NOW + 20) == CURRENT + 1
+    assert cursor_after("3578400", NOW) == CURRENT  # of a server that counts twenty seconds
+    assert cursor_after(None, NOW + 0.25) == CURRENT + 250_000
+    assert cursor_after(None, 0.0) == 0
     for strange in ("", "x", "-1", "9" * 40, "1.5", "\u0661"):
         assert cursor_after(strange, NOW) == CURRENT
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 500])
 def test_cursor_goes_on(ahead: int):
-    """One that is not behind goes further, by at most an hour, so that no reply is given twice."""
-    for _ in range(200):
-        assert CURRENT + ahead < cursor_after(str(CURRENT + ahead), NOW) <= CURRENT + ahead + 180
+    """One that is not behind goes further, so that no reply is given twice, and for all to the same."""
+    assert cursor_after(str(CURRENT + ahead), NOW) == CURRENT + ahead + 1
+
+
+def test_cursor_of_those_who_wait():
+    """Those who waited in vain have the same cursor, whenever in twenty seconds that ended."""
+    assert waited_until(NOW) == waited_until(NOW + 19.9) == NOW
+    assert waited_until(NOW + 20) == NOW + 20
 
 
 def parsed(event: bytes) -> tuple[str, str]:

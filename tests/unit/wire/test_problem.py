@@ -34,6 +34,8 @@ def test_usage_error():
         (errors.OffsetBeyondTail(9, 5), 416, {"offset": f"{9:020d}", "tail": f"{5:020d}"}),
         (errors.NotAcceptable("a/b", ("text/plain",)), 406, {"offered": ["text/plain"]}),
         (errors.RunActive("run x goes on"), 409, {}),
+        (errors.RunElsewhere("x", "far"), 409, {"host": "far"}),
+        (errors.RunElsewhere("x", "far", unshared=True), 409, {"host": "far", "unshared": True}),
     ],
 )
 def test_what_one_needs_to_go_on(error: errors.RuncastError, status: int, more: dict[str, Any]):
@@ -67,6 +69,14 @@ def test_our_failures(error: errors.RuncastError):
     assert value["status"] >= 500
     assert "ann" not in str(value)
     assert value["error"] == type(error).__name__
+
+
+def test_host_unreachable():
+    """That a run's host does not answer is no failure of this server, and has its reason."""
+    value = body(errors.HostUnreachable("run x: host a does not answer"))
+
+    assert (value["status"], value["error"]) == (503, "HostUnreachable")
+    assert value["detail"] == "run x: host a does not answer"
 
 
 def test_wait_timeout():

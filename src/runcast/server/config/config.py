@@ -104,7 +104,7 @@ def load_config(path: str) -> Config:
         file.parsed(parse_keep, ("keep",), file.value.get("keep")),
         _bounds(file),
         *read_hooks(file, commands),
-        read_people(file),
+        read_people(file, commands),
     )
 
 

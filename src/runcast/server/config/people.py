@@ -6,10 +6,12 @@ Owns these keys, and what of them and of the options must not stand alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
+from runcast.doctor import ticking
 from runcast.errors import UsageError
+from runcast.options.option import nearest
 from runcast.rights import Rights
 from runcast.server.config.file import ConfigFile, kind
 from runcast.server.people import DEFAULT, People, Role, Roles, parse_header
@@ -36,14 +38,17 @@ class PeopleConfig(NamedTuple):
     roles: Mapping[str, Role] = {}
 
 
-def read_people(file: ConfigFile) -> PeopleConfig:
-    """Return what the file says of people."""
+def read_people(file: ConfigFile, commands: Collection[str]) -> PeopleConfig:
+    """Return what the file says of people, who may start commands of these names."""
     header = file.parsed(parse_header, ("user_header",), file.value.get("user_header"))
     proxies = _texts(
         file, ("trusted_proxies",), file.value.get("trusted_proxies", []), "addresses", parse_proxy
     )
     tables = file.table(file.value.get("roles", {}), "roles", form="tables [roles.NAME]")
-    return PeopleConfig(header, proxies, {name: _role(file, name, table) for name, table in tables.items()})
+    roles = {name: _role(file, name, table) for name, table in tables.items()}
+    for name, role in roles.items():
+        _check_commands(file, name, role, commands)
+    return PeopleConfig(header, proxies, roles)
 
 
 def people_of(store: str, given: str | None, config: PeopleConfig, proxies: Proxies, *, auth: bool) -> People:
@@ -87,6 +92,17 @@ def _role(file: ConfigFile, name: str, value: object) -> Role:
     may = _texts(file, (*keys, "may"), table["may"], "rights", lambda word: Rights([word]))
     users = _texts(file, (*keys, "users"), table.get("users", []), "names", lambda _: None)
     return Role(users, may)
+
+
+def _check_commands(file: ConfigFile, name: str, role: Role, commands: Collection[str]) -> None:
+    """Refuse a right to start what the file does not have, which would give nothing and say nothing."""
+    for word in role.may:
+        verb, _, command = word.partition(":")
+        if verb == "start" and command and "*" not in command and command not in (*commands, ticking.NAME):
+            near = nearest(command, commands)
+            file.fail(
+                ("roles", name, "may"), f"expected start:NAME of a command of this file, got {word!r}{near}"
+            )
 
 
 def _texts(

@@ -45,15 +45,13 @@ from runcast.web.live.once_here import here, once_here
 from runcast.web.responder import Responder
 from runcast.web.servers.left_running import log_at_exit
 from runcast.web.servers.shutdown import stopping, wake_with_server
+from runcast.web.servers.unwritable import warn_unwritable
 from runcast.who import VISITOR, Kind, Who
 
 if TYPE_CHECKING:
     from runcast.options.typed import StartOptions, StreamOptions
 
-__all__ = [
-    *("OPTIONS", "RuncastApp", "body_limit"),
-    "command_line",
-]
+__all__ = ["OPTIONS", "RuncastApp", "body_limit", "command_line"]
 
 OPTIONS: Final = (  # of a `RuncastApp`
     *("store", "authorize", "commands", "allow_any_command"),
@@ -95,6 +93,7 @@ class RuncastApp:
 
     screens: bool = True  # whether what other sites' pages may not do is refused here
     sockets: bool = False  # whether `serve_socket` is called for WebSockets
+    warns: bool = True  # whether it is logged here that the store cannot be written to
 
     def __init__(
         self,
@@ -138,6 +137,8 @@ class RuncastApp:
             at_once=authorize in (*_OPEN, as_guarded),  # ours, which do not block
         )
         self.responder.share_key, self.responder.sockets = self._share_key, self.sockets
+        if self.warns:
+            warn_unwritable(self.store.path)
         log_at_exit(self.store)
         wake_with_server()  # replies may have threads that signals do not come to
         self.durable = Durable(self.responder)
@@ -315,7 +316,7 @@ class RuncastApp:
         return once_here(lambda: self._view(request, view, source, args, **options))
 
     def _view(self, request: Request, view: str, source: Any, args: tuple[Any, ...], **options: Any) -> Reply:
-        mounted = self.mounted_for(request)
+        mounted, known = self.mounted_for(request), self.identified(request)
         runs = None if mounted is None else f"{request.root}{mounted}/runs"
         interval = options.pop("interval", None)
         of_run = cast("StartOptions", options)
@@ -327,6 +328,7 @@ class RuncastApp:
                 args=args,
                 view=view,
                 runs=runs,
+                may_read=lambda run: self.responder.may_read(run, known, f"{request.root}{mounted}"),
                 interval=interval,
                 keep=self._keep,
                 options=self._as_in(source, request, of_run),

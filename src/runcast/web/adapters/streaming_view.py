@@ -5,14 +5,15 @@ its run, by the id of its last event, and gets 204 when there is nothing more, a
 view resumes only runs that it started itself. HEAD and prefetch start nothing: there is no viewer.
 
 A browser that navigates to the view is led to the page of its run. Where runs are mounted
-nowhere the page, its files and the run's log are found behind the view's own URL, in a
-parameter: `/build?runcast=/runs/ID`. A redirect there, too, so that a reload starts nothing.
+nowhere, or `authorize` lets this viewer not read there what the view gives out anyway, the page, its
+files and the run's log are found behind the view's own URL, in a parameter: `/build?runcast=/runs/ID`.
+A redirect there, too, so that a reload starts nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from runcast.model import Reason
 from runcast.run import Run
 from runcast.run.begun import first_state_of
 from runcast.runs import Store
-from runcast.store.keys import free_key
+from runcast.supervisor.shared_keys import free_shared_key
 from runcast.web.adapters.viewed import note_viewed
 from runcast.web.api.log_reply import log_reply, problem_reply
 from runcast.web.api.sticky_poll import keyed_poll
@@ -54,6 +55,7 @@ def stream_reply(
     args: tuple[Any, ...] = (),
     view: str,
     runs: str | None,
+    may_read: Callable[[Run], bool] = lambda run: True,
     interval: float | None = None,
     keep: Keep | None = None,
     options: Mapping[str, Any],
@@ -67,6 +69,7 @@ def stream_reply(
         args: the source's arguments, where it is a function.
         view: names the view, the same in every process and after a restart.
         runs: URL below which runs have their pages, where that is mounted.
+        may_read: whether who sends the request may read a run there.
         interval: seconds of silence after which a visible line is given.
         keep: which of the runs that viewers' GETs started stay when they are over; None for all.
         options: for `Store.start`. A run without viewers is stopped after `STOP_UNWATCHED`, by default.
@@ -102,7 +105,8 @@ def stream_reply(
         # What is shared, or not repeated behind somebody's back, is kept, as by `start`.
         if request.method != "GET" or options.get("key") is not None:
             options, keep = {**options, "stop_unwatched": None}, None
-        runs = f"{_own_root(request)}/runs" if runs is None else runs
+        own = f"{_own_root(request)}/runs"
+        runs = own if runs is None else runs
         if form is POLL and _goes_on(request, source, options):
             return keyed_poll(store, request, view, runs, lambda key: start(key=key))
         try:
@@ -111,6 +115,8 @@ def stream_reply(
             if form is not HTML:  # whose page says it
                 return _failed(error, form, runs)
             run = store.get(error.run_id)
+        if runs != own and not may_read(run):
+            runs = own
         if form is HTML:
             return Reply(303, [("Location", f"{runs}/{run.id}"), ("Cache-Control", "no-store")])
         reply = log_reply(run, request, interval=interval, new=bool(first_state_of(run)))
@@ -137,7 +143,7 @@ def _expect_started(store: Store, run: Run, key: str | None) -> None:
         return
     if run.pid is None and (outcome := run.outcome) and outcome.reason is Reason.FAILED_TO_START:
         if key is not None:
-            free_key(store.path, key, run.id)
+            free_shared_key(store.path, key, run.id)
         raise StartFailed(run.id, outcome)
 
 

@@ -79,6 +79,12 @@ class Access:
         self._note_refused(verb, request, run)
         raise _refusal(verb, request, run)
 
+    def may_read(self, run: Run, request: Request, root: str) -> bool:
+        """Return whether who sends a request to a view may read a run at its page, below a root."""
+        return self._authorize(
+            "read", run, replace(request, method="GET", root=root, path=f"/runs/{run.id}", query="", body=b"")
+        )
+
     def may_start(self, name: str | None, request: Request) -> bool:
         """Return whether a command may be started, by its name or, without one, any.
 

@@ -7,13 +7,12 @@ show nothing but themselves in an `<img>`.
 
 from __future__ import annotations
 
-import os
 from typing import Final
 from urllib.parse import quote
 
 from runcast.errors import OffsetBeyondTail
 from runcast.run import Run
-from runcast.run.artifacts import open_artifact
+from runcast.run.artifacts import find_artifact, open_artifact
 from runcast.web.api.log_reply import problem_reply
 from runcast.web.http.messages import Reply, Request, is_known, json_reply
 from runcast.web.http.ranges import is_range, parse_range
@@ -56,10 +55,9 @@ def artifact_reply(run: Run, name: str, request: Request) -> Reply:
         ArtifactNotFound: there is none of this name.
         UsageError: the header Range is invalid.
     """
-    fd, size = open_artifact(run, name)
-    stream = FileStream(fd, size)  # which closes it
-    # It never changes: its name and its run say which it is.
-    tag = f'"{run.id}-{os.fstat(fd).st_ino}-{size}"'
+    number, file = find_artifact(run, name)
+    # It never changes: its place in the list says which it is, on all hosts.
+    tag = f'"{run.id}-{number}-{file.bytes}"'
     last = quote(name.rpartition("/")[2], safe="")
     fields = [
         ("Content-Type", _type(name)),
@@ -69,6 +67,10 @@ def artifact_reply(run: Run, name: str, request: Request) -> Reply:
     ]
     if is_known(request.header("if-none-match"), tag):
         return Reply(304, [field for field in fields if field[0] != "Content-Type"])
+    if request.method == "HEAD":  # of another host, all of the file would be brought for it
+        return Reply(200, [*fields, ("Content-Length", str(file.bytes))])
+    fd, size = open_artifact(run, name)
+    stream = FileStream(fd, size)  # which closes it
     header = request.header("range") or ""
     if is_range(header) and request.header("if-range") in (None, tag):
         start, end = parse_range(header, size)

@@ -96,23 +96,27 @@ class NamedCommand:
         tables = self.params.tables
         return NamedCommand(name, self.command, self.title, self.description, tables, **self.options)
 
-    def start(self, store: Store, params: Mapping[str, object] | None = None) -> Run:
+    def start(
+        self, store: Store, params: Mapping[str, object] | None = None, *, key: str | None = None
+    ) -> Run:
         """Start it.
 
         Args:
             store: where the run is.
             params: values of its parameters, by name.
+            key: a second start with it finds the run of the first.
 
         Raises:
             UsageError: one is unknown, missing or does not fit.
+            RunExists: the key names a run with other values, or of another command.
         """
         values = self.params.read(params or {})
         if not self.params:
-            return store.start(self.command, name=self.name, **self.options)
+            return store.start(self.command, name=self.name, key=key, **self.options)
         options = dict(self.options)
         if secrets := self.params.secrets(values):
             options["mask"] = [*(self.options["mask"] or ()), *secrets]
-        of_run = cast("StartOptions", {**options, "name": self.name, "params": values})
+        of_run = cast("StartOptions", {**options, "name": self.name, "params": values, "key": key})
         return store.start(self.params.place(values), **of_run)
 
     def deliver(

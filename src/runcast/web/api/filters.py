@@ -18,7 +18,7 @@ from runcast.errors import UsageError
 from runcast.model import State
 from runcast.run import Run
 from runcast.run.base import files_of
-from runcast.store.keys import run_of_key
+from runcast.supervisor.shared_keys import newest_of_key
 from runcast.wire.query import parse_flag
 
 __all__ = ["FILTERS", "Known", "Wanted", "not_newer", "parse_filters"]
@@ -49,7 +49,7 @@ def not_newer(params: Mapping[str, str], store: str) -> str | None:
     That is behind the run `at` which a search begins with, or behind the newest run of a key, which is found
     at once.
     """
-    newest = params.get("at") or (run_of_key(store, params["key"]) if "key" in params else None)
+    newest = params.get("at") or (newest_of_key(store, params["key"]) if "key" in params else None)
     return newest and f"{newest}0"  # what is behind a run's id sorts behind it: so that one is before this
 
 

@@ -22,6 +22,7 @@ from runcast.model import Channel
 from runcast.run import Run
 from runcast.run.base import files_of
 from runcast.store.files import StoreFiles
+from runcast.store.sharing import link_json
 from runcast.web.api.access import Access
 from runcast.web.api.filters import Known, Wanted, not_newer, parse_filters
 from runcast.web.http.messages import Reply, Request, json_reply
@@ -34,6 +35,7 @@ _SECONDS = 2.0  # in which one request looks for runs that pass its filters
 _RECENT = 1000  # newest runs among which those are looked for that go on
 _GOING = 100  # of them at most
 _ENDED_SECONDS = 0.05  # in which one request learns which of these have ended
+_LOOKED = 16  # of these that each request looks at, though it had to wait for the processor or the disk
 
 
 class Front(NamedTuple):
@@ -87,6 +89,8 @@ class Listing:
             going = [row for row in rows if row is not None]
         if after is not None:
             listed["runs"].reverse()
+        if (link := link_json(self._access.store.path)) is not None:
+            listed["link"] = link
         return json_reply(listed if going is None else listed | {"going": going})
 
     def _rows(self, request: Request, runs: Iterator[Run], limit: int, wanted: Wanted) -> dict[str, Any]:
@@ -149,14 +153,16 @@ class Listing:
     def _going(self, ids: Sequence[str]) -> Iterator[Run]:
         """Yield those that go on, as far as that is known when the time for it is up."""
         spent = 0.0
-        for run in map(self._run, self._known.may_go_on(ids)):
+        for looked, run in enumerate(map(self._run, self._known.may_go_on(ids))):
+            if looked >= _LOOKED and spent > _ENDED_SECONDS:
+                return
             began = time.monotonic()
+            going = False
             with contextlib.suppress(OSError, RuncastError):
                 going = self._known.goes_on(run)
-                if (spent := spent + time.monotonic() - began) > _ENDED_SECONDS:
-                    return
-                if going:
-                    yield run
+            spent += time.monotonic() - began
+            if going:
+                yield run
 
     def _run(self, run_id: str) -> Run:
         return Run(self._files.run(run_id).path)

@@ -6,21 +6,33 @@ byte, as problem+json.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from urllib.parse import urlencode
 
-from runcast.errors import OffsetBeyondTail, RuncastError, RunElsewhere, SegmentAway, StoreUnwritable
+from runcast.errors import (
+    ArtifactAway,
+    HostUnreachable,
+    MirrorBehind,
+    OffsetBeyondTail,
+    RuncastError,
+    RunElsewhere,
+    SegmentAway,
+    StoreUnwritable,
+)
 from runcast.log import Log
 from runcast.model import Channel, Reason
 from runcast.offsets import parse_offset
 from runcast.readers import begin
 from runcast.run import Run
+from runcast.run.base import files_of
+from runcast.web.api.past_end import past_end
 from runcast.web.http.messages import Reply, Request, is_known
 from runcast.web.http.ranges import is_range, parse_range
 from runcast.web.live.log_stream import KEEPALIVE_SECONDS, LogStream, LogView
-from runcast.web.live.long_poll import PollStream
+from runcast.web.live.long_poll import PollStream, away_until
 from runcast.web.live.until import until_of
 from runcast.web.page import run_page
 from runcast.wire import (
@@ -33,6 +45,7 @@ from runcast.wire import (
     Query,
     ResumePoint,
     headers,
+    hides,
     negotiate,
     parse_event_id,
     problem,
@@ -41,6 +54,7 @@ from runcast.wire.query import START_PARAMS
 
 __all__ = ["log_reply", "log_view", "problem_reply"]
 
+_log = logging.getLogger("runcast.web")
 _RETRY_SECONDS = "2"  # after which what is away may be here
 _FULL, _UNWRITABLE = {ENOSPC, EDQUOT}, {EROFS, EACCES, EPERM}
 _WITH_LINES = (Reason.LOST, Reason.FAILED_TO_START)  # outcomes for which a text may have added lines
@@ -58,11 +72,17 @@ def problem_reply(error: RuncastError | OSError) -> Reply:
         if error.errno not in _FULL | _UNWRITABLE:
             raise error
         error = StoreUnwritable((error.strerror or str(error)).lower(), full=error.errno in _FULL)
+    if hides(error):  # the reply says that this is in the log
+        _log.error("%s: %s", type(error).__name__, error)
     status, body = problem(error)
     fixed = [("Content-Type", PROBLEM_TYPE), ("Cache-Control", "no-store")]
     fixed.append(("X-Content-Type-Options", "nosniff"))
-    if isinstance(error, SegmentAway):
-        return Reply(status, [*fixed, ("Retry-After", _RETRY_SECONDS)], body, away=error)
+    if isinstance(error, SegmentAway | ArtifactAway):
+        comes = isinstance(error, SegmentAway) or error.comes is not None
+        fixed.append(("Retry-After", _RETRY_SECONDS))
+        return Reply(status, fixed, body, away=error if comes else None)
+    if isinstance(error, HostUnreachable):
+        fixed.append(("Retry-After", _RETRY_SECONDS))
     return Reply(status, fixed, body)
 
 
@@ -87,13 +107,37 @@ def log_reply(
         NotAcceptable: there is no such form.
         UsageError: a parameter is invalid.
         OffsetBeyondTail, OffsetGone: the offset cannot be read.
-        SegmentAway: the bytes there are not on this disk.
+        SegmentAway: the bytes there are not on this disk; MirrorBehind: nor known to be anywhere. Of a poll
+            with `until`, by when it is answered whether they have come or not.
     """
     query = Query.parse(request.parameters)
     form = negotiate(request.header("accept"), query.format)
     if form is HTML:
         return Reply(200, headers(form, live=False), run_page(request.root) if page is None else page())
     last = request.header("last-event-id")
+    try:
+        return _reply(run, request, query, form, last, interval, new=new)
+    except SegmentAway as error:
+        if form is POLL:
+            error.until = away_until(query, request.arrived)
+        if last is None or form.media_type != "text/event-stream" or not isinstance(error, MirrorBehind):
+            raise
+        # Of any status but 200 an EventSource never recovers; after the end of this one it comes again.
+        restart = form.encode(run.id, START, **form.pick()).restart()
+        return Reply(200, headers(form, live=True), restart, away=error)
+
+
+def _reply(
+    run: Run,
+    request: Request,
+    query: Query,
+    form: Form,
+    last: str | None,
+    interval: float | None,
+    *,
+    new: bool,
+) -> Reply:
+    """Return the log in a form that is not a page, for a client that had the event id `last`."""
     if last and parse_event_id(last) == EventId(run.id, None):
         return Reply(204, [("Cache-Control", "no-store")])  # the client has the outcome: EventSource stops
     live = query.follow and (new or not run.closed)
@@ -107,7 +151,7 @@ def log_reply(
     fields = headers(form, live=live)
     if form is POLL:
         start = _resume_point(run, query, last, form).read_from
-        _expect_here(log, start)
+        _expect_here(run.log() if files_of(run).is_mirror else log, start)
         return Reply(200, fields, stream=PollStream(run, query, start, _next_poll(run, request)))
     if not form.verbatim:
         view = log_view(run, query, form, last, request, interval, new=new)
@@ -205,11 +249,12 @@ def log_view(
     )
 
 
-def _offset_in(log: Log, text: str) -> int:
+def _offset_in(run: Run, log: Log, text: str) -> int:
     try:
         return parse_offset(text, log.tail_offset)
     except OffsetBeyondTail as error:
-        raise log.beyond(error.offset, error.tail) from None
+        offset, tail = error.offset, error.tail
+    return past_end(run, log, offset, tail)
 
 
 def _resume_point(run: Run, query: Query, last_event_id: str | None, form: Form) -> ResumePoint:
@@ -223,9 +268,10 @@ def _resume_point(run: Run, query: Query, last_event_id: str | None, form: Form)
             seen = parse_event_id(last_event_id)
             if seen is not None and seen.run == run.id and seen.resume_point is not None:
                 if seen.resume_point.offset > (tail := log.tail_offset):
-                    raise log.beyond(seen.resume_point.offset, tail)
+                    end = past_end(run, log, seen.resume_point.offset, tail)
+                    return ResumePoint(end, at=seen.resume_point.at, resumed=True)
                 return seen.resume_point._replace(resumed=True)
-        offset = None if query.offset is None else _offset_in(log, query.offset)
+        offset = None if query.offset is None else _offset_in(run, log, query.offset)
         start = begin(
             log, offset=offset, tail=query.tail, line=query.line, since=query.since, channels=query.channels
         )

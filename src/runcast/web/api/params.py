@@ -57,8 +57,15 @@ class Params:
         places = [match[1] for item in self._items if (match := _ITEM.fullmatch(item))]
         for name in self._declared:
             if name not in places:
+                place = f"{{{name}}}"
+                inside = next((item for item in self._items if place in item), None)
+                got = (
+                    f", got it inside {inside!r:.80}: what stands before a value is its option"
+                    if inside
+                    else ""
+                )
                 raise UsageError(
-                    f'expected "{{{name}}}" as an item of command, the place of the parameter {name}'
+                    f'expected "{place}" as an item of command, the place of the parameter {name}{got}'
                 )
         for name in places:
             if name not in self._declared:

@@ -5,7 +5,8 @@ run and a position in it, both in the store, so that any worker may answer. A re
 position when it was taken whole; with the cookie of each reply the next request says which one
 it got, so that one which was lost on its way is said again. Overlapping polls of one key get the
 same values. A key whose run has ended and was read to its end, or was closed because nobody polled
-for long, is forgotten: the next poll begins anew.
+for long, is forgotten: the next poll begins anew. Where a store is shared, key and position are those of the
+host of the run, so any host may answer, too; one that cannot reach that host answers 503.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from runcast.ids import new_run_id
 from runcast.model import Reason
 from runcast.run import Run
 from runcast.runs import Store
-from runcast.store.keys import free_key
-from runcast.store.positions import DIGITS, Position
+from runcast.store.positions import DIGITS
+from runcast.supervisor.shared_keys import free_shared_key
+from runcast.supervisor.shared_positions import position_of
 from runcast.web.http.messages import Reply, Request
 from runcast.web.live.long_poll import PollStream
 from runcast.wire import POLL, Query, headers
@@ -54,14 +56,14 @@ def keyed_poll(store: Store, request: Request, view: str, runs: str, start: Call
     cookie = _cookie(request, name)
     key = f"{view}\n{own or cookie.get('key') or new_run_id()}"
     run = _run(store, key, start)
-    position = Position(store.path, run.id)
+    position = position_of(store.path, run.id)
     offset, number = position.begin(int(cookie["reply"]) if cookie.get("run") == run.id else None)
 
     def delivered(end: int, closed: bool) -> None:
         position.end(number, end)
         if closed:
             position.forget()
-            free_key(store.path, key, run.id)
+            free_shared_key(store.path, key, run.id)
 
     shown = f"{run.id}.{number}" if own is not None else f"{run.id}.{number}.{key.rpartition(chr(10))[2]}"
     path = quote(request.root + request.path) or "/"
@@ -89,5 +91,5 @@ def _run(store: Store, key: str, start: Callable[[str], Run]) -> Run:
         outcome = run.outcome
         if outcome is None or outcome.reason not in _FORGOTTEN:
             return run
-        Position(store.path, run.id).forget()
-        free_key(store.path, key, run.id)
+        position_of(store.path, run.id).forget()
+        free_shared_key(store.path, key, run.id)

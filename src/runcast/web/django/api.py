@@ -18,10 +18,11 @@ from runcast.readers import hub
 from runcast.web.adapters.runcast_app import body_limit
 from runcast.web.adapters.uploads import body_file_for, with_form
 from runcast.web.api.durable.reads import Later
-from runcast.web.api.durable.routes import refusal, with_always
+from runcast.web.api.durable.routes import with_always
 from runcast.web.api.log_reply import problem_reply
 from runcast.web.api.stdin_gate import is_sent, sent
 from runcast.web.django.database import closing as closing_connections
+from runcast.web.django.login import login_instead
 from runcast.web.django.views import cast, to_request, to_response
 from runcast.web.http.bodies import parse_length, read_whole
 from runcast.web.http.messages import Reply, Request
@@ -45,10 +46,10 @@ def serve(request: HttpRequest, path: str) -> HttpResponseBase:
     except RuncastError as error:
         return to_response(problem_reply(error), request)
     # Nobody waits here under ASGI, where there is no environment: what may have to has `aserve`.
-    return to_response(cast().serve(below, lambda: client_gone(request.environ)()), request)
+    reply = cast().serve(below, lambda: client_gone(request.environ)())
+    return login_instead(reply, below) or to_response(reply, request)
 
 
-@csrf_exempt
 async def aserve(request: HttpRequest, path: str) -> HttpResponseBase:
     """Answer a request that may have to wait; the event loop goes on meanwhile."""
 
@@ -69,12 +70,16 @@ async def aserve(request: HttpRequest, path: str) -> HttpResponseBase:
             return await sent(closing_connections(cast().responder.respond), reply, _feeds)
         if isinstance(reply, Request):
             return await sync_to_async(cast().responder.respond)(reply)
-        return await _settle(reply) if isinstance(reply, Later) else reply
+        return await _settle(reply, below) if isinstance(reply, Later) else reply
 
     reply = await answer()
     while reply.away is not None and await here(reply.away, stopping):
         reply = await answer()
     return to_response(cast().origins.apply(below, reply), request)
+
+
+# By hand: the decorator of Django 4.2 makes a function of it that is not async, and its reply a coroutine.
+aserve.csrf_exempt = True  # type: ignore[attr-defined]
 
 
 def _below(request: HttpRequest, path: str) -> Request:
@@ -99,7 +104,7 @@ def _read_body(request: HttpRequest, limit: int) -> bytes:
     return read_whole(request.read, parse_length(request.META.get("CONTENT_LENGTH"), limit), limit)
 
 
-async def _settle(later: Later) -> Reply:
+async def _settle(later: Later, request: Request) -> Reply:
     end_with_server()
     try:
         with closing(later.steps()) as steps:
@@ -109,5 +114,5 @@ async def _settle(later: Later) -> Reply:
                 await hub().wait_async(step.seen, step.timeout)
                 later.stopping = later.stopping or stopping()
     except RuncastError as error:
-        return refusal(error)
+        return cast().durable.refused(request, error)
     raise AssertionError("a long-poll ends in a reply")

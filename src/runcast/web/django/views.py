@@ -6,6 +6,7 @@ not the server's (an asynchronous one under WSGI, a synchronous one under ASGI).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import cache
 from inspect import iscoroutinefunction
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, RequestAborted
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
@@ -29,6 +30,7 @@ from runcast.web.django.database import closing
 from runcast.web.http.messages import Reply, Request
 from runcast.web.live.pull import pull_async
 from runcast.web.servers.advice import advise_asgi
+from runcast.web.servers.unwritable import warn_unwritable
 from runcast.web.wsgi import live_body
 
 if TYPE_CHECKING:
@@ -39,7 +41,13 @@ __all__ = ["astream", "cast", "make_cast", "start", "stream", "to_request", "to_
 _SETTINGS = tuple(name.upper() for name in OPTIONS)
 
 
+class _Cut(RequestAborted, asyncio.CancelledError):
+    """A reply that ends in the middle, as Django takes it: the first since 6.1, before that the second."""
+
+
 class _DjangoProject(RuncastApp):
+    warns = False  # `cast` does: the checks have a message of their own
+
     def debug(self, request: Request | None) -> bool:
         """Return the setting DEBUG."""
         return bool(settings.DEBUG)
@@ -86,7 +94,9 @@ def make_cast() -> RuncastApp:
 @cache
 def cast() -> RuncastApp:
     """Return this project's runs."""
-    return make_cast()
+    made = make_cast()
+    warn_unwritable(made.store.path)
+    return made
 
 
 def start(source: Any, *args: Any, **options: Unpack[StartOptions]) -> Run:
@@ -151,7 +161,7 @@ def to_response(reply: Reply, request: HttpRequest) -> HttpResponseBase:
         response = HttpResponse(reply.body, status=reply.status)
     elif hasattr(request, "scope"):
         advise_asgi()
-        response = StreamingHttpResponse(pull_async(reply.stream), status=reply.status)
+        response = StreamingHttpResponse(pull_async(reply.stream, _Cut), status=reply.status)
     else:
         response = StreamingHttpResponse(live_body(reply.stream, request.environ), status=reply.status)
     del response.headers["Content-Type"]

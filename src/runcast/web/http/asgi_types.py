@@ -1,4 +1,4 @@
-"""The three arguments of an ASGI application, as types (ASGI specification, "Applications").
+"""An ASGI application and its three arguments, as types (ASGI specification, "Applications").
 
 Imports nothing of ours, so that every module which speaks ASGI can use it.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-__all__ = ["Message", "Receive", "Scope", "Send"]
+__all__ = ["ASGIApp", "Message", "Receive", "Scope", "Send"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from runcast.errors import UsageError
 from runcast.who import VISITOR, Who
 
 if TYPE_CHECKING:
-    from runcast.errors import SegmentAway
+    from runcast.errors import ArtifactAway, SegmentAway
     from runcast.web.http.body_file import BodyFile
     from runcast.web.http.response_stream import ResponseStream
 
@@ -43,6 +44,7 @@ class Request:
         peer: the address that it comes from, as the server sees it; empty where it has none.
         identify: finds out who sends it; by default nobody knows.
         body_file: has the body in place of `body`, where that is a form with files.
+        arrived: when it came, in monotonic seconds.
     """
 
     method: str
@@ -56,6 +58,7 @@ class Request:
     peer: str = ""
     identify: Callable[[Request], Who] = field(default=lambda _: VISITOR, repr=False, compare=False)
     body_file: BodyFile | None = field(default=None, repr=False, compare=False)
+    arrived: float = field(default_factory=time.monotonic, repr=False, compare=False)
 
     @property
     def who(self) -> Who:
@@ -99,15 +102,15 @@ class Request:
 class Reply:
     """The answer to a request: a body, or a stream.
 
-    `away` is what a log lacks on this disk, where that is why the request could not be answered: it can be
-    once that was brought here (web/live/once_here.py).
+    `away` is what of a log, or which file, is not on this disk, where that is why the request could not be
+    answered: it can be once that was brought here (web/live/once_here.py).
     """
 
     status: int
     headers: Iterable[tuple[str, str]] = ()
     body: bytes = b""
     stream: ResponseStream | None = None
-    away: SegmentAway | None = None
+    away: SegmentAway | ArtifactAway | None = None
 
     def adding(self, more: tuple[tuple[str, str], ...]) -> Reply:
         """Return the reply with those of the given headers that it lacks."""

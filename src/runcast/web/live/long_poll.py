@@ -23,10 +23,23 @@ from runcast.web.live.until import Line, until_of
 from runcast.web.live.watched import note_watched
 from runcast.wire import POLL, POLL_BYTES, Query, ResumePoint, poll_reply, sendable
 
-__all__ = ["PollStream"]
+__all__ = ["PollStream", "away_until", "wait_of"]
 
 _TRACEBACK_SECONDS = 0.2  # so that the reply with the traceback has the outcome as well
 _POLL_SECONDS, _POLL_MOST = 20.0, 55.0  # proxies cut a request that is silent for 60 s
+_AWAY_SECONDS = 2.0  # for bytes that are not on this disk, where a poll does not wait as long for output
+
+
+def wait_of(query: Query) -> float:
+    """Return for how many seconds a poll waits for output."""
+    if not query.follow:
+        return 0.0
+    return _POLL_SECONDS if query.wait is None else min(query.wait, _POLL_MOST)
+
+
+def away_until(query: Query, arrived: float) -> float:
+    """Return when a poll ends that lacks bytes on this disk, which may only have to be brought."""
+    return arrived + max(wait_of(query), _AWAY_SECONDS)
 
 
 class PollStream(ResponseStream):
@@ -54,8 +67,8 @@ class PollStream(ResponseStream):
         self._run, self._query = run, query
         self._url, self._keyed, self._delivered = url, keyed, delivered
         self.offset = offset
-        wait = _POLL_SECONDS if query.wait is None else min(query.wait, _POLL_MOST)
-        self._until = time.monotonic() + (wait if query.follow else 0)
+        now = time.monotonic()
+        self._until, self._away_until = now + wait_of(query), away_until(query, now)
         self.form: Hashable = id(self)
         self.kind = POLL.name
         self._search = until_of(run, query)(ResumePoint(offset)) if query.until is not None else None
@@ -78,13 +91,16 @@ class PollStream(ResponseStream):
         watch = hub().watch(log)
         try:
             woken, give_up = False, None
+            line: Line | None = None
             waiting = files_of(self._run).state().get("waiting")
             while True:
                 note_watched(self._run)
                 seen = [(watch, watch.version)]
                 closed = log.closed  # before the read: so that nothing can come behind it
                 try:
-                    reading = yield from fetched(log, partial(self._read, log, closed), self._ends)
+                    reading = yield from fetched(
+                        log, partial(self._read, log, closed), self._ends, until=self._away_until
+                    )
                 except SegmentAway:  # like output that has not come yet
                     closed, reading = False, Reading([], self.offset)
                     break
@@ -111,7 +127,8 @@ class PollStream(ResponseStream):
                 woken = True
             self.finished = True
             end = closed and reading.next == log.tail_offset and line is None
-            yield (yield from fetched(log, lambda: self._reply(log, reading, line, end), self._ends))
+            reply = partial(self._reply, log, reading, line, end)
+            yield (yield from fetched(log, reply, self._ends))
             self._delivered(reading.next, end)  # this step comes once the reply was taken
         except CUT_SHORT:  # since it began: the next request gets the error
             self.finished = self.cut = True

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 
-from runcast.errors import SegmentAway
+from runcast.errors import ArtifactAway, SegmentAway
 from runcast.log import FileLog
 from runcast.readers import Steps, Wait, fetched, hub
+from runcast.run.artifacts import once_brought
 from runcast.web.http.messages import Reply
 from runcast.web.servers.shutdown import stopping
 
@@ -31,7 +32,7 @@ def once_here(respond: Callable[[], Reply], gone: Callable[[], bool] = lambda: F
     return reply
 
 
-def _brought(away: SegmentAway, gone: Callable[[], bool]) -> bool:
+def _brought(away: SegmentAway | ArtifactAway, gone: Callable[[], bool]) -> bool:
     with closing(_steps(away, lambda: stopping() or gone())) as steps:
         for step in steps:
             if not isinstance(step, Wait):
@@ -40,7 +41,7 @@ def _brought(away: SegmentAway, gone: Callable[[], bool]) -> bool:
     return False
 
 
-async def here(away: SegmentAway, ends: Callable[[], bool]) -> bool:
+async def here(away: SegmentAway | ArtifactAway, ends: Callable[[], bool]) -> bool:
     """Suspend this task until something is here; return False where nothing brings it, or the server ends."""
     with closing(_steps(away, ends)) as steps:
         for step in steps:
@@ -50,7 +51,10 @@ async def here(away: SegmentAway, ends: Callable[[], bool]) -> bool:
     return False
 
 
-def _steps(away: SegmentAway, ends: Callable[[], bool]) -> Steps[bool]:
+def _steps(away: SegmentAway | ArtifactAway, ends: Callable[[], bool]) -> Steps[bool]:
+    if isinstance(away, ArtifactAway):
+        yield (yield from once_brought(away, ends))
+        return
     log = FileLog(away.path)
 
     def look() -> bool:
@@ -59,7 +63,7 @@ def _steps(away: SegmentAway, ends: Callable[[], bool]) -> Steps[bool]:
         return True
 
     try:
-        yield (yield from fetched(log, look, ends))
+        yield (yield from fetched(log, look, ends, until=away.until))
     except SegmentAway:
         yield False
     finally:

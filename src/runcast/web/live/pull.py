@@ -13,6 +13,7 @@ from errno import ECONNRESET
 from runcast.readers import Wait, hub
 from runcast.web.http.response_stream import ResponseStream
 from runcast.web.live.thread_feeds import Subscriber, retry_timeout, subscribe
+from runcast.web.servers.heads import asgi_needs_part
 from runcast.web.servers.shutdown import end_with_server, stopping, wake_with_server
 
 __all__ = ["pull", "pull_async"]
@@ -80,13 +81,18 @@ def _alone(
             steps.close()
 
 
-async def pull_async(stream: ResponseStream) -> AsyncIterator[bytes]:
+async def pull_async(stream: ResponseStream, cut: type[BaseException]) -> AsyncIterator[bytes]:
     """Yield the bytes of a live reply, for a framework that wants them from an asynchronous iterator.
 
-    The framework cancels it when the viewer has left. A reply that must be cut off in the middle
-    raises the same error, because the framework then closes the connection.
+    The framework cancels it when the viewer has left.
+
+    Args:
+        stream: the reply.
+        cut: raised where it must be cut off in the middle: by it the framework closes the connection.
     """
     end_with_server()
+    if asgi_needs_part():
+        yield b""
     with closing(stream.steps()) as steps:
         for step in steps:
             if stream.expired:
@@ -98,9 +104,7 @@ async def pull_async(stream: ResponseStream) -> AsyncIterator[bytes]:
             await hub().wait_async(step.seen, step.timeout)
             stream.stopping = stream.stopping or stopping()
     if stream.cut or stream.expired:
-        import asyncio
-
-        raise asyncio.CancelledError
+        raise cut
 
 
 def _cut_off(stream: ResponseStream) -> None:

@@ -19,6 +19,7 @@ from runcast.own_thread import Background, begin, in_event_loop
 from runcast.readers import Steps, Wait, hub
 from runcast.run import Run
 from runcast.store.files import StoreFiles
+from runcast.store.sharing import link_json
 from runcast.web.http.messages import Reply
 from runcast.web.http.response_stream import ResponseStream
 from runcast.web.live.log_stream import KEEPALIVE_SECONDS
@@ -40,6 +41,7 @@ class _Shown(NamedTuple):
     closed: bool
     pid: int | None
     waiting: Mapping[str, str] | None = None
+    host: Mapping[str, Any] | None = None
     output: Mapping[str, Any] | None = None
     """How far it is, of a run that goes on."""
 
@@ -50,7 +52,7 @@ class _Shown(NamedTuple):
 
     def same_row(self, other: _Shown | None) -> bool:
         """Whether the row that was sent need not be sent again."""
-        return other is not None and self[:4] == other[:4]
+        return other is not None and self[:5] == other[:5]
 
 
 class _Change(NamedTuple):
@@ -111,6 +113,7 @@ class _RunListStream(ResponseStream):
         self.offset = 0
         self._first = first
         self._sent: dict[str, _Shown] = {}
+        self._link: dict[str, Any] | None = None  # as it was sent
 
     @property
     def position(self) -> tuple[int, dict[str, _Shown]]:
@@ -126,7 +129,8 @@ class _RunListStream(ResponseStream):
             if begin:
                 yield b"retry: 1000\n\n"
                 self.offset, self._sent = 1, self._first.shown
-                yield event(compact({"runs": self._first.rows, "next": self._first.next}), name="runs")
+                values: dict[str, Any] = {"runs": self._first.rows, "next": self._first.next}
+                yield event(compact(values | self._link_news()), name="runs")
             while not self.stopping and not self.finished:
                 if (pause := scanned_at + _PAUSE_SECONDS - time.monotonic()) > 0:
                     yield Wait([], pause)
@@ -138,10 +142,11 @@ class _RunListStream(ResponseStream):
                 scanned_at = time.monotonic()
                 gone = sorted(self._sent.keys() - change.shown.keys())
                 self._sent = change.shown
-                if change.rows or gone or change.going:
+                link = self._link_news()
+                if change.rows or gone or change.going or link:
                     sent_at = scanned_at
                     values = {"runs": change.rows, "gone": gone, "going": change.going, "next": change.next}
-                    yield event(compact(values), name="changes")
+                    yield event(compact(values | link), name="changes")
                 elif scanned_at - sent_at >= KEEPALIVE_SECONDS:
                     sent_at = scanned_at
                     yield b": still here\n\n"
@@ -151,6 +156,12 @@ class _RunListStream(ResponseStream):
                 yield event(b"{}", name="restart", retry=RESTART_MS)
         finally:
             watch.close()
+
+    def _link_news(self) -> dict[str, Any]:
+        """Return how the link of the store is, where that changed."""
+        link, before = link_json(self._path), self._link
+        self._link = link
+        return {} if link == before else {"link": link}
 
     def _changed(self) -> Generator[Wait, None, _Change | None]:
         """Return the result of a scan, which an event loop awaits; None where the server ends first."""
@@ -207,7 +218,8 @@ def _scan(front: Callable[[], Front], row: Row, sent: Mapping[str, _Shown]) -> _
 
 def _shown(value: Mapping[str, Any]) -> _Shown:
     output = {name: value[name] for name in _OUTPUT if name in value} if value["outcome"] is None else None
-    return _Shown(value["state"], value["closed"], value["pid"], value["waiting"], output)
+    state, closed, pid, waiting = (value[name] for name in ("state", "closed", "pid", "waiting"))
+    return _Shown(state, closed, pid, waiting, value.get("host"), output)
 
 
 def list_stream(path: str, root: str, front: Callable[[], Front], row: Row) -> Reply:

@@ -52,7 +52,8 @@ export async function ask(method, url, body = {}) {
   const json = /\bjson\b/.test(response.headers.get("Content-Type") || "");
   if (response.ok) return json ? JSON.parse(text) : null;
   const problem = json ? JSON.parse(text) : {};
-  const message = problem.detail || problem.title || `the server answered ${response.status} ${response.statusText}`;
+  const large = !json && response.status === 413 && "a proxy before the server takes nothing of this size (413)";
+  const message = problem.detail || problem.title || large || `the server answered ${response.status} ${response.statusText}`;
   throw new Refused(response.status, message, json, problem);
 }
 

@@ -94,14 +94,16 @@ function control(param, value) {
   const required = param.required;
   if (param.type === "file") return element("input", { type: "file", required, accept: (param.accept ?? []).join() });
   if (param.type === "choice") {
-    const none = required && param.choices.includes(value) ? [] : [""];
+    if (!param.choices.includes(value)) value = param.default ?? "";
+    const none = value && (required || param.default !== undefined) ? [] : [""]; // with none the default would count
     const options = [...none, ...param.choices].map((one) => element("option", { value: one, textContent: visible(one) || (required ? "Choose …" : "none") }));
     const select = element("select", { required }, ...options);
-    select.value = param.choices.includes(value) ? value : "";
+    select.value = value;
     return select;
   }
   const input = element("input", { required, value, spellcheck: false });
   if (param.type === "secret") Object.assign(input, { type: "password", autocomplete: "off" });
+  else if (param.default !== undefined) input.placeholder = visible(String(param.default)); // what counts where it is empty
   if (param.type === "int") {
     Object.assign(input, { type: "number", step: "1" });
     if (param.min !== undefined) input.min = param.min;

@@ -156,6 +156,16 @@ function ending(run) {
   }
 }
 
+/** Which host a run is on, where several share their runs, and how long it has been silent or out of reach. */
+export function place(run, now) {
+  const host = run.host;
+  if (!host) return "";
+  const said = host.here ? [] : [`on host ${host.name}`];
+  if (host.silent_since && !run.outcome) said.push(`silent for ${duration((now - Date.parse(host.silent_since)) / 1000, { over: false })}`);
+  if (host.unshared_since) said.push(`not shared since ${moment(host.unshared_since, now)}`);
+  return visible(said.join(", "));
+}
+
 /** How a run ended, as the server says it, and what is wrong with its files. */
 export function sentence(run) {
   return ended(run) + (run.damaged ? ` Its files are damaged: ${visible(run.damaged)}.` : "");

@@ -28,7 +28,7 @@ import { Tools } from "./tools.js";
 import { Typing } from "./typing.js";
 import { UsageSoFar } from "./usage.js";
 import { Waiting } from "./waiting.js";
-import { bytes, count, duration, far, fileName, moment, person, seconds, sentence, shellLine, used, verdict, visible, what } from "./format.js";
+import { bytes, count, duration, far, fileName, moment, person, place, seconds, sentence, shellLine, used, verdict, visible, what } from "./format.js";
 
 // The page is at the run's address, and at that of its log for a browser that goes there. Below a view
 // that is not mounted anywhere, addresses are in the query; `new URL` writes both in the same way.
@@ -38,7 +38,8 @@ const id = decodeURIComponent(here.split(/[/?&]/)[0]);
 const api = new RunApi(runUrl(id));
 const askLog = (from) => api.log(from);
 
-const hint = new Hint(id);
+// A host that falls silent says nothing, so it is seen by looking.
+const hint = new Hint(id, ({ host }) => source.run && !source.over && (source.run = { ...source.run, host }));
 const hooks = new Hooks(api);
 const MISSED = "Lines could not be fetched.";
 const say = (text) => set($("said"), text);
@@ -192,8 +193,12 @@ function showTime() {
   const usage = run.outcome ? used(run.outcome.usage) : usageSoFar.text(started && !lost ? serverNow() / 1000 - started : 0);
   $("used-fact").hidden = !usage;
   set($("used"), usage);
+  const host = place(run, serverNow());
+  $("host-fact").hidden = !host;
+  set($("host"), host);
   const nothing = source.offset ? "" : "It printed nothing.";
-  const silent = source.over ? nothing : hint.text(source.heard, !source.offset);
+  const trouble = run.host?.silent_since || run.host?.unshared_since;
+  const silent = source.over ? nothing : hint.text(source.heard, !source.offset, trouble);
   set($("silent"), silent);
   $("silent").hidden = !silent;
 }

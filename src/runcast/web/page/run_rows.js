@@ -3,7 +3,7 @@
 // Knows elements and one row's run; what is in the list is decided by who calls `show`.
 
 import { runUrl, serverNow } from "./api.js";
-import { ago, beside, bytes, count, duration, far, seconds, sentence, verdict, visible } from "./format.js";
+import { ago, beside, bytes, count, duration, far, place, seconds, sentence, verdict, visible } from "./format.js";
 import { element, set } from "./parts.js";
 import { percentOf } from "./percent.js";
 
@@ -58,6 +58,7 @@ export class RunRows {
       when: element("time", {}),
       took: element("span", {}),
       size: element("span", { className: "size" }),
+      place: element("span", { className: "place" }),
       last: element("bdi", { className: "last" }),
       bar: element("progress", { ariaLabel: "Progress" }),
       far: element("span", { className: "far" }),
@@ -65,7 +66,7 @@ export class RunRows {
     const link = element("a", { href: runUrl(run.id) }, row.name);
     const facts = element("span", { className: "meta" }, row.when, row.took, row.size);
     row.going = element("span", { className: "going" }, row.bar, row.far, row.last);
-    row.item = element("li", { className: "row" }, row.state, element("span", { className: "which" }, link, row.command), facts, row.going);
+    row.item = element("li", { className: "row" }, row.state, element("span", { className: "which" }, link, row.command, row.place), facts, row.going);
     row.item.dataset.id = run.id;
     this.#rows.set(run.id, row);
     return row;
@@ -86,6 +87,7 @@ export class RunRows {
     const ended = seconds(run.ended_at);
     set(row.took, run.started_at ? duration((ended || serverNow() / 1000) - seconds(run.started_at), { over: Boolean(ended) }) : "");
     set(row.size, run.lines ? count(run.lines, "line") : run.closed || Number(run.tail_offset) ? bytes(Number(run.tail_offset)) : "");
+    set(row.place, place(run, serverNow()));
     this.#fillGoing(row, run);
   }
 

@@ -58,7 +58,7 @@ const source = {
     const news = JSON.parse(text);
     if (name === "runs") this.runs = news.runs;
     else this.merge(news);
-    this.show({ next: news.next, stopped: news.next && "max" });
+    this.show({ next: news.next, stopped: news.next && "max", ...(news.link && { link: news.link }) });
     return false;
   },
 
@@ -93,6 +93,7 @@ const source = {
   },
 
   show(listed) {
+    if (listed && "link" in listed) showSharing(listed.link);
     for (const run of this.runs) this.ended.delete(run.id);
     const runs = [...this.runs, ...this.ended.values()];
     rows.show(sorted(runs));
@@ -105,6 +106,13 @@ const source = {
     if (!runs.length) showEmpty(listed ?? {});
   },
 };
+
+/** Show what is wrong with what other hosts share with this one, if anything is. */
+function showSharing({ up, since, message }) {
+  const down = up || !since ? "" : `Not shared with other hosts since ${moment(since, serverNow())}: `;
+  $("sharing").hidden = !down && !message;
+  set($("sharing"), visible(down + (message ?? "")));
+}
 
 /** Show where the list goes on, and what it leaves out. */
 function showPlaces(runs, { next, stopped }) {

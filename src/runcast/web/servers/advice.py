@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["advise_asgi", "advise_wsgi", "holds_head"]
+__all__ = ["advise_asgi", "advise_wsgi", "has_one_thread"]
 
 log = logging.getLogger("runcast.web")
 _told: set[str] = set()
@@ -25,6 +25,12 @@ def _warn(name: str, text: str) -> None:
 def advise_wsgi(environ: Mapping[str, Any]) -> None:
     """Tell once what the server of a WSGI request cannot do."""
     software = str(environ.get("SERVER_SOFTWARE", ""))
+    if "uwsgi.version" in environ:
+        _warn(
+            "uwsgi",
+            "uWSGI sends no chunks: no client can tell a cut text from a whole one, and those that read "
+            "in blocks see lines late: take text/event-stream, or serve by gunicorn --threads 40",
+        )
     if software.startswith("WSGIServer/"):
         _warn(
             "chunks",
@@ -45,12 +51,6 @@ def advise_wsgi(environ: Mapping[str, Any]) -> None:
             "run keeps its thread, and a shutdown waits for it: serve by granian --interface asgi, or by "
             "gunicorn --threads 40",
         )
-    elif "uwsgi.version" in environ:
-        _warn(
-            "uwsgi",
-            "uWSGI is not supported: now and then a reply stays open when its run has ended: serve by "
-            "gunicorn --threads 40, or -k gevent",
-        )
     elif not environ.get("wsgi.multithread", True) and not environ.get("wsgi.run_once"):
         _warn(
             "sync",
@@ -59,9 +59,10 @@ def advise_wsgi(environ: Mapping[str, Any]) -> None:
         )
 
 
-def holds_head() -> bool:
-    """Return whether the ASGI server keeps the head of a reply until a body comes, be it an empty one."""
-    return "daphne.server" in sys.modules or "granian" in sys.modules
+def has_one_thread(environ: Mapping[str, Any]) -> bool:
+    """Return whether it is wsgiref's in its plain form, which logs a Ctrl-C within a reply, and goes on."""
+    software = str(environ.get("SERVER_SOFTWARE", ""))
+    return software.startswith("WSGIServer/") and not environ.get("wsgi.multithread")
 
 
 def advise_asgi() -> None:

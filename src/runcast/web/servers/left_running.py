@@ -21,6 +21,7 @@ __all__ = ["going_on", "log_at_exit", "log_now", "mark_logged"]
 
 _NEWEST = 500  # runs that are checked: shutdown must not wait for a long list
 _NAMED = 3  # by name; the rest is counted
+_RELOADED = ("WERKZEUG_RUN_MAIN", "BOTTLE_CHILD")  # set for a child of Flask's reloader, and of Bottle's
 _expected: dict[str, str] = {}  # path of a store: only runs with ids later than this are named at its end
 
 
@@ -43,7 +44,13 @@ def going_on(store: Store, since: str = "") -> str | None:
 
 
 def log_at_exit(store: Store) -> None:
-    """Log at the exit of this process which commands go on, of those started in the store from now on."""
+    """Log at the exit of this process which commands go on, of those started in the store from now on.
+
+    Not in the process that a reloader begins anew at each change: the one above it has made the
+    application, too, and logs them all when the server ends.
+    """
+    if any(os.environ.get(name) == "true" for name in _RELOADED):
+        return
     if not _expected:
         atexit.unregister(_log_all)
         atexit.register(_log_all, os.getpid())

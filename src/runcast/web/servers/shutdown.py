@@ -8,7 +8,7 @@ threads make the application in the thread of the signals, so it is wrapped ther
 event of its own, in a process that signals do not come to; from Python 3.12 on it then waits for its
 connections, for ever where a reply does not end itself. Else there is only looking, once a second: whose
 method handles SIGTERM is known, and gunicorn's worker and uvicorn's server say in an attribute that they
-end.
+end; so does cheroot's server, which its threads know, and which waits for them for ever at Ctrl-C.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def stopping() -> bool:
         server = getattr(signal.getsignal(number), "__self__", None)
         if getattr(server, "should_exit", False) is True or getattr(server, "alive", True) is False:
             return True
-    return False
+    return getattr(getattr(threading.current_thread(), "server", None), "ready", True) is False  # cheroot's
 
 
 def server_ends(does: bool = True) -> None:

@@ -154,7 +154,12 @@ def test_declarations_without_a_meaning(table: object, said: str):
     ("command", "shell", "said"),
     [
         (["deploy"], False, 'expected "{target}" as an item of command'),
-        (["deploy", "to {target}"], False, 'expected "{target}" as an item of command'),
+        (
+            ["deploy", "--to={target}"],
+            False,
+            'expected "{target}" as an item of command, the place of the parameter target, '
+            "got it inside '--to={target}': what stands before a value is its option",
+        ),
         (["deploy", "{target}", "{other}"], False, "expected a parameter of the name in"),
         (["{target}"], False, "expected a program first in command"),
         ("deploy {target}", False, "expected command as a list of arguments"),

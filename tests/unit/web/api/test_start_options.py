@@ -31,6 +31,7 @@ def test_all_options():
         "queue": "builds",
         "max_running": 3,
         "replace": True,
+        "key": "task 7",
     }
 
     found = start_options(asked)
@@ -77,6 +78,9 @@ def test_all_options():
         ("cap", 0),
         ("cap", 1.5),
         ("cap", True),
+        ("key", ""),
+        ("key", 7),
+        ("key", None),
     ],
 )
 def test_wrong_values(name: str, value: Any):

@@ -1,4 +1,4 @@
-"""The reply to a poll: the number of the line that it begins in, wherever that is."""
+"""The reply to a poll: the number of the line that it begins in, and how long it waits for what is away."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from runcast import Run, Store
+from runcast.errors import SegmentAway
+from runcast.log.eviction import evict
+from runcast.run.base import files_of
 from runcast.web.api.log_reply import log_reply
 from runcast.web.http.messages import Request
 from runcast.web.live.pull import pull
@@ -55,3 +58,26 @@ def test_lines_of_a_channel(run: Run):
     assert [(chunk["line"], chunk["text"]) for chunk in chunks] == [(1, "one\ntw"), (3, "o\nthree\n")]
     assert [chunk["line"] for chunk in poll(run, "channel=stderr")["chunks"]] == [2]
     assert all("line" not in chunk for chunk in poll(run, "")["chunks"])
+
+
+@pytest.fixture(name="away")
+def away_fixture(run: Run) -> Run:
+    """The same, of which no output is on this disk."""
+    assert evict(files_of(run), 0)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("query", "seconds"),
+    [
+        *(("format=json&wait=0", 2), ("format=json&wait=0&tail=1", 2), ("format=json&wait=10", 10)),
+        *(("format=json", 20), ("format=json&follow=0", 2), ("format=json&wait=3000", 55)),
+        ("format=text&wait=0", None),
+    ],
+)
+def test_how_long_for_what_is_away(away: Run, query: str, seconds: int | None):
+    """It is waited for as long as for output, and 2 s at least, from when the request came."""
+    with pytest.raises(SegmentAway) as caught:
+        log_reply(away, Request("GET", "", query=query, headers={}, arrived=100.0))
+
+    assert caught.value.until == (None if seconds is None else 100.0 + seconds)

@@ -1,73 +1,77 @@
 """Reads of a stream: catch-up, long-poll and events.
 
 Owns the order of checks: the close, then the bytes, then the tail, so that a reply never claims "closed"
-or "up to date" too early. The status of a long-poll is known only at its end, so it is a generator of
-steps that yields a reply; events are a `ResponseStream`, like every live reply.
+or "up to date" too early; and what caches may do with a reply. The status of a long-poll is known only at its
+end, so it is a generator of steps that yields a reply; events are a `ResponseStream` (events.py), like every
+live reply. Where the replies end that caches share is in waypoints.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from runcast.errors import OffsetBeyondTail, OffsetGone, SegmentAway
+from runcast.errors import OffsetBeyondTail
 from runcast.log import Log
-from runcast.log.fetch import Fetch
-from runcast.model import CHUNK_BYTES, Channel
 from runcast.offsets import format_offset
 from runcast.readers import Steps, Wait, fetched, hub
+from runcast.web.api.durable.events import events_reply
+from runcast.web.api.durable.look import Slice, look
 from runcast.web.api.durable.source import Source
+from runcast.web.api.durable.waypoints import (
+    COARSE_BYTES,
+    FINE_BYTES,
+    catch_up_end,
+    last_waypoint,
+    next_waypoint,
+    settled,
+)
 from runcast.web.http.messages import Reply, is_known
-from runcast.web.http.response_stream import DURABLE, ResponseStream
-from runcast.web.live.log_stream import CUT_SHORT
 from runcast.wire.durable import JSON, ReadParams, parse_position
-from runcast.wire.durable_json import array_of, whole_messages
-from runcast.wire.durable_live import control_event, cursor_after, data_event, sendable_bytes
+from runcast.wire.durable_json import array_of
+from runcast.wire.durable_live import cursor_after, waited_until
 
-__all__ = ["POLL_SECONDS", "READ_BYTES", "Later", "head_reply", "read_reply"]
+__all__ = ["MOMENT", "POLL_SECONDS", "READ_BYTES", "Later", "Sharing", "head_reply", "read_reply"]
 
-READ_BYTES = 4 * 1024 * 1024  # in one reply; for more, a client repeats the request
+READ_BYTES = COARSE_BYTES  # in one reply; for more, a client repeats the request
 POLL_SECONDS = 20.0  # a long-poll without output: shorter than the timeouts of proxies
 _LOOK_SECONDS = 1.0  # between checks that the writer is alive
-_HEARTBEAT_SECONDS = 15.0  # events: the longest silence
-_EVENTS_SECONDS = 60.0  # after which a reader reconnects, so that caches can merge requests
+_GATHER_SECONDS = (
+    0.01  # between looks at what has come, so that a fast run does not wake a poll for each line
+)
 _FRESH = "max-age=60, stale-while-revalidate=300"
 # Shared caches may keep the position of the tail for a second, so that they merge simultaneous
 # requests; a browser revalidates each time.
-_MOMENT = "public, max-age=0, s-maxage=1"
+MOMENT = "public, max-age=0, s-maxage=1"
 _FOREVER = "max-age=31536000, immutable"
 
 Headers = list[tuple[str, str]]
 
 
-class Slice(NamedTuple):
-    """The result of one read of a log."""
+class Sharing(NamedTuple):
+    """What readers have in common.
 
-    data: bytes
-    start: int
-    next: int
-    tail: int
-    closed: bool
+    Attributes:
+        public: all of them get the same replies, so that caches may share these.
+        gathers: a cache is there that does; only then live replies wait for more, and end at waypoints.
+    """
 
-    @property
-    def up_to_date(self) -> bool:
-        """Whether it reaches to the tail."""
-        return self.next >= self.tail
-
-    @property
-    def ended(self) -> bool:
-        """Whether it ends at the tail of a closed log."""
-        return self.closed and self.up_to_date
+    public: bool = False
+    gathers: bool = False
 
 
 class Later:
     """A reply that must be waited for. Its steps never block; `stopping` ends them at the next step."""
 
-    def __init__(self, source: Source, params: ReadParams, start: int, public: bool, seconds: float) -> None:
+    def __init__(
+        self, source: Source, params: ReadParams, start: int, sharing: Sharing, seconds: float
+    ) -> None:
         self._source, self._asked, self._start = source, params, start
-        self._public = public
+        self._sharing = sharing
         self._until = time.monotonic() + seconds
+        self._due: float | None = None  # when what has come is sent, whatever else comes
+        self._json = source.media_type == JSON
         self.stopping = False
 
     def steps(self) -> Steps[Reply]:
@@ -81,59 +85,59 @@ class Later:
                 if woken:
                     self._source.settle()
                 part = yield from fetched(log, self._look_at(log), lambda: self.stopping)
-                left = self._until - time.monotonic()
-                if part.next != self._start or part.ended or left <= 0 or self.stopping:
+                now = time.monotonic()
+                if part.next != self._start and not part.closed and self._sharing.gathers:
+                    part, wait = yield from fetched(log, self._to_waypoint(log, part), lambda: self.stopping)
+                    left = self._due = now + wait if self._due is None else self._due
+                    left -= now
+                    done = not wait
+                else:
+                    left, done = self._until - now, part.next != self._start or part.ended
+                if done or left <= 0 or self.stopping:
                     break
-                self._source.want(self._start)
+                self._source.want(part.next)
                 yield Wait(seen, min(left, _LOOK_SECONDS))
+                if part.next != self._start and not self.stopping:
+                    yield Wait((), min(left, _GATHER_SECONDS))
                 woken = True
             self._source.touch()
-            yield _whole_reply(self._source, self._asked, part, self._public)
+            yield _whole_reply(self._source, log, self._asked, part, self._sharing.public)
         finally:
             watch.close()
             log.close()
 
     def _look_at(self, log: Log) -> Callable[[], Slice]:
-        return lambda: look(log, self._start, READ_BYTES, json=self._source.media_type == JSON)
+        def take() -> Slice:
+            if not self._sharing.public:
+                return look(log, self._start, READ_BYTES, json=self._json)
+            closed = log.closed
+            if self._sharing.gathers and not closed:
+                return look(log, self._start, FINE_BYTES, json=self._json)
+            end = catch_up_end(self._start, log.tail_offset, closed=closed)
+            return look(log, self._start, end - self._start, json=self._json)
 
+        return take
 
-def look(log: Log, start: int, limit: int, *, json: bool = False) -> Slice:
-    """Read the bytes from an offset on; in JSON mode whole messages, even one beyond the limit.
+    def _to_waypoint(self, log: Log, part: Slice) -> Callable[[], tuple[Slice, float]]:
+        """Return a function for the part up to the next waypoint, and in how many seconds it is there."""
 
-    Raises:
-        OffsetGone: the bytes there were dropped.
-        SegmentAway: they are not on this disk.
-    """
-    closed = log.closed
-    parts: list[bytes] = []
-    offset, room = start, limit
-    while True:
-        try:
-            reading = log.read(offset, room, labelled=False) if room > 0 else None
-        except SegmentAway:
-            if not parts:
-                raise
-            break
-        if reading is None or reading.next == offset:
-            break
-        chunk = reading.chunks[0]
-        if chunk.channel is Channel.GAP:
-            if not parts:
-                raise OffsetGone(chunk.offset, chunk.next)
-            break
-        parts.append(chunk.data)
-        offset = reading.next
-        room -= len(chunk.data)
-        if room <= 0 and json and not any(b"\n" in part for part in parts):
-            room = CHUNK_BYTES
-    data = parts[0] if len(parts) == 1 else b"".join(parts)
-    if json and (whole := whole_messages(data)) < len(data):
-        data, offset = data[:whole], start + whole
-    return Slice(data, start, offset, log.tail_offset, closed)
+        def reach() -> tuple[Slice, float]:
+            end, wait = next_waypoint(log, self._start)
+            if wait:
+                return part, wait
+            there = look(log, self._start, end - self._start, json=self._json)
+            return there._replace(tail=last_waypoint(log)), 0.0
+
+        return reach
 
 
 def read_reply(
-    source: Source, params: ReadParams, match: str | None, *, public: bool, poll_seconds: float = POLL_SECONDS
+    source: Source,
+    params: ReadParams,
+    match: str | None,
+    *,
+    sharing: Sharing,
+    poll_seconds: float = POLL_SECONDS,
 ) -> Reply | Later:
     """Answer a GET, or return a `Later` to wait for.
 
@@ -142,22 +146,30 @@ def read_reply(
     """
     log = source.open_log()
     try:
-        tail = log.tail_offset
-        try:
-            start = parse_position(params.offset if params.offset is not None else "-1", tail)
-        except OffsetBeyondTail as error:
-            raise log.beyond(error.offset, error.tail) from None
+        closed, tail = log.closed, log.tail_offset
+        complete = settled(log, time.time()) if sharing.gathers else tail
+        if params.offset == "now":
+            start = complete
+        else:
+            try:
+                start = parse_position(params.offset if params.offset is not None else "-1", tail)
+            except OffsetBeyondTail as error:
+                start = source.past_end(log, error.offset, error.tail)
         source.expect_boundary(log, start)
         source.touch()
         if params.live == "sse":
-            return _events(source, params, start)
+            return events_reply(source, params, start, shared=sharing.public)
         if params.live is not None:
-            return Later(source, params, start, public, poll_seconds)
+            return Later(source, params, start, sharing, poll_seconds)
         limit = 0 if params.offset == "now" else READ_BYTES
+        if limit and sharing.public:
+            limit = catch_up_end(start, complete, closed=closed) - start
         part = look(log, start, limit, json=source.media_type == JSON)
+        if sharing.gathers and not part.closed:
+            part = part._replace(tail=complete)
+        reply = _whole_reply(source, log, params, part, sharing.public)
     finally:
         log.close()
-    reply = _whole_reply(source, params, part, public)
     if match is not None and _matches(match, reply.headers):
         kept = [(name, value) for name, value in reply.headers if name != "Content-Type"]
         return Reply(304, kept)
@@ -168,31 +180,36 @@ def _matches(match: str, headers: Iterable[tuple[str, str]]) -> bool:
     return any(name == "ETag" and is_known(match, value) for name, value in headers)
 
 
-def _whole_reply(source: Source, params: ReadParams, part: Slice, public: bool) -> Reply:
-    cursor = str(cursor_after(params.cursor, time.time()))
-    headers: Headers = [("Stream-Next-Offset", format_offset(part.next))]
+def _whole_reply(source: Source, log: Log, params: ReadParams, part: Slice, public: bool) -> Reply:
+    waited = params.live is not None and part.next == part.start
+    reached = waited_until(time.time()) if waited else log.time_before(part.next)
+    headers: Headers = [
+        ("Stream-Next-Offset", format_offset(part.next)),
+        ("Stream-Cursor", str(cursor_after(params.cursor, reached))),
+        ("Cache-Control", _caching(source, params, part, public)),
+    ]
     if part.up_to_date:
         headers.append(("Stream-Up-To-Date", "true"))
     if part.ended:
         headers.append(("Stream-Closed", "true"))
-    if params.live is not None and part.next == part.start:
-        headers += [("Cache-Control", _MOMENT if public else "no-store"), ("Stream-Cursor", cursor)]
+    if waited:
         return Reply(204, headers)
-    headers += [("Content-Type", source.content_type), ("Stream-Cursor", cursor)]
-    if params.offset == "now" and params.live is None:
-        headers.append(("Cache-Control", "no-store"))
-    else:
+    headers.append(("Content-Type", source.content_type))
+    if params.offset != "now" or params.live is not None:
         end = ":c" if part.ended else ""
         headers.append(("ETag", f'"{source.id}:{part.start}:{part.next}{end}"'))
-        headers.append(("Cache-Control", _caching(source, params, part, public)))
     return Reply(200, headers, array_of(part.data) if source.media_type == JSON else part.data)
 
 
 def _caching(source: Source, params: ReadParams, part: Slice, public: bool) -> str:
     """Return how long a reply may be cached: bytes at an offset never change, but the tail does."""
     scope = "public" if public else "private"
+    if params.offset == "now":  # an answer to anybody else only if that one asks at once, too
+        return MOMENT if public and params.live is not None else "no-store"
+    if params.live is not None and part.next == part.start and not (public and part.ended):
+        return MOMENT if public else "no-store"
     if params.live is None and part.up_to_date and not part.closed:
-        return _MOMENT if public else "private, no-cache"
+        return MOMENT if public else "private, no-cache"
     if source.immutable and params.live is None and params.offset is not None:
         return f"{scope}, {_FOREVER}"
     return f"{scope}, {_FRESH}"
@@ -215,91 +232,3 @@ def head_reply(source: Source) -> Reply:
     if closed:
         headers.append(("Stream-Closed", "true"))
     return Reply(200, headers)
-
-
-def _events(source: Source, params: ReadParams, start: int) -> Reply:
-    headers: Headers = [
-        ("Content-Type", "text/event-stream"),
-        ("Cache-Control", "no-cache, no-transform"),
-        ("X-Accel-Buffering", "no"),
-    ]
-    if not (source.media_type == JSON or source.media_type.startswith("text/")):
-        headers.append(("Stream-SSE-Data-Encoding", "base64"))
-    now = time.time()
-    cursor = cursor_after(params.cursor, now)
-    ahead = cursor if cursor > cursor_after(None, now) else None
-    return Reply(200, headers, stream=_Events(source, start, ahead))
-
-
-class _Events(ResponseStream):
-    """A reader's way through a stream, as events."""
-
-    kind = f"{DURABLE}sse"
-
-    def __init__(self, source: Source, offset: int, ahead: int | None) -> None:
-        self._source = source
-        self.offset = offset
-        self._ahead = ahead  # the reader's own cursor, if it has seen a later one than the others
-        self.form: Hashable = ("durable", source.key)
-        self._until = time.monotonic() + _EVENTS_SECONDS
-
-    @property
-    def position(self) -> Hashable:
-        """Its position: readers with a cursor of their own are fed separately."""
-        return self.offset, self._ahead
-
-    def copy(self) -> _Events:
-        """Return the stream of another reader at the same position."""
-        return _Events(self._source, self.offset, self._ahead)
-
-    def _cursor(self) -> int:
-        return max(cursor_after(None, time.time()), self._ahead or 0)
-
-    def _control(self, part: Slice) -> bytes:
-        return control_event(part.next, self._cursor(), up_to_date=part.up_to_date, closed=part.ended)
-
-    def steps(self, *, begin: bool = True) -> Steps[bytes]:
-        """Yield events until the stream is closed, or a minute is over."""
-        source = self._source
-        log = source.open_log()
-        watch = hub().watch(log)
-        fetch, sent_at = Fetch(log, follows=True), time.monotonic()
-        news, woken = begin, False
-        try:
-            while not self.stopping and time.monotonic() < self._until:
-                seen = [(watch, watch.version)]
-                if woken:
-                    source.settle()
-                try:
-                    part = self._part(log)
-                except SegmentAway as away:
-                    yield Wait(seen, fetch.ask(away), away=True)
-                    continue
-                if part.data or news or part.ended:
-                    payload = data_event(part.data, source.media_type) if part.data else b""
-                    self.offset, news = part.next, False
-                    source.touch()
-                    yield payload + self._control(part)
-                    sent_at, woken = time.monotonic(), False
-                    if part.ended:
-                        break
-                    continue
-                if time.monotonic() - sent_at >= _HEARTBEAT_SECONDS:
-                    news = True
-                    continue
-                source.want(self.offset)
-                yield Wait(seen, _LOOK_SECONDS)
-                woken = True
-            self.finished = True
-        except CUT_SHORT:
-            self.finished = True  # the next request gets the error
-        finally:
-            watch.close()
-            log.close()
-
-    def _part(self, log: Log) -> Slice:
-        part = look(log, self.offset, CHUNK_BYTES, json=self._source.media_type == JSON)
-        size = sendable_bytes(part.data, self._source.media_type, final=part.ended)
-        if size == len(part.data):
-            return part
-        return part._replace(data=part.data[:size], next=part.start + size)

@@ -26,7 +26,7 @@ from runcast.errors import (
 from runcast.offsets import format_offset
 from runcast.store.audit import audit_once, audited
 from runcast.web.api.access import Access
-from runcast.web.api.durable.reads import POLL_SECONDS, Later, head_reply, read_reply
+from runcast.web.api.durable.reads import MOMENT, POLL_SECONDS, Later, Sharing, head_reply, read_reply
 from runcast.web.api.durable.source import RunSource, Source, StreamSource
 from runcast.web.api.log_reply import problem_reply
 from runcast.web.api.refusals import MethodNotAllowed
@@ -60,6 +60,7 @@ ROUTES: Final[Mapping[str, Mapping[str, str]]] = {
     STREAM_PREFIX + "runs/{id}": _RUN_VERBS,
     STREAM_PREFIX + "{name}": _STREAM_VERBS,
 }
+_OF_CACHES = ("via", "cdn-loop")
 APPEND_BYTES = 16 * 1024 * 1024  # of one request: it is in memory until it is appended as a whole
 _RUNS = "runs/"
 _ALWAYS = (
@@ -83,7 +84,8 @@ class Durable:
     Args:
         access: finds the runs, and decides on permissions.
         streams: the streams; by default those in the store's folder.
-        public: all clients get the same replies, so caches may share them.
+        public: all clients get the same replies, so caches may share them. A cache that says so (`Via`,
+            RFC 9110, or `CDN-Loop`, RFC 8586) gets live replies that gather, for up to a second.
         poll_seconds: how long a long-poll may wait for output.
     """
 
@@ -105,7 +107,9 @@ class Durable:
         """Return whether an event loop may answer a request that reads, or appends little."""
         name = request.path[len(STREAM_PREFIX) :]
         of_run = name.startswith(_RUNS)
-        return self._access.at_once and (not of_run or self._access.is_there(name[len(_RUNS) :]))
+        if of_run:
+            return self._access.at_once and self._access.is_there(name[len(_RUNS) :])
+        return self._access.at_once and self.streams.knows(name)
 
     def respond(self, request: Request, *, wait: bool = True) -> Reply | Later:
         """Answer one request, or return a `Later` to wait for; an error becomes a reply.
@@ -118,7 +122,7 @@ class Durable:
             with acting(lambda: request.who, request.peer):
                 reply = self._dispatch(request, wait)
         except (RuncastError, OSError) as error:
-            reply = refusal(error)
+            reply = self.refused(request, error)
         return reply if isinstance(reply, Later) else self._access.lasting(with_always(reply), request)
 
     def _dispatch(self, request: Request, wait: bool) -> Reply | Later:
@@ -150,7 +154,21 @@ class Durable:
             return head_reply(source)
         params = parse_reading(request.parameters)
         match = request.header("if-none-match")
-        return read_reply(source, params, match, public=self.public, poll_seconds=self._poll_seconds)
+        cached = self.public and any(request.header(name) for name in _OF_CACHES)
+        sharing = Sharing(self.public, cached)
+        return read_reply(source, params, match, sharing=sharing, poll_seconds=self._poll_seconds)
+
+    def refused(self, request: Request, error: RuncastError | OSError) -> Reply:
+        """Return an error as a reply, with the headers that the protocol requires for it.
+
+        Caches may share for a moment that there is nothing, so that many who read what was removed, or was
+        never there, are one request.
+        """
+        reply = refusal(error)
+        if self.public and request.method == "GET" and reply.status in (404, 410):
+            kept = [header for header in reply.headers if header[0] != "Cache-Control"]
+            return replace(reply, headers=[*kept, ("Cache-Control", MOMENT)])
+        return reply
 
     def _create(self, request: Request, name: str) -> Reply:
         params = parse_creation(request.header)

@@ -10,6 +10,7 @@ from runcast.durable.streams import expect_boundary
 from runcast.log import Log
 from runcast.run import Run
 from runcast.run.base import files_of
+from runcast.web.api.past_end import past_end
 from runcast.web.live.watched import note_watched
 from runcast.wire.durable import OCTETS
 
@@ -56,6 +57,9 @@ class Source(Protocol):
     def expect_boundary(self, log: Log, offset: int) -> None:
         """Refuse an offset within a message."""
 
+    def past_end(self, log: Log, offset: int, tail: int) -> int:
+        """Return where a reader goes on whose offset lies past the tail, or refuse it."""
+
 
 class StreamSource:
     """A stream."""
@@ -90,6 +94,10 @@ class StreamSource:
         """Refuse an offset within a message."""
         expect_boundary(self._stream, log, offset)
 
+    def past_end(self, log: Log, offset: int, tail: int) -> int:
+        """Refuse it."""
+        raise log.beyond(offset, tail)
+
 
 class RunSource:
     """A run: bytes, whatever they are, from channels together."""
@@ -112,3 +120,7 @@ class RunSource:
 
     def expect_boundary(self, log: Log, offset: int) -> None:
         """Do nothing: a run has bytes, and each of them may be the first."""
+
+    def past_end(self, log: Log, offset: int, tail: int) -> int:
+        """Go on at the end of a run that was lost; refuse it otherwise."""
+        return past_end(self._run, log, offset, tail)

@@ -15,7 +15,7 @@ from runcast.errors import RuncastError
 from runcast.own_thread import in_pool
 from runcast.readers import Wait, hub
 from runcast.web.api.durable.reads import Later
-from runcast.web.api.durable.routes import Busy, Durable, refusal, with_always
+from runcast.web.api.durable.routes import Busy, Durable, with_always
 from runcast.web.http.messages import Reply, Request
 from runcast.web.http.response_stream import DURABLE
 from runcast.web.live.feeds import Feeds
@@ -49,7 +49,7 @@ def answer(durable: Durable, request: Request, gone: Callable[[], bool] = lambda
                 hub().wait(step.seen, step.timeout)
                 reply.stopping = reply.stopping or stopping() or gone()
     except RuncastError as error:
-        return refusal(error)
+        return durable.refused(request, error)
     raise AssertionError("a long-poll ends in a reply")
 
 
@@ -76,7 +76,10 @@ async def answer_async(durable: Durable, request: Request, feeds: Feeds, gone: G
         reply = await in_pool(durable.respond, request)
     if isinstance(reply, Reply):
         return reply
-    return await _later(reply, feeds, gone)
+    try:
+        return await _later(reply, feeds, gone)
+    except RuncastError as error:
+        return durable.refused(request, error)
 
 
 def may_be_at_once(request: Request) -> bool:
@@ -103,8 +106,6 @@ async def _later(later: Later, feeds: Feeds, gone: Gone) -> Reply:
             return waiting.result()
         later.stopping = True  # nobody is there any more, or the server ends: say what there is
         return await _settle(later)
-    except RuncastError as error:
-        return refusal(error)
     finally:
         feeds.polls.discard(ending)
         feeds.viewers[f"{DURABLE}long-poll"] -= 1

@@ -333,6 +333,22 @@ def test_end_is_there_when_it_is_over(person: Person, start: Callable[[str], Run
     assert lines(page)[-2:] == ["INFO name took 60000ms", "the end"]
 
 
+def test_end_is_there_on_a_busy_machine(person: Person, run: Run, puppet: Puppet):
+    """Where the page gets no time between two looks at the clock, its last line is there at the end, too."""
+    person.context.add_init_script(
+        "let late = 0; const now = performance.now.bind(performance);"
+        "performance.now = () => now() + (late += 30);"
+    )
+    puppet.say("one\ntwo\n")
+    page = person.open(f"/runs/{run.id}")
+    shows(page, "one", "two")
+    puppet.say("last words")
+    puppet.exit()
+    expect(page.locator("#state")).to_have_text("done")
+
+    assert lines(page) == ["one", "two", "last words"]
+
+
 def test_flood(person: Person, store: Store):
     """While output comes faster than it can be sent or shown, the page stays in use: Stop works."""
     # 400,000 lines a second: far more than a page can show, and it leaves the browser a processor.

@@ -173,7 +173,7 @@ class Queue {
     const until = performance.now() + SLICE;
     this.#begun = false;
     let at = 0;
-    for (; at < this.#events.length && performance.now() < until; at += 1) {
+    for (; at < this.#events.length && (at === 0 || performance.now() < until); at += 1) {
       const [name, data] = this.#events[at];
       this.size -= data.length;
       if (!this.#take(name, data)) continue;

@@ -39,7 +39,8 @@ export class Whole {
       this.#shown.add(block);
     }
     let at = blocks.length - 1;
-    for (; at >= 0 && performance.now() - began < DRAWING; at -= 1) {
+    // The newest in any case: on a busy machine the time may be over before the first is drawn.
+    for (; at >= 0 && (at === blocks.length - 1 || performance.now() - began < DRAWING); at -= 1) {
       const block = blocks[at];
       this.#show(block);
       // Not the last ones, whose true heights decide where the end is.

@@ -2,18 +2,22 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from runcast import Run
-from tests.helpers.browser import LONG, Person, Puppet, lines, shows
+from runcast import Run, Store
+from runcast.model import Channel
+from tests.helpers.browser import LONG, Person, Puppet, lines, shows, stop_clock
 from tests.helpers.wait import wait_until
+from tests.unit.runs import make_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=LONG * 1000)
 
 PAUSES = "echo one; sleep 0.4; echo two; sleep 3; echo three >&2"
+APPENDS = ((Channel.STDOUT, b"one\n"), (Channel.STDOUT, b"two\n"), (Channel.STDERR, b"three\n"))
 WHOLE = ["one", "two", "three"]
 
 
@@ -29,11 +33,9 @@ def test_replay(person: Person, start: Callable[[str], Run]):
     """Output comes again, a long pause takes 2 s, and leaving shows all."""
     run = start(PAUSES)
     run.wait(timeout=LONG)
-    page = person.open()
-    page.clock.install()
-    page.goto(f"{person.server.root}/runs/{run.id}")
+    page = person.open(f"/runs/{run.id}")
     shows(page, *WHOLE)
-    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 60)
+    stop_clock(page)
 
     page.get_by_role("button", name="Replay", exact=True).click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_focused()
@@ -52,14 +54,15 @@ def test_replay(person: Person, start: Callable[[str], Run]):
     shows(page, *WHOLE)
 
 
-def test_seek(person: Person, start: Callable[[str], Run]):
+def test_seek(person: Person, store: Store):
     """The slider goes to any time and back, also with pauses as they were; what is shown stays then."""
-    run = start(PAUSES)
-    run.wait(timeout=LONG)
-    page = person.open(f"/runs/{run.id}")
+    run_id = make_run(Path(store.path), appends=APPENDS, times=(0, 0.4, 3.4))
+    page = person.open(f"/runs/{run_id}")
     shows(page, *WHOLE)
+    stop_clock(page)  # a replay that has come to its end has no button to pause it
     page.get_by_role("button", name="Replay", exact=True).click()
     page.get_by_role("button", name="Pause", exact=True).click()
+    page.clock.resume()
 
     seek(page, 1)
     shows(page, "one", "two")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from runcast import Run, Store
-from tests.helpers.browser import LONG, Person, Puppet, lines, shows
+from tests.helpers.browser import LONG, Person, Puppet, lines, shows, stop_clock
 from tests.helpers.queued import queued
 from tests.helpers.wait import wait_until
 
@@ -152,6 +152,8 @@ def test_kill_what_does_not_stop(person: Person, start: Callable[[str], Run]):
     page = person.open(f"/runs/{run.id}")
     shows(page, "ready")
 
+    # By itself the page gives it 5 s, and they may be over before there is a second click.
+    page.route("**/stop", lambda route: route.continue_(post_data={"grace": 600}), times=1)
     page.get_by_role("button", name="Stop").click()
     shows(page, "ready", "no")
     expect(page.locator("#state")).to_have_text("stopping")
@@ -176,6 +178,8 @@ def test_delete(person: Person, start: Callable[[str], Run], store: Store):
     """A run that has ended is deleted by two clicks, not by one."""
     run = start("echo over")
     page = person.open(f"/runs/{run.id}")
+    expect(page.get_by_role("button", name="Delete")).to_be_visible()
+    stop_clock(page)  # 4 s after the first click another would be the first again
     page.get_by_role("button", name="Delete").click()
     assert [other.id for other in store.list()] == [run.id]
 

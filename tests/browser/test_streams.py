@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from runcast import Store
 from runcast.durable import FileStreams
 from runcast.wire.durable import Appending, Creation
-from tests.helpers.browser import LONG, Person, shows
+from tests.helpers.browser import LONG, Person, shows, stop_clock
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=LONG * 1000)
@@ -51,6 +51,7 @@ def test_page(person: Person, store: Store, closed: bool):
         expect(page.locator("#outcome")).to_have_text("Closed: nothing more will be added.")
         expect(page.locator("#state")).to_have_text("closed")
 
+    stop_clock(page)  # 4 s after the first click another would be the first again
     page.locator("#delete").click()
     page.locator("#delete").click()
     page.wait_for_url(re.compile(r"/runs$"))

@@ -140,6 +140,15 @@ def shows(page: Page, *expected: str) -> None:
         )
 
 
+def stop_clock(page: Page) -> None:
+    """Have the clock of a page, and of those that it leads to, stand still: what is there for seconds stays.
+
+    `page.clock.resume()` lets it go on.
+    """
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 60)
+
+
 class Serving:
     """A server, `runcast serve`, that can be killed and started again at the same port.
 

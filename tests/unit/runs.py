@@ -22,9 +22,14 @@ def make_run(
     appends: Sequence[tuple[Channel, bytes]] = APPENDS,
     name: str = "ls",
     begun: float = 1_700_000_000.0,
+    times: Sequence[float] = (),
     options: Mapping[str, object] = MappingProxyType({}),
 ) -> str:
-    """Make the folder of a run that has ended; return its id. `options` are those it was started with."""
+    """Make the folder of a run that has ended; return its id.
+
+    `options` are those it was started with; `times` are those of the appends, in seconds behind
+    `begun`, one apart if none are given.
+    """
     run_id = run_id or new_run_id()
     store.mkdir(mode=0o700, exist_ok=True)
     request = {
@@ -37,7 +42,8 @@ def make_run(
     directory.write_state({"state": "running", "pid": 4711, "started_at": begun + 0.25})
     writer = ClockedFile(directory)
     writer.now = int(begun * SECOND)
-    for channel, data in appends:
+    for (channel, data), time in zip(appends, times or range(len(appends)), strict=True):
+        writer.now = int((begun + time) * SECOND)
         writer.append(channel, data)
         writer.now += SECOND
     writer.close(outcome)

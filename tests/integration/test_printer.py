@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from runcast.model import Channel
+from runcast.sources import pipe
 from runcast.sources.capture import current
+from runcast.sources.pipe import CapturePipe
 from runcast.sources.printer import Printer
 from tests.helpers.wait import wait_until
 from tests.unit.sources.printed import ERR, OUT, Printed, printing
@@ -52,6 +54,27 @@ def test_close_with_a_writer_left():
     child.communicate()
 
     assert printed.text() == "up\n"
+
+
+def test_close_while_the_thread_is_busy(monkeypatch: pytest.MonkeyPatch):
+    """A pipe whose thread does not come back in time is closed by that thread."""
+    monkeypatch.setattr(pipe, "_CLOSE_SECONDS", 0)
+    busy, goes_on = threading.Event(), threading.Event()
+
+    def take() -> bool:
+        busy.set()
+        goes_on.wait()
+        return False
+
+    one = CapturePipe(OUT)
+    one.follow(take)
+    one.write(b"something")
+    busy.wait()
+    one.close()
+
+    assert one.reader >= 0  # the thread may look there
+    goes_on.set()
+    wait_until(lambda: one.reader < 0, what="it to be closed")
 
 
 def test_forked_child_writes_through_the_pipe(pair: Pair):

@@ -23,6 +23,7 @@ from runcast.sysio.descriptors import bytes_in
 __all__ = ["CapturePipe"]
 
 _ALONE_SECONDS = 0.1  # between polls of a thread that cannot be woken
+_CLOSE_SECONDS = 1.0  # for the thread to come back; it may be appending to a slow disk
 
 _libc = ctypes.PyDLL(None)
 
@@ -42,7 +43,8 @@ class CapturePipe:
         os.set_blocking(self.reader, False)
         self._identity = numbers.identity(self._writer)
         self._given: list[int] = []
-        self._over = threading.Lock()  # held while a thread waits for bytes
+        self._over = threading.Lock()  # held while a thread waits for bytes, and by what closes it
+        self._left = False  # to the thread, which closes the reading side when it comes back
         self._spool = spool.drained(self.reader, 2 if channel is Channel.STDERR else 1, folder)
 
     def number(self) -> int:
@@ -71,7 +73,8 @@ class CapturePipe:
 
         Returns False if no thread can be started: the interpreter ends, or there are too many.
         """
-        self._over.acquire()
+        if not self._over.acquire(blocking=False):  # another thread has closed it
+            return True
         try:
             start_new_thread(self._run, (take,))
         except RuntimeError:
@@ -87,6 +90,8 @@ class CapturePipe:
                 self.wait()
         finally:
             self._over.release()
+            if self._left and self._over.acquire(blocking=False):
+                self._close_reader()
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until there are bytes, the pipe was ended, or some time has passed."""
@@ -139,10 +144,15 @@ class CapturePipe:
         self.end()
         if self._spool is not None:
             self._spool.stop()
-        if self._over.locked():
-            # Must not be closed while the thread waits there: the number could be reused.
-            if not self._over.acquire(timeout=0 if sys.is_finalizing() else 1):
+        # Must not be closed while the thread waits there: the number could be reused.
+        if not self._over.acquire(timeout=0 if sys.is_finalizing() else _CLOSE_SECONDS):
+            self._left = True
+            if not self._over.acquire(blocking=False):
                 return
+        self._close_reader()
+
+    def _close_reader(self) -> None:
+        """Close the reading side, for good: the caller keeps the lock."""
         if self._spool is not None:
             self._spool.close()
         reader, self.reader = self.reader, -1

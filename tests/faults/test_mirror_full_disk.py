@@ -37,7 +37,8 @@ def test_disk_of_the_mirror(tmp_path: Path):
             said = wait_until(lambda: _said(b.store.path), PATIENCE, "what is wrong")
             assert "no space left on device" in said
             wait_until(lambda: run.tail_offset > ROOM, PATIENCE)
-            assert 0 < out.stat().st_size < run.tail_offset
+            wait_until(lambda: out.stat().st_size, PATIENCE, "what there was room for")
+            assert out.stat().st_size < run.tail_offset
             assert viewer.poll() is None, "the reader waits"
             run.send(b"more\n", eof=True)
             assert run.wait(timeout=PATIENCE).ok, "the run does not"

@@ -13,6 +13,7 @@ from tests.helpers.browser import LONG, Person, Puppet, Serving
 from tests.helpers.wait import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
+expect.set_options(timeout=LONG * 1000)
 
 PLAYER = Path(__file__).parent / "node_modules" / "asciinema-player" / "dist" / "bundle"
 PLAY = """

@@ -22,6 +22,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
 
 from tests.helpers.cli import cli_begun
+from tests.helpers.ports import free_port
 from tests.helpers.wait import MS, wait_until
 
 LONG = 20000 * MS
@@ -50,7 +51,7 @@ def chromium() -> str:
 def launched() -> Iterator[Browser]:
     """Give a browser. Not longer than a module needs it: its event loop is in the way of other tests'."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=_ARGUMENTS, timeout=LONG * 1000)
         try:
             yield browser
         finally:
@@ -159,7 +160,7 @@ class Serving:
 
     def __init__(self, *arguments: object) -> None:
         self._arguments = arguments
-        self._port = 0
+        self._port = free_port()  # which stays its own while it is dead: other tests want ports, too
         self._processes = contextlib.ExitStack()
         self.start()
 
@@ -170,8 +171,7 @@ class Serving:
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().decode().strip()
         parts = urlsplit(self.url)
-        assert parts.port, f"expected the server's address, got {self.url!r}"
-        self._port = parts.port
+        assert parts.port == self._port, f"expected an address at {self._port}, got {self.url!r}"
         self.root = f"http://{parts.netloc}"
 
     def kill(self) -> None:

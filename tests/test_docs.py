@@ -242,15 +242,15 @@ def started(command: list[str], **options: object) -> Iterator[subprocess.Popen[
             process.kill()
 
 
-def tutorial_command() -> str:
-    """Return the command that the tutorial starts first, with its pauses cut short."""
+def tutorial_command(go: Path) -> str:
+    """Return the command that the tutorial starts first, with pauses that end when there is a file."""
     line = next(
         line
         for block in PARSED[TUTORIAL].blocks
         for line in block.text.splitlines()
         if line.startswith("$ runcast run ")
     )
-    return line.removeprefix("$ ").replace("sleep 1", "sleep 0.1")
+    return line.removeprefix("$ ").replace("sleep 1", f"until [ -e {go} ]; do sleep 0.1; done")
 
 
 @pytest.mark.slow
@@ -258,15 +258,20 @@ def tutorial_command() -> str:
 def test_tutorial_in_the_terminal(store: Store, tmp_path: Path):
     """The steps of the tutorial: start, follow from elsewhere, kill -9 the first, and nothing is missing."""
     path = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    with started(["bash", "-c", f"exec {tutorial_command()}"], stdout=subprocess.PIPE, env=path) as first:
+    command = f"exec {tutorial_command(tmp_path / 'go')}"
+    with started(["bash", "-c", command], stdout=subprocess.PIPE, env=path) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "step 1\n"
         first.kill()
+        assert first.wait() == -signal.SIGKILL
 
-        followed = execute(["runcast", "follow", "last"], tmp_path)
+    with started([f"{BIN}/runcast", "follow", "last"], stdout=subprocess.PIPE) as second:
+        assert second.stdout is not None
+        followed = second.stdout.readline()
+        (tmp_path / "go").touch()
+        followed += second.stdout.read()
 
-    assert first.wait() == -signal.SIGKILL
-    assert followed.stdout == "".join(f"step {number}\n" for number in range(1, 31))
+    assert followed == "".join(f"step {number}\n" for number in range(1, 31))
     assert execute(["runcast", "wait", "last"], tmp_path).returncode == 3
     assert "exit 3" in execute(["runcast", "ls"], tmp_path).stdout
 

@@ -72,6 +72,8 @@ class Hopper:
             return False
         self.statuses.add(status)
         reply = json.loads(body)
+        if not reply["chunks"] and reply["next_url"] is not None:  # nothing came in this time
+            return self._poll(server)
         self._take(reply)
         self.exits += reply["next_url"] is None
         return True

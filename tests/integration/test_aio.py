@@ -68,7 +68,7 @@ def test_follow(store: Store):
         run = await aio.start(
             ["sh", "-c", "echo out; sleep 0.02; echo err >&2; read end"], store=store, stdin="pipe"
         )
-        chunks = run.follow(timeout=0.5)
+        chunks = run.follow()
         first, second = await anext(chunks), await anext(chunks)
         assert (first.channel, first.data) == (Channel.STDOUT, b"out\n")
         assert (second.channel, second.data) == (Channel.STDERR, b"err\n")

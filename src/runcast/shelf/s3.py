@@ -3,9 +3,9 @@
 An object is written by one request that is refused where there is one of its name (`If-None-Match: *`), and
 appears whole, so it is never overwritten, by whichever host. A server that passes over the condition would
 overwrite: that is tried, once, with an object of its own, before anything is kept. Owns what is done
-about a bucket that is not there, may not be used, or is full. Credentials are found as all programs
-with botocore find them: the environment, ~/.aws, the role of the machine; and anew where these are refused,
-so that nothing need be started again when there are others.
+about a bucket that is not there, is elsewhere, may not be used, or is full. Credentials and the region are
+found as all programs with botocore find them: the environment, ~/.aws, the role of the machine; and anew
+where these are refused, so that nothing need be started again when there are others.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import functools
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -32,6 +33,7 @@ _CONFLICTS: Final = 5  # how often a write is tried anew that met another one of
 _FULL = ("QuotaExceeded", "InsufficientStorage", "StorageFull", "XMinioStorageFull", "EntityTooLarge")
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired")
 _ELSEWHERE = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
+_NOT_S3 = ": it does not answer as S3 does: is endpoint= in the URL of the shelf right?"
 _RUN = re.compile(r"[a-z0-9]")
 
 
@@ -121,6 +123,8 @@ class S3Shelf(Shelf):
                         s3={"addressing_style": "path"} if self._bucket.endpoint else None,
                     ),
                 )
+                if self._bucket.endpoint:
+                    self._made.meta.events.register("before-call.s3.HeadBucket", _no_region)
             return self._made
 
     def _prove(self) -> None:
@@ -165,7 +169,7 @@ class S3Shelf(Shelf):
             data: bytes = self._client().get_object(Bucket=self._bucket.name, **what)["Body"].read()
         except ClientError as error:
             status, code = _said(error)
-            if code == "NoSuchKey" or (status == 404 and code != "NoSuchBucket"):
+            if code == "NoSuchKey":  # any other 404 is that of a server which knows no buckets
                 raise ShelfMissing(
                     f"expected the object {name} on the shelf {self._bucket}, it has none"
                 ) from None
@@ -186,7 +190,7 @@ class S3Shelf(Shelf):
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
         """Say what failed in terms of the shelf. What botocore says has no secret in it."""
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
         try:
             yield
@@ -196,12 +200,15 @@ class S3Shelf(Shelf):
                 raise ShelfFull(
                     f"cannot {what} on the shelf {self._bucket}: {code}: make room there"
                 ) from None
-            if status in (401, 403) or code in _EXPIRED:
+            if status in (401, 403) or code in _EXPIRED or code in _ELSEWHERE:
                 self._made = None
-            raise ShelfDown(f"cannot {what} on the shelf {self._bucket}: {error}{_advice(code)}") from None
+            said = f"HTTP {status}" if code in ("", str(status)) else str(error)
+            raise ShelfDown(
+                f"cannot {what} on the shelf {self._bucket}: {said}{_advice(self._bucket, error)}"
+            ) from None
         except (BotoCoreError, HTTPClientError, OSError, ValueError) as error:
-            if isinstance(error, NoCredentialsError):
-                self._made = None
+            if isinstance(error, BotoCoreError) and not isinstance(error, HTTPClientError):
+                self._made = None  # no credentials, or no new ones; no region
             raise ShelfDown(f"cannot {what} on the shelf {self._bucket}: {error}") from None
 
 
@@ -213,16 +220,41 @@ def _said(error: Any) -> tuple[int, str]:
     )
 
 
-def _advice(code: str) -> str:
+def _advice(bucket: Bucket, error: Any) -> str:
+    """Return what to change, behind a colon; nothing where what was said says it."""
+    status, code = _said(error)
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     if code == "NoSuchBucket":
         return ": make the bucket first"
     if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
         return ": the credentials need s3:GetObject, s3:PutObject and s3:ListBucket there"
     if code in _EXPIRED:
         return ": the credentials are over, new ones in ~/.aws/credentials are taken by themselves"
-    if code in _ELSEWHERE:
-        return ": name the bucket's own region, by region=NAME in the URL or AWS_DEFAULT_REGION"
-    return ""
+    if code == "RequestTimeTooSkewed":
+        own = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
+        theirs = headers.get("date", "another time")
+        return f": this machine's clock says {own}, the server's {theirs}: set it"
+    region = error.response.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
+    if code in _ELSEWHERE or region:
+        other = " and the endpoint of that region, or none for Amazon's," if bucket.endpoint else ""
+        if not region:
+            return f": name the bucket's own region{other} in the URL of the shelf, by region=NAME"
+        return f": the bucket is in the region {region}: write region={region}{other} in the URL of the shelf"
+    if 300 <= status < 400:
+        # What stands around the host may be a secret.
+        place = re.match(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?=[/?#]|$)", headers.get("location", ""))
+        return f": the server is at {place[0]}: write that as endpoint=" if place else _NOT_S3
+    return _NOT_S3 if status < 500 and code in ("", str(status)) else ""
+
+
+def _no_region(**_: object) -> tuple[Any, dict[str, Any]]:
+    """Answer in the place of a server of its own that a bucket's region is not known.
+
+    botocore asks any server that redirects, and again when that is redirected, too, until its stack is full.
+    """
+    from botocore.awsrequest import AWSResponse
+
+    return AWSResponse("", 404, {}, None), {"Error": {}, "ResponseMetadata": {"HTTPHeaders": {}}}
 
 
 @functools.cache

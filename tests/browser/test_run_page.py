@@ -242,6 +242,35 @@ def test_why_it_is_silent(person: Person, store: Store):
         expect(one).to_be_hidden()
 
 
+def test_output_ends_the_silence(person: Person, run: Run, puppet: Puppet):
+    """That there is no output is not said beside any; what is selected stays where it is when it goes."""
+    page = person.open()
+    page.clock.install()
+    page.goto(f"{person.server.root}/runs/{run.id}")
+    silent = page.locator("#silent")
+    expect(page.locator("#link")).to_have_text("live")
+    page.clock.fast_forward(5000)
+    expect(silent).to_have_text("No output yet.")
+    stop_clock(page)
+    puppet.say("".join(f"{number}\n" for number in range(200)))
+    expect(silent).to_be_hidden()
+
+    page.clock.resume()
+    expect(page.locator(".line")).to_have_count(200)
+    page.clock.fast_forward(5000)
+    expect(silent).to_contain_text("Nothing for a while: ")
+    page.locator("#output").press("End")
+    page.locator(".line", has_text=re.compile("^195$")).locator(".text").dblclick()
+    top = "document.querySelector('#output').scrollTop"
+    before = page.evaluate(top)
+    puppet.say("200\n")
+    expect(page.get_by_role("button", name="Jump to the end")).to_have_text("Jump to the end: 1 new line")
+    expect(silent).not_to_contain_text("Nothing")
+    assert page.evaluate(top) == before
+    page.evaluate("getSelection().removeAllRanges()")
+    expect(silent).to_be_hidden()
+
+
 def test_no_program(person: Person, store: Store):
     """A command that cannot be started says why."""
     run = store.start(["no-such-program-anywhere"])

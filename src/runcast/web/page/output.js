@@ -198,6 +198,11 @@ export class Output {
     return this.#following;
   }
 
+  /** Whether what is in sight moves as more comes: nobody reads further up, or has a text selected. */
+  get moves() {
+    return this.#following && !this.#selected.held;
+  }
+
   set following(following) {
     if (following) this.toEnd();
     else {

@@ -83,6 +83,7 @@ const source = new Source(api, output, {
     if (!source.run.progress && reading.percent !== percent) showRun(source.run);
     typing.came();
     showSize();
+    showSilent();
     arrive();
   },
   end: (run) => reading.end(run.outcome?.ok === false),
@@ -196,11 +197,18 @@ function showTime() {
   const host = place(run, serverNow());
   $("host-fact").hidden = !host;
   set($("host"), host);
+  showSilent();
+}
+
+/** Say below the output why none comes. */
+function showSilent() {
+  const { host } = source.run;
   const nothing = source.offset ? "" : "It printed nothing.";
-  const trouble = run.host?.silent_since || run.host?.unshared_since;
-  const silent = source.over ? nothing : hint.text(source.heard, !source.offset, trouble);
-  set($("silent"), silent);
-  $("silent").hidden = !silent;
+  const text = source.over ? nothing : hint.text(source.heard, !source.offset, host?.silent_since || host?.unshared_since);
+  const hidden = $("silent").hidden;
+  // Without its place at the end what somebody reads there would move down: it stays until they follow again.
+  set($("silent"), text || (hidden || output.moves ? "" : "\u00a0"));
+  $("silent").hidden = !$("silent").textContent;
 }
 
 function showProgress(progress) {

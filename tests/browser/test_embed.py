@@ -78,6 +78,7 @@ def test_two_logs(person: Person, run: Run, puppet: Puppet, store: Store):
     puppet.say("\x1b[31mone\x1b[0m\n10%\r20%\n")
     shows(page, "#a", "one", "20%")
     shows(page, "#b", *XSS)
+    expect(page.locator("#b .state")).to_have_text("done")  # which comes behind its lines
     assert set(page.locator("#b").evaluate(INSIDE)) <= {"span"}
     expect(page.locator("#a .fg1")).to_have_text("one")
     expect(page.locator("#a .silent")).to_be_hidden()

@@ -48,6 +48,12 @@ def killed_at(pids: list[int], call: str, when: int) -> Iterator[None]:
         strace.communicate(timeout=LONG)
 
 
+def begin(store: Store) -> None:
+    """Have a forkserver, and three supervisors that wait: one more was forked when the first had its run."""
+    assert store.start(["true"]).wait(timeout=LONG).ok
+    wait_until(lambda: len(supervisors(Path(store.path))) >= 4, LONG)  # else one may come that is not traced
+
+
 def waiting(store: Store) -> list[int]:
     """Return the supervisors of a store that has no runs which go on."""
     wait_until(lambda: len(supervisors(Path(store.path))) >= 3, LONG)
@@ -68,7 +74,7 @@ def check_lost(run: Run) -> None:
 def test_kill_before_each_call(store: Store, call: str):
     """Wherever its supervisor is killed before the command has its slot, the run is lost or still waits."""
     assert shutil.which("strace"), "expected strace, which `make test` installs as root"
-    assert store.start(["true"]).wait(timeout=LONG).ok
+    begin(store)
     marker, kills = f"{store.path}/spawned", 0
     with place_before(store):
         for when in range(1, MOST):

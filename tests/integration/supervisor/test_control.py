@@ -186,7 +186,8 @@ def test_finished_by_itself_while_stopping(store: Store):
 def test_nonsense(store: Store, sent: bytes):
     """Who talks nonsense to a run is hung up on, and the run goes on."""
     run = started(store, ["sh", "-c", "echo up; read line"], stdin="pipe")
-    with connect_path(files_of(run).control_path, 5.0) as connection, contextlib.suppress(ConnectionError):
+    path = files_of(run).control_path
+    with connect_path(path, DEADLINE) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(sent)
         assert connection.recv(4096) == b""
 
@@ -212,7 +213,7 @@ def test_nonsense(store: Store, sent: bytes):
 def test_impossible_request(store: Store, request_: dict[str, object]):
     """A request that cannot be done is answered with an error, and changes nothing."""
     run = started(store, ["sh", "-c", "echo up; sleep 60"])
-    with connect_path(files_of(run).control_path, 5.0) as connection:
+    with connect_path(files_of(run).control_path, DEADLINE) as connection:
         connection.sendall(json.dumps(request_).encode() + b"\n")
         answer = json.loads(connection.recv(4096))
 
@@ -224,7 +225,8 @@ def test_requests_in_pieces(store: Store):
     """A request is understood however it is cut, and several in one piece are all answered."""
     run = started(store, ["sh", "-c", "echo up; exec cat"], stdin="pipe")
     request = b'{"op": "stdin", "bytes": 3}\nabc'
-    with connect_path(files_of(run).control_path, 5.0) as connection, connection.makefile("rb") as answers:
+    path = files_of(run).control_path
+    with connect_path(path, DEADLINE) as connection, connection.makefile("rb") as answers:
         for at in range(len(request)):
             connection.sendall(request[at : at + 1])
         assert json.loads(answers.readline()) == {"ok": True}

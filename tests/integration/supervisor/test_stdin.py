@@ -188,7 +188,7 @@ def test_sender_that_leaves(store: Store):
         "print('up', flush=True); signal.sigwait({signal.SIGUSR1}); print(len(sys.stdin.buffer.read()))"
     )
     run = started(store, [*PYTHON, code], stdin="pipe")
-    with connect_path(files_of(run).control_path, 5.0) as connection:
+    with connect_path(files_of(run).control_path, DEADLINE) as connection:
         for _ in range(2):  # more than the pipe holds
             connection.sendall(json.dumps({"op": "stdin", "bytes": 65536}).encode() + b"\n" + b"x" * 65536)
         wait_until(lambda: queued(run) == 65536, what="the pipe to fill")

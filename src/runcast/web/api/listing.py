@@ -32,6 +32,7 @@ __all__ = ["Front", "Listing", "beside_in_json", "last_line_of"]
 _DEFAULT, _MOST = 50, 1000
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _SECONDS = 2.0  # in which one request looks for runs that pass its filters
+_LEAST = 200  # of all runs that it looks at for them, though it had to wait for the processor or the disk
 _RECENT = 1000  # newest runs among which those are looked for that go on
 _GOING = 100  # of them at most
 _ENDED_SECONDS = 0.05  # in which one request learns which of these have ended
@@ -103,7 +104,7 @@ class Listing:
             if len(rows) == limit:
                 stopped = "max"
                 break
-            if wanted and last is not None and time.monotonic() > deadline:  # each request gets further
+            if wanted and seen >= _LEAST and time.monotonic() > deadline:
                 stopped = "time"
                 break
             last, seen = run.id, seen + 1

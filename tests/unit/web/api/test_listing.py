@@ -71,6 +71,7 @@ def test_time_is_up(responder: Responder, monkeypatch: pytest.MonkeyPatch):
     rare = made(responder, 1, name="rare")
     made(responder, 5)
     monkeypatch.setattr(listing, "_SECONDS", -1.0)
+    monkeypatch.setattr(listing, "_LEAST", 1)
     pages = [ask(responder, "name=rare")]
     while pages[-1]["next"] is not None:
         assert (pages[-1]["runs"], pages[-1]["stopped"]) == ([], "time")
@@ -78,6 +79,17 @@ def test_time_is_up(responder: Responder, monkeypatch: pytest.MonkeyPatch):
 
     assert len(pages) == 6
     assert ids_of(pages[-1]) == rare
+
+
+def test_busy_machine(responder: Responder, monkeypatch: pytest.MonkeyPatch):
+    """Among the newest runs all are found that are wanted, though the time for it was over at once."""
+    monkeypatch.setattr(listing, "_SECONDS", -1.0)
+    ids = made(responder, 130)
+
+    first = ask(responder, "name=ls&ok=1")
+    assert (ids_of(first), first["stopped"]) == (ids[:50], "max")
+    last = ask(responder, f"name=ls&ok=1&before={ids[99]}")
+    assert (ids_of(last), last["stopped"]) == (ids[100:], None)
 
 
 def test_filters(responder: Responder):

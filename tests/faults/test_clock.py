@@ -6,6 +6,7 @@ replaced in the forkserver before it starts. The monotonic clock, as on a real m
 
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -104,6 +105,22 @@ def test_deadlines(store: Store, clock: Path, ahead: int):
     assert idle.wait(timeout=DEADLINE).reason is Reason.IDLE_TIMED_OUT
     patient.send("line\n")
     assert patient.wait(timeout=DEADLINE).ok
+
+
+@pytest.mark.parametrize("ahead", [HOUR, -HOUR])
+def test_end(store: Store, clock: Path, ahead: int):
+    """R21: where the clock is set back a run took as long as it did; none ends before it began."""
+    run = store.start(["sh", "-c", "echo up; read line"], stdin="pipe")
+    assert next(run.lines()) == "up"
+    begun = time.monotonic()
+
+    set_clock(clock, ahead)
+    run.send("line\n")
+    outcome = run.wait(timeout=DEADLINE)
+
+    assert run.started_at is not None
+    took = outcome.ended_at - run.started_at - max(ahead, 0)
+    assert 0 <= took <= time.monotonic() - begun + DEADLINE
 
 
 def test_grace(store: Store, clock: Path):

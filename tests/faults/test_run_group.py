@@ -1,4 +1,4 @@
-"""Limits of all processes of a run together, on a kernel whose control groups are ours to make."""
+"""What needs a kernel of its own: control groups that are ours to make, and a clock that is ours to set."""
 
 import subprocess
 from pathlib import Path
@@ -15,11 +15,13 @@ CHECKOUT = Path(__file__).parents[2]
 INIT = CHECKOUT / "tests" / "own_kernel" / "init"
 
 
-def test_on_a_kernel_of_its_own(tmp_path: Path):
+@pytest.mark.parametrize("tests", ["run_group.py", "clock.py"])
+def test_on_a_kernel_of_its_own(tmp_path: Path, tests: str):
     """User-mode Linux, an ordinary program, boots with cgroup v2 and runs tests/own_kernel there."""
     linux, environment = kernel(tmp_path)
     words = [linux, "mem=1024M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"]
-    words += ["con=null", "con0=null,fd:1", "con1=null", f"init={INIT}", f"checkout={CHECKOUT}"]
+    words += ["con=null", "con0=null,fd:1", "con1=null", f"init={INIT}"]
+    words += [f"checkout={CHECKOUT}", f"tests={tests}"]
 
     done = subprocess.run(
         words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=LONG, check=False

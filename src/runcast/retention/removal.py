@@ -17,6 +17,7 @@ from runcast.run.base import files_of
 from runcast.store.audit import audit_line
 from runcast.store.files import StoreFiles
 from runcast.store.folder import unwritable
+from runcast.store.origin import seconds_since
 
 __all__ = ["over_seconds", "remove", "remove_unread"]
 
@@ -57,6 +58,9 @@ def remove(store: str, run: Run) -> None:
 def over_seconds(files: StoreFiles, run_id: str, *, unwatched: bool = False) -> float:
     """Return for how long a run is over; less than any time where it goes on, or cannot be looked into.
 
+    Never for longer than since it began, by a clock that nobody sets: where the machine's clock was set
+    forward by a day, what ended a moment ago would be a day old, and removed.
+
     Args:
         files: of the store.
         run_id: of the run.
@@ -65,7 +69,8 @@ def over_seconds(files: StoreFiles, run_id: str, *, unwatched: bool = False) -> 
     run = files.run(run_id)
     with contextlib.suppress(RuncastError, OSError):
         if Run(run.path).state in (State.EXITED, State.LOST):  # which settles a lost one
-            return run.over_seconds(unwatched=unwatched)
+            over = run.over_seconds(unwatched=unwatched)
+            return over if over <= 0 else min(over, seconds_since(run.state().get("birth"), run.origin()))
     return -math.inf
 
 

@@ -102,7 +102,8 @@ class RunCounts:
         label = self._names.of(name)
         self.ended[label, outcome_label(outcome)] += 1
         if outcome is not None and outcome.started_at and outcome.ended_at:
-            self.durations.setdefault(label, Durations()).add(outcome.ended_at - outcome.started_at)
+            took = max(outcome.ended_at - outcome.started_at, 0.0)  # of a lost one by any clock
+            self.durations.setdefault(label, Durations()).add(took)
 
     def set_now(self, running: Counter[str], queued: Counter[str]) -> None:
         """Take how many runs go on, by name, and wait, by queue. What was there before stays, as 0."""

@@ -30,6 +30,7 @@ from runcast.sources.run_context import is_guest
 from runcast.sources.said import Said
 from runcast.sources.spool import IN_MEMORY
 from runcast.store.run_files import RunFiles
+from runcast.supervisor.births import Begin
 from runcast.supervisor.end_hooks import begin_hooks, hooks_of
 from runcast.supervisor.limits import Limits
 from runcast.supervisor.masked import masked_outcome
@@ -44,6 +45,7 @@ __all__ = ["Recording", "current_recording"]
 
 LEFT_SECONDS = 5.0  # for programs that a run leaves behind to end, before its log is closed
 STOP_GRACE = 5.0  # between the request to stop and force, where a limit stops a run
+_LOST = "its process ended before it did"
 _FORCE_SECONDS = 1.0  # after which a run that does not end is recorded as over all the same
 
 _recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
@@ -91,17 +93,17 @@ class Recording:
         self._cap = request["cap"]
         self._hooks = hooks_of(request)
         self._hears = request["idle_timeout"] is not None
-        self._unsynced = False
         self._log: FileLogWriter | None = None
         self._notified: dict[int, None] = {}  # a set would take 152 bytes more
         self._lock = threading.RLock()
-        self._ended = self._hurried = False
+        self._ended = self._hurried = self._unsynced = False
         self._said: Said | None = None
         self._owner = owner_of(store, self)
         files = RunFiles(new)
         files.own(self._owner.name, self._owner.lock_fd)
         self._files = files.publish(path)
-        self._state: dict[str, Any] = {"pid": os.getpid(), "started_at": time.time()}
+        self._begin = Begin()
+        self._state: dict[str, Any] = {"pid": os.getpid(), **self._begin.state()}
         self._publish_state(State.RUNNING)
         append, spool = (self._append, path) if self._masked is None else (self._masked.append, IN_MEMORY)
         self.printer = Printer(append, self.check, spool)
@@ -245,7 +247,7 @@ class Recording:
 
     def mark_lost(self) -> None:
         """Record that the process ended before the run did."""
-        self.finish(Outcome(Reason.LOST, message="its process ended before it did", ended_at=time.time()))
+        self.finish(Outcome(Reason.LOST, message=_LOST, ended_at=self._begin.end()))
 
     def sync(self) -> None:
         """Sync the log so far to the disk."""
@@ -287,7 +289,7 @@ class Recording:
         """Return the outcome of a run that ends now with this exit code."""
         reason = self.stopping or Reason.EXITED
         by, why = self._stopped_by, message or self._why_stopped
-        return Outcome(reason, code, message=why, value=value, ended_at=time.time(), stopped_by=by)
+        return Outcome(reason, code, message=why, value=value, ended_at=self._begin.end(), stopped_by=by)
 
     def failed(self, error: BaseException, *, skip: int = 1, raises: bool = False) -> Outcome:
         """Return the outcome of an error, and print its traceback to stderr if this run shows tracebacks.

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import socket
 import struct
 import sys
+import time
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -23,7 +25,7 @@ from typing import Any
 from runcast.json_objects import read_json
 from runcast.sysio.files import read_kernel
 
-__all__ = ["Relation", "origin_of", "relation_to"]
+__all__ = ["Relation", "origin_of", "relation_to", "seconds_since"]
 
 _AT_FDCWD, _STATX_BTIME = -100, 0x800
 _STATX = struct.Struct("=I76xqI164x")  # statx(2): mask, time of birth
@@ -96,6 +98,21 @@ def relation_to(path: str, origin: Mapping[str, Any]) -> Relation:
     if all(origin.get(name) == here[name] for name in ("machine", "host")):
         return Relation.REBOOTED if same else Relation.COPY
     return Relation.HOST
+
+
+def seconds_since(birth: object, origin: Mapping[str, Any]) -> float:
+    """Return how long ago a run began at most, by a clock that nobody sets; infinite where that is not known.
+
+    Args:
+        birth: two times since the boot, as its state has them.
+        origin: of the run.
+    """
+    here = _here(os.getpid())
+    if isinstance(birth, list) and birth and isinstance(birth[0], float | int):
+        seconds = time.clock_gettime(time.CLOCK_BOOTTIME) - birth[0]
+        if here["boot"] and origin.get("boot") == here["boot"] and seconds >= 0:  # else other time
+            return seconds
+    return math.inf
 
 
 def _is_same_store(origin: Mapping[str, Any], store: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from runcast.json_objects import read_json
 from runcast.log import LogWriter
 from runcast.model import Channel, Outcome, Reason
 from runcast.store.run_files import RunFiles
+from runcast.supervisor.births import Begin
 from runcast.supervisor.loop import Loop
 from runcast.supervisor.masked import masked_outcome
 from runcast.supervisor.oom import OUT_OF_MEMORY, OomWatch
@@ -101,6 +102,7 @@ class Ending:
         if tree.group is not None:
             oom.follow(tree.group.memory)
         self._cause = NO_CAUSE  # of the stop
+        self._begin = Begin()
         self._kill_at: float | None = None
         self._drain_until: float | None = None
 
@@ -211,7 +213,7 @@ class Ending:
             value,
             dropped=self._log.dropped,
             truncated=self._log.truncated,
-            ended_at=time.time(),
+            ended_at=self._begin.end(),
             traceback=traceback,
             usage=self._tree.usage(),
             stopped_by=self._cause.by,

@@ -1,5 +1,6 @@
 """Which runs are swept by the rules that they were started with."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -49,6 +50,26 @@ def left(store: Path) -> set[str]:
 
 def swept(store: Path, *, quiet: float = 60) -> int:
     return sweep(str(store), every=0, quiet=quiet)
+
+
+def test_clock_set_forward(own_store: Path, make: Make):
+    """What began a moment ago by a clock that nobody sets is not old, whatever the clock says of its end."""
+    runs = [make(age=2 * DAY) for _ in range(4)]
+    here, now = Path("/proc/sys/kernel/random/boot_id").read_text(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    for run, boot, birth in zip(
+        runs, (here, here, "another", here), ([now, now], None, [now, now], [now + DAY] * 2), strict=True
+    ):
+        files = files_of(run)
+        path = Path(files.path, "run.json")
+        origin = {"boot": boot.strip().replace("-", "")}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"origin": origin}))
+        assert files.acquire()
+        files.write_state({"state": "running", "birth": birth})
+        files.release()
+
+    assert swept(own_store) == 3
+
+    assert left(own_store) == {runs[0].id}
 
 
 def test_newest_of_each_view(own_store: Path, make: Make):

@@ -37,7 +37,7 @@ from runcast.store.audit import audited
 from runcast.store.files import StoreFiles
 from runcast.store.folder import check_store, make_store, unwritable
 from runcast.store.given import read_payload
-from runcast.store.link_urls import check_clients, is_link_url, parse_link
+from runcast.store.link_urls import SLIPS, check_clients, is_link_url, parse_link
 from runcast.store.links import LinkFile, read_link
 from runcast.store.mirrors import ask_for
 from runcast.store.queues import QueueBounds
@@ -329,7 +329,7 @@ def store_path(where: str | None) -> str:
     elif colon and "/" not in scheme and scheme.isalnum() and len(scheme) > 1:
         raise StoreUnusable(
             "expected a folder, file:FOLDER, memory:, redis://HOST or postgresql://HOST as the store, "
-            f"got '{scheme}:…'" + (": Valkey has redis://, too" if scheme == "valkey" else "")
+            f"got '{scheme}:…'{SLIPS.get(scheme, '')}"
         )
     if not text:  # which would be the folder we happen to be in
         raise StoreUnusable("expected the name of a folder as the store, got an empty one")

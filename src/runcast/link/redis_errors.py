@@ -14,7 +14,8 @@ DOWN = {
     *("TRYAGAIN", "UNKILLABLE", "MOVED", "ASK"),
 }
 _FULL = {"OOM", "MISCONF"}
-_REFUSED = {"NOAUTH", "NOPERM", "WRONGPASS"}
+_LOGINS = {"NOAUTH", "WRONGPASS"}
+_RIGHTS = "NOPERM"
 _LONGEST = 200  # letters of a server's text
 
 
@@ -27,7 +28,11 @@ def error_of(error: ServerError, where: str) -> LinkError:
         return Full(
             f"expected room at {where}, it takes no more data ({text}): try again later, or give it more"
         )
-    if error.code in _REFUSED:
+    if error.code in _LOGINS:
+        return LinkRefused(
+            f"expected {where} to let this user in, it does not ({text}): see user and password in the URL"
+        )
+    if error.code == _RIGHTS:
         return LinkRefused(f"expected {where} to allow this, it does not ({text}): give its user the right")
     return LinkRefused(
         f"expected {where} to understand, it does not ({text}): is it Redis 7, and are the keys ours?"

@@ -21,8 +21,15 @@ from runcast.installed import check_installed
 from runcast.store.links import LOST_AFTER, LinkFile
 from runcast.store.shelf_urls import is_plain, parse_shelf
 
-__all__ = ["LinkUrl", "check_clients", "is_link_url", "parse_link"]
+__all__ = ["SLIPS", "LinkUrl", "check_clients", "is_link_url", "parse_link"]
 
+_SERVER = ": the address of a server of runs is for --server, and in Python for runcast.client"
+SLIPS = {  # what to do, by the scheme of what is no store
+    "valkey": ": Valkey has redis://, too",
+    "unix": ": a socket of Redis is unix:///run/redis.sock, with three slashes",
+    "http": _SERVER,
+    "https": _SERVER,
+}
 _SENTINELS = ("redis+sentinel", "rediss+sentinel")
 _POSTGRES = ("postgresql", "postgres")
 _SCHEMES = ("redis", "rediss", "unix", *_SENTINELS, *_POSTGRES)
@@ -181,5 +188,8 @@ def _host(text: str) -> tuple[str, str]:
     else:
         host, _, port = text.partition(":")
     if port and not (port.isdecimal() and int(port) < 65536):
-        raise StoreUnusable("expected a number below 65536 as port in the URL of the store")
+        raise StoreUnusable(
+            "expected a number below 65536 as port in the URL of the store: in user and password / is "
+            "written as %2F, ? as %3F and @ as %40"
+        )
     return host.lower(), port

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from runcast.errors import StoreUnusable
+from runcast.runs import store_path
 from tests.helpers.cli import Call
 
 NOBODY = 65534
@@ -110,6 +112,20 @@ def test_unknown_scheme(call: Call, where: str, tmp_path: Path):
         f"got '{where.partition(':')[0]}:…'",
         tmp_path,
     )
+
+
+@pytest.mark.parametrize(
+    ("where", "advice"),
+    [
+        ("unix:/run/redis.sock", "got 'unix:…': a socket of Redis is unix:///run/redis.sock"),
+        ("https://u:T0ps3cret@h/", "got 'https:…': the address of a server of runs is for --server"),
+    ],
+)
+def test_scheme_of_something_else(where: str, advice: str):
+    """Who gives what is nearly a store, or another thing's address, reads what to write."""
+    with pytest.raises(StoreUnusable, match=advice) as error:
+        store_path(where)
+    assert "T0ps3cret" not in str(error.value)
 
 
 @pytest.mark.parametrize("where", ["", "file:"])

@@ -48,3 +48,16 @@ def test_what_errors_mean(text: str, kind: str):
     assert isinstance(error, LinkError | RuncastError)
     assert not str(error).endswith(".")
     assert text.split()[0] in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("NOAUTH Authentication required.", "see user and password in the URL"),
+        ("WRONGPASS invalid username-password pair", "see user and password in the URL"),
+        ("NOPERM No permissions to access a key", "give its user the right"),
+    ],
+)
+def test_what_to_do_about_a_refusal(text: str, advice: str):
+    """Who is not let in looks at the URL, and who lacks a right asks for it."""
+    assert str(error_of(ServerError(text), "here:1")).endswith(advice)

@@ -75,6 +75,7 @@ def test_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         ("redis://u:secret@h?stor=/s", "expected store= in the URL of the store, got 'stor'="),
         ("redis://h?Shelf=file:///s", "expected shelf= in the URL of the store, got 'Shelf'="),
         ("redis://h:port", "expected a number below 65536 as port"),
+        ("redis://:a/secret@h:1/0", "in user and password / is written as %2F"),
         ("redis://[::1:80", "half an IPv6 address"),
         ("redis://u:secret@h?lost_after=soon", "expected a number as lost_after"),
         ("redis://u:secret@h:1,g:2/0", r"sentinels are redis\+sentinel://HOST:26379,HOST:26379/NAME/0"),

@@ -58,9 +58,11 @@ def test_remote(store: Store, run: Run, tmp_path: Path):
         assert [note[:2] for note in remote.notes] == [note[:2] for note in run.notes]
         assert [note.text for note in run.notes] == ["before", "from there"]
         assert [note.text for note in next(client.list(1)).notes] == ["from there"]
+        noted = False
         for chunk in remote.follow(timeout=0.05):
-            if len(remote.notes) == 2:
+            if not noted:
                 run.note("while it is followed")
+                noted = True
             if chunk is None and len(remote.notes) == 3:
                 break
         assert [note[:2] for note in remote.notes] == [note[:2] for note in run.notes]

@@ -346,6 +346,7 @@ def test_tls(store: Store, tmp_path: Path):
                 return old not in found
 
         wait_until(renewed_by_all, timeout=LONG)
+        server.logged("the TLS certificate was renewed")
         victim = server.workers()[0]
         os.kill(victim, signal.SIGKILL)
         server.logged(f"(process {victim}) was ended by SIGKILL: another is started")

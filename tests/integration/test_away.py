@@ -18,7 +18,7 @@ from runcast.errors import SegmentAway
 from runcast.ids import new_run_id
 from runcast.log import SEGMENT_BYTES, FileLog, FileLogWriter, Log, LogWriter
 from runcast.log import fetch as fetching
-from runcast.log.fetch import patient
+from runcast.log.fetch import Fetch, patient
 from runcast.log.segments import segment_starts
 from runcast.model import Channel, Outcome, Reason
 from runcast.store.run_files import RunFiles
@@ -57,6 +57,23 @@ def test_nobody_fetches(run: str, shelf: Path, monkeypatch: pytest.MonkeyPatch):
 
     with pytest.raises(SegmentAway, match="see that the store's agent runs, then read again"):
         patient(FileLog(run)).read(0)
+
+
+def test_follower_of_an_agent_that_is_gone(run: str, shelf: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who follows waits for the next agent longer than who looks once, and not for ever."""
+    monkeypatch.setattr(fetching, "_UNHEARD_SECONDS", 0.0)
+    take(run, shelf)
+    log = FileLog(run)
+    with pytest.raises(SegmentAway) as away:
+        log.read(0)
+
+    follower = Fetch(log, follows=True)
+    assert follower.ask(away.value) > 0
+    with pytest.raises(SegmentAway):
+        Fetch(log).ask(away.value)
+    monkeypatch.setattr(fetching, "_FOLLOWS_SECONDS", 0.0)
+    with pytest.raises(SegmentAway):
+        follower.ask(away.value)
 
 
 def test_request_beyond_its_time(run: str, shelf: Path):

@@ -17,6 +17,7 @@ __all__ = ["Fetch", "patient"]
 
 ASK_SECONDS: Final = 1.0  # between two requests for the same segment
 _UNHEARD_SECONDS = 3.0  # without anybody who hears a request: an agent that died is back within one
+_FOLLOWS_SECONDS = 10.0  # … for who follows, as long as a lease: a busy machine starts an agent in seconds
 _FETCH_SECONDS = 30.0  # for one segment, while an agent hears
 _BEHIND_SECONDS = 2.0  # for an offset of which the link may never hear: a mirror is milliseconds behind
 _LOOK_SECONDS = 0.005  # between looks of a thread that waits, at first; a fetch takes milliseconds at least
@@ -51,7 +52,8 @@ class Fetch:
             self._asked = now
             if self._log.want(away.start):
                 self._heard = now
-        left = min(self._heard + _UNHEARD_SECONDS, self._since + self._most(away)) - now
+        unheard = _FOLLOWS_SECONDS if self._follows else _UNHEARD_SECONDS
+        left = min(self._heard + unheard, self._since + self._most(away)) - now
         if left <= 0:
             raise away
         return min(left, ASK_SECONDS)

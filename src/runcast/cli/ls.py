@@ -8,9 +8,11 @@ import os
 import shlex
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from runcast.acting import system_user
 from runcast.cli.runs import STREAM, source_of
@@ -75,7 +77,10 @@ def command(where: Where, limit: int, key: str | None, everything: bool, as_json
     if disk:
         _print_disk_use(runs, as_json=as_json)
         return
-    chosen = runs.list(None if everything else limit, key=key)
+    if everything or _is_given("limit"):
+        chosen = runs.list(None if everything else limit, key=key)
+    else:
+        chosen = _newest(runs.list(limit + 1, key=key), limit)
     if (notice := runs.notice) is not None:
         report(notice)
     if as_json:
@@ -98,6 +103,17 @@ def command(where: Where, limit: int, key: str | None, everything: bool, as_json
     shown = [tuple(row[at] for at in columns) for row in [_HEAD, *rows]]
     for line in _table(shown[0], shown[1:]):
         print_line(line)
+
+
+def _is_given(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
+
+
+def _newest(runs: Iterator[AnyRun], most: int) -> Iterator[AnyRun]:
+    """Yield so many, and say so if there are more, which nobody has chosen to leave out."""
+    yield from islice(runs, most)
+    if next(runs, None) is not None:
+        report(f"these are the newest {most}: --all lists all, -n N so many")
 
 
 def _print_disk_use(runs: Runs, *, as_json: bool) -> None:

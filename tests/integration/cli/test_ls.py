@@ -64,12 +64,15 @@ def test_newest_first(store: Store):
 
 @pytest.mark.slow
 def test_limit(store: Store):
-    """`-n` lists so many, `--all` lists all, and 20 is the default."""
+    """`-n` lists so many, `--all` lists all; the default is 20, and to have left some out is said."""
     for number in range(22):
         store.start(["echo", str(number)])
 
     assert [row[5] for row in rows(cli("ls", "-n", "3").out)] == ["echo 21", "echo 20", "echo 19"]
-    assert len(rows(cli("ls").out)) == 20
+    newest = cli("ls")
+    assert len(rows(newest.out)) == 20
+    assert newest.err == "runcast: these are the newest 20: --all lists all, -n N so many\n"
+    assert [cli("ls", "--json").err, cli("ls", "-n", "20").err] == [newest.err, ""]
     assert len(rows(cli("ls", "--all", "-n", "3").out)) == 22
 
 

@@ -15,6 +15,7 @@ from runcast.model import Channel
 from runcast.store.looks import Looks
 from runcast.testing import FilePlace
 from tests.helpers.counted_calls import built_in_calls
+from tests.helpers.descriptors import targets
 from tests.unit.runs import make_run
 
 HOUR_NS = 3_600_000_000_000
@@ -25,9 +26,9 @@ def none_left() -> None:
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
-def descriptors() -> int:
-    """Return how many descriptors this process has."""
-    return len(os.listdir("/proc/self/fd"))
+def instances() -> int:
+    """Return how many instances of inotify this process has."""
+    return list(targets()).count("anon_inode:inotify")
 
 
 def test_new_and_removed(tmp_path: Path):
@@ -44,9 +45,9 @@ def test_new_and_removed(tmp_path: Path):
 
 def test_no_watch_for_the_store(tmp_path: Path):
     """Where the store itself cannot be watched there may be new runs at each look; nothing is left open."""
-    before = descriptors()
+    before = instances()
     watch = StoreWatch(str(tmp_path / "not there"))
-    assert (watch.fd, descriptors()) == (None, before)
+    assert (watch.fd, instances()) == (None, before)
     assert watch.due() is not None
     assert watch.take()[1] is None
 

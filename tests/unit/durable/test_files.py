@@ -1,7 +1,5 @@
 """Streams in files: several that append, and what a killed one leaves behind."""
 
-import contextlib
-import gc
 import os
 import resource
 from pathlib import Path
@@ -16,6 +14,7 @@ from runcast.log.eviction import mark_away
 from runcast.model import Channel
 from runcast.store.run_files import RunFiles
 from runcast.wire.durable import Appending, Creation, Producer
+from tests.helpers.descriptors import open_in
 from tests.helpers.wait import wait_until
 
 TEXT = Creation("text/plain")
@@ -130,8 +129,7 @@ def test_no_room_for_another_stream(tmp_path: Path):
     """A stream for which there is no room leaves neither files nor descriptors."""
     streams = FileStreams(str(tmp_path))
     streams.create("s", TEXT)
-    gc.collect()  # streams of other tests, which would close theirs at any moment
-    before, there = len(os.listdir("/proc/self/fd")), sorted(os.listdir(streams.path))
+    before, there = open_in(tmp_path), sorted(os.listdir(streams.path))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
@@ -140,7 +138,7 @@ def test_no_room_for_another_stream(tmp_path: Path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_in(tmp_path) == before
     assert sorted(os.listdir(streams.path)) == there
 
 
@@ -211,15 +209,6 @@ def test_fork_of_bytes_that_are_away(tmp_path: Path):
 
     with pytest.raises(SegmentAway, match="expected bytes 0 to 1000"):
         streams.create("f", Creation(forked_from="p", fork_offset="500"))
-
-
-def open_in(folder: Path) -> int:
-    """Return how many descriptors of this process lead into a folder; threads of other tests have others."""
-    count = 0
-    for fd in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            count += os.readlink(f"/proc/self/fd/{fd}").startswith(f"{folder}/")
-    return count
 
 
 def test_many_streams_few_descriptors(tmp_path: Path):
@@ -309,13 +298,12 @@ def test_list_holds_nothing_open(tmp_path: Path):
         streams.create(f"s{number}", TEXT)
     stream = streams.get("first")
     stream.append(PLAIN, b"x")
-    gc.collect()  # what former tests left open would else be closed at any moment from here
-    before = set(os.listdir("/proc/self/fd"))
+    before = open_in(tmp_path)
     listed = list(streams.list())
 
     assert listed[-1].id == first.id
     assert streams.get("first") is stream
-    assert set(os.listdir("/proc/self/fd")) <= before  # another thread of the suite may close some
+    assert open_in(tmp_path) == before
 
 
 def test_list_reads_what_is_asked_for(tmp_path: Path):

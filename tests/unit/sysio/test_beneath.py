@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from runcast.sysio.beneath import TooManyNames, check_pattern, matching, open_file
+from tests.helpers.descriptors import open_in
 
 FILES = ("a.txt", "b.txt", "out/a.png", "out/b.png", "out/deep/er/c.png", ".hidden/d.txt", "out/.e.png")
 
@@ -86,13 +87,13 @@ def test_opened(folder: int):
         ("fifo", "no link, socket or device"),
     ],
 )
-def test_not_opened(folder: int, path: str, why: str):
+def test_not_opened(folder: int, tmp_path: Path, path: str, why: str):
     """What is no regular file below real folders is not opened, and nothing waits for it."""
     os.mkfifo("fifo", dir_fd=folder)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_in(tmp_path)
     with pytest.raises(ValueError, match=why):
         open_file(folder, path)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_in(tmp_path) == before
 
 
 def test_too_deep(tmp_path: Path):

@@ -1,6 +1,7 @@
 """What stays of finished runs: by the rule of a start, of a store, and by hand."""
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -41,6 +42,14 @@ def start(store: Store, source: object = ("true",), **options: object) -> str:
 def finish_sweeps() -> None:
     """Wait for the sweeps that this process has begun."""
     wait_until(lambda: all(thread.name != "runcast sweeps" for thread in threading.enumerate()), timeout=LONG)
+
+
+def make_old(run: Path) -> None:
+    """Have a finished run be an hour old, and of a time before the machine was restarted."""
+    value = json.loads((run / "run.json").read_text())
+    value["origin"]["boot"] = "an earlier one"
+    (run / "run.json").write_text(json.dumps(value))
+    os.utime(run / "outcome.json", (time.time() - 3600,) * 2)
 
 
 def ids(store: Store) -> set[str]:
@@ -147,7 +156,7 @@ def test_command_line(store: Store):
         assert cli("--store", store.path, "run", "--keep", "1", "--keep", "7d", *options, "true").code == 0
         for run in store.list():
             assert list(run.follow()) == []  # to the closing of its log
-            os.utime(f"{store.path}/{run.id}/outcome.json", (time.time() - 3600,) * 2)
+            make_old(Path(store.path, run.id))
         (Path(store.path) / "kept" / ".lock").unlink()  # made by each: the next need not wait for a minute
     assert len(ids(store)) == 1
     assert next(iter(store.list())).request["keep"] == {"runs": 1, "seconds": 7 * 86400}

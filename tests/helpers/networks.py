@@ -96,7 +96,8 @@ class Machine:
             yield process
         finally:
             for pid in children_of(process.pid) if process.poll() is None else ():
-                os.kill(pid, signal.SIGKILL)  # nsenter waits for it, and passes no signal on
+                with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                    os.kill(pid, signal.SIGKILL)  # nsenter waits for it, and passes no signal on
             process.communicate()
 
     def connect(self, port: int, timeout: float = LONG) -> http.client.HTTPConnection:

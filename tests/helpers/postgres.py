@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -78,6 +78,13 @@ def template() -> Path:
     options = ("--username=admin", "--auth=trust", "--no-sync", "--no-locale", "--encoding=UTF8")
     run(binary("initdb"), f"--pgdata={data}", *options)
     return data
+
+
+def _send(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to processes, of which some may have ended by themselves."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 class Postgres:
@@ -176,21 +183,18 @@ class Postgres:
 
     def freeze(self) -> None:
         """Stop all of its processes, with all connections left open."""
-        for pid in self.pids():
-            os.kill(pid, signal.SIGSTOP)
+        _send(self.pids(), signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        for pid in self.pids() if self.process is not None else ():
-            os.kill(pid, signal.SIGCONT)
+        if self.process is not None:
+            _send(self.pids(), signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill it, with all of its processes."""
         if self.process is not None:
             pids = self.pids()
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _send(pids, signal.SIGKILL)
             self.process.wait()
             self.process = None
             for pid in pids[1:]:
